@@ -55,10 +55,10 @@ def is_antisymmetric(feature: str) -> bool:
     Raises:
         ValueError: If the name does not end in a known form.
     """
-    form = feature.rpartition(FORM_SEPARATOR)[2]
-    if form in ANTISYMMETRIC_FORMS:
+    quantity, _, form = feature.rpartition(FORM_SEPARATOR)
+    if quantity and form in ANTISYMMETRIC_FORMS:
         return True
-    if form in SYMMETRIC_FORMS:
+    if quantity and form in SYMMETRIC_FORMS:
         return False
     raise ValueError(
         f"Feature '{feature}' does not say what a swap does to it. End its name in {FORM_SEPARATOR}<form>, "

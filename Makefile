@@ -1,0 +1,40 @@
+# Everything that a fresh machine with Python needs: `make run` and `make test` make the environment themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Nothing is asked for and nothing is reported while a run is under way.
+export KEDRO_DISABLE_TELEMETRY := 1
+
+.PHONY: help run test lint format viz clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# The stamp is older than pyproject.toml whenever the dependencies may have changed.
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,viz,embedded]"
+	touch $@
+
+run: $(VENV)/.installed ## Run everything on the demo battles: training, report and submission.csv
+	$(BIN)/kedro run
+
+test: $(VENV)/.installed ## Run the tests
+	$(BIN)/python -m pytest --numprocesses=2 --cov --cov-report=term $(ARGS)
+
+lint: $(VENV)/.installed ## Check style, types and the rules between the rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed ## Put the code into the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+viz: $(VENV)/.installed ## Show the pipelines and their figures in the browser
+	$(BIN)/kedro viz run
+
+clean: ## Remove the environment and what tools left behind; data stays
+	rm -rf $(VENV) .viz build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

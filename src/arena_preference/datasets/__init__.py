@@ -1,0 +1,15 @@
+"""Catalog types that the ecosystem lacks. Every one of them writes a whole file or none, and none of them is a pickle."""
+
+import lazy_loader
+
+# Loaded on first use, so that a run which stores no CatBoost model does not import CatBoost.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "catboost_dataset": ["CatBoostDataset"],
+        "raw_csv_dataset": ["RawCSVDataset"],
+        "safetensors_dataset": ["SafetensorsDataset"],
+        "simulated_csv_dataset": ["SimulatedCSVDataset"],
+        "skops_dataset": ["SkopsDataset"],
+    },
+)

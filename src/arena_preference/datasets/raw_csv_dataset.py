@@ -1,0 +1,146 @@
+"""A CSV that somebody else made, checked while it is read."""
+
+import gzip
+import zlib
+from copy import deepcopy
+from pathlib import PurePosixPath
+from typing import Any, NoReturn
+
+import fsspec
+import pandas as pd
+from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
+
+
+class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
+    """Reads ``filepath``, or ``filepath`` + ``.gz`` where only that exists, with every cell as the text that stands there.
+
+    Nothing is guessed: an empty cell stays an empty text and ``007`` keeps its zeros. Columns other than the named ones
+    are left out. What is not such a table is refused with the file, the column and the remedy.
+
+    ### Example usage for the YAML API
+
+        test.raw_battles:
+          type: arena_preference.datasets.RawCSVDataset
+          filepath: data/01_raw/demo/test.csv
+          columns: [id, prompt, response_a, response_b]
+          optional_columns: [model_a, model_b]
+          key: id
+
+    ### Example usage for the Python API
+
+        >>> RawCSVDataset(filepath="data/01_raw/demo/test.csv", columns=["id", "prompt"], key="id").load().columns.tolist()
+        ['id', 'prompt']
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        columns: list[str],
+        optional_columns: list[str] | None = None,
+        key: str | None = None,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Describe the table.
+
+        Args:
+            filepath: POSIX path, with a protocol such as ``s3://`` where it is not local.
+            columns: Columns that must be there.
+            optional_columns: Columns that are read if they are there.
+            key: Column whose values must be distinct.
+            credentials: Passed to the filesystem.
+            fs_args: Passed to the filesystem.
+            metadata: Ignored by Kedro, read by plugins.
+        """
+        protocol, path = get_protocol_and_path(filepath)
+        self._protocol = protocol
+        self._filepath = PurePosixPath(path)
+        self._fs = fsspec.filesystem(protocol, **deepcopy(fs_args or {}), **deepcopy(credentials or {}))
+        self._columns = list(columns)
+        self._optional_columns = list(optional_columns or [])
+        self._key = key
+        self.metadata = metadata
+
+    def load(self) -> pd.DataFrame:
+        """Read the table: text columns, the required ones first, in the order of the catalog entry.
+
+        Raises:
+            DatasetError: If the file is missing, empty, not UTF-8, not CSV, cut off, lacks a column, has no rows, or if
+                its key repeats.
+        """
+        path = self._find_file()
+        wanted = [*self._columns, *self._optional_columns]
+        try:
+            with self._fs.open(path, "rb") as file:
+                table = pd.read_csv(
+                    file,
+                    compression="gzip" if path.endswith(".gz") else None,
+                    dtype=str,
+                    keep_default_na=False,
+                    encoding="utf-8-sig",
+                )
+        except pd.errors.EmptyDataError as error:
+            raise DatasetError(f"{path} is empty. Put the CSV there again.") from error
+        except UnicodeDecodeError as error:
+            raise DatasetError(f"{path} is not UTF-8 text ({error}). Save it as a UTF-8 CSV.") from error
+        except pd.errors.ParserError as error:
+            raise DatasetError(f"{path} is not a CSV that can be read ({error}). Was it cut off or edited?") from error
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DatasetError(f"{path} is not a whole gzip file ({error}). Copy or download it again.") from error
+        self._check_columns(path, table)
+        if table.empty:
+            raise DatasetError(f"{path} holds a header and no rows. Put the rows there, or point raw_dir elsewhere.")
+        self._check_key(path, table)
+        # pandas leaves a gap where a line ends early; here a gap is an empty cell like any other.
+        return table[[name for name in wanted if name in table]].fillna("")
+
+    def save(self, data: NoReturn) -> NoReturn:
+        """Refuse: raw data is read only."""
+        raise DatasetError(f"{self._filepath} is raw data, which this project only reads.")
+
+    def _find_file(self) -> str:
+        plain = str(self._filepath)
+        for path in (plain, f"{plain}.gz"):
+            if self._fs.isfile(path):
+                return path
+        raise DatasetError(
+            f"There is no {plain} and no {plain}.gz. Put the file there, or name its folder with --params=raw_dir=DIR."
+        )
+
+    def _check_columns(self, path: str, table: pd.DataFrame) -> None:
+        # pandas takes surplus cells for row names, which would shift every column by one.
+        if not isinstance(table.index, pd.RangeIndex):
+            raise DatasetError(f"{path} has more cells in its rows than columns in its first line. Quote the cells.")
+        missing = [name for name in self._columns if name not in table]
+        if not missing:
+            return
+        with self._fs.open(path, "rb", compression="gzip" if path.endswith(".gz") else None) as file:
+            header = file.readline(1000).decode("utf-8-sig", errors="replace").strip()
+        raise DatasetError(
+            f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}. "
+            f"Its first line is: {header[:300]!r}. Needed are: {', '.join(self._columns)}."
+        )
+
+    def _check_key(self, path: str, table: pd.DataFrame) -> None:
+        if self._key is None:
+            return
+        repeated = table.loc[table[self._key].duplicated(), self._key].unique()
+        if len(repeated):
+            raise DatasetError(
+                f"{path} holds {len(repeated)} value{'s' if len(repeated) > 1 else ''} of column {self._key} more than "
+                f"once, the first: {', '.join(repeated[:5])}. Give every row a {self._key} of its own."
+            )
+
+    def _exists(self) -> bool:
+        return any(self._fs.isfile(path) for path in (str(self._filepath), f"{self._filepath}.gz"))
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "filepath": self._filepath,
+            "protocol": self._protocol,
+            "columns": self._columns,
+            "optional_columns": self._optional_columns,
+            "key": self._key,
+        }

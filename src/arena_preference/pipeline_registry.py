@@ -1,0 +1,20 @@
+"""Which pipelines there are, and what a plain ``kedro run`` does."""
+
+from kedro.framework.project import find_pipelines
+from kedro.pipeline import Pipeline
+
+#: Runs only when asked for by name: it makes the battles that the others read.
+NOT_IN_DEFAULT_RUN = frozenset({"__default__", "simulation"})
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Register every package under ``pipelines``; the default run is training, reporting and submission in one go.
+
+    Returns:
+        Pipelines by name. ``kedro run --pipelines=x`` asks for x alone, and only its package is imported.
+    """
+    pipelines = find_pipelines(raise_errors=True)
+    if "__default__" in pipelines:
+        parts = (part for name, part in pipelines.items() if name not in NOT_IN_DEFAULT_RUN)
+        pipelines["__default__"] = sum(parts, start=Pipeline([]))
+    return pipelines

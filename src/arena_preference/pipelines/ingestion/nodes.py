@@ -1,0 +1,179 @@
+"""Nodes of the pipeline ``ingestion``."""
+
+import json
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from arena_preference.battles import ID, LABEL_COLUMNS, MODEL_COLUMNS, TEXT_COLUMNS, prompt_group
+
+logger = logging.getLogger(__name__)
+
+Turns = list[str | None]
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_INT64 = np.iinfo(np.int64)
+_FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+
+
+class UnusableCellError(ValueError):
+    """A cell that is not what the competition's format promises; the message is the reason given to the user."""
+
+
+def parse_train_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Parse labelled battles. A row that is not whole is set aside, because its label would be learned from nothing.
+
+    Args:
+        raw_battles: Text columns id, prompt, response_a, response_b, the three winners; model names if there are any.
+
+    Returns:
+        Battles (schema ``Battles``, with label) in the order of the file, and the rows set aside (``RejectedRows``).
+
+    Raises:
+        ValueError: If no row can be used, or two rows have the same id.
+    """
+    battles: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
+    for row in raw_battles.to_dict(orient="records"):
+        try:
+            battle: dict[str, Any] = {ID: parse_id(row[ID])}
+            for column in TEXT_COLUMNS:
+                battle[column] = _parse_cell(column, row[column])
+            battle["label"] = parse_label([row[column] for column in LABEL_COLUMNS])
+        except UnusableCellError as reason:
+            rejected.append(_rejected_row(row, str(reason)))
+        else:
+            battles.append(_complete_battle(battle, row))
+    if not battles:
+        reasons = pd.Series([row["reason"] for row in rejected]).value_counts().head(3).to_dict()
+        raise ValueError(
+            f"None of the {len(raw_battles)} rows of the training file can be used. Most frequent reasons: {reasons}. "
+            "Compare the file with the competition's train.csv."
+        )
+    return _assemble_tables("train", battles, rejected)
+
+
+def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Parse battles to predict. No id is lost: a cell that cannot be parsed is read as one turn of plain text.
+
+    Args:
+        raw_battles: Text columns id, prompt, response_a, response_b.
+
+    Returns:
+        Battles (schema ``Battles``, without label), every row of the file in its order, and a report of the rows that
+        had to be mended (``RejectedRows``).
+
+    Raises:
+        ValueError: If an id is not an integer, or two rows have the same id: there is no line to write for it.
+    """
+    battles: list[dict[str, Any]] = []
+    mended: list[dict[str, Any]] = []
+    for number, row in enumerate(raw_battles.to_dict(orient="records"), start=1):
+        try:
+            battle: dict[str, Any] = {ID: parse_id(row[ID])}
+        except UnusableCellError as reason:
+            raise ValueError(
+                f"Row {number} of the test file cannot be predicted: {reason}. Each row needs the integer id that the "
+                "submission is to name."
+            ) from reason
+        reasons = []
+        for column in TEXT_COLUMNS:
+            try:
+                battle[column] = _parse_cell(column, row[column])
+            except UnusableCellError as reason:
+                battle[column] = [row[column]] if row[column] else []
+                reasons.append(str(reason))
+        if reasons:
+            mended.append(_rejected_row(row, "; ".join(reasons)))
+        battles.append(_complete_battle(battle, row))
+    return _assemble_tables("test", battles, mended)
+
+
+def parse_id(cell: str) -> int:
+    """Read an id.
+
+    Raises:
+        UnusableCellError: If the cell is not a whole number of at most 64 bits.
+    """
+    if _INTEGER.fullmatch(cell.strip()):
+        value = int(cell)
+        if _INT64.min <= value <= _INT64.max:
+            return value
+    raise UnusableCellError(f"id is not an integer: {cell[:40]!r}")
+
+
+def parse_turns(cell: str) -> Turns:
+    """Read the turns of a prompt or an answer; JSON's null stays None, since "no answer" and "" are different facts.
+
+    Raises:
+        UnusableCellError: If the cell is not a JSON list of texts and nulls.
+    """
+    try:
+        turns = json.loads(cell)
+    # A list nested a thousand deep exhausts the parser's recursion.
+    except (ValueError, RecursionError):
+        raise UnusableCellError("not JSON") from None
+    if not isinstance(turns, list):
+        raise UnusableCellError("not a JSON list")
+    if not all(turn is None or isinstance(turn, str) for turn in turns):
+        raise UnusableCellError("a list with something else than texts and nulls")
+    return [None if turn is None else repair_text(turn) for turn in turns]
+
+
+def repair_text(text: str) -> str:
+    """Replace lone surrogates by U+FFFD: JSON may hold them, UTF-8, Parquet and tokenizers may not."""
+    return _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def parse_label(cells: Sequence[str]) -> int:
+    """Read the verdict from the three winner columns.
+
+    Raises:
+        UnusableCellError: If they are not one 1 and two 0.
+    """
+    flags = [_FLAGS.get(cell.strip().lower()) for cell in cells]
+    if None in flags or flags.count(1) != 1:
+        raise UnusableCellError(f"label is not one 1 and two 0: {', '.join(cells)[:40]!r}")
+    return flags.index(1)
+
+
+def _parse_cell(column: str, cell: str) -> Turns:
+    try:
+        return parse_turns(cell)
+    except UnusableCellError as reason:
+        raise UnusableCellError(f"{column} is {reason}") from None
+
+
+def _complete_battle(battle: dict[str, Any], row: dict[str, str]) -> dict[str, Any]:
+    battle["prompt_group"] = prompt_group(battle["prompt"])
+    for column in MODEL_COLUMNS:
+        if column in row:
+            battle[column] = row[column] or None
+    return battle
+
+
+def _rejected_row(row: dict[str, str], reason: str) -> dict[str, Any]:
+    return {ID: row[ID], "reason": reason, "raw_row": json.dumps(row)}
+
+
+def _assemble_tables(
+    split: str, battles: list[dict[str, Any]], rejected: list[dict[str, Any]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    table = pd.DataFrame(battles).astype({ID: "int64", "prompt_group": str})
+    if "label" in table:
+        table = table.astype({"label": "int8"})
+    repeated = table.loc[table[ID].duplicated(), ID]
+    if len(repeated):
+        raise ValueError(
+            f"The {split} file holds id {repeated.iloc[0]} more than once. Give every row an id of its own."
+        )
+    report = pd.DataFrame(rejected, columns=[ID, "reason", "raw_row"], dtype=str)
+    logger.info("%s: %d battles, %d rows reported as rejected", split, len(table), len(report))
+    for reason, count in report["reason"].value_counts().head(5).items():
+        logger.warning("%s: %d x %s", split, count, reason)
+    return table, report

@@ -1,0 +1,5 @@
+"""Modelling: out-of-fold CatBoost models, their calibration and their scores."""
+
+from .pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,25 @@
+"""Wiring of the pipeline ``submission``: the other rooms on the split ``test``, then the file."""
+
+from kedro.pipeline import Node, Pipeline
+
+from arena_preference.pipelines import embedding, features, ingestion, modelling
+
+from .nodes import make_submission
+
+
+def create_pipeline() -> Pipeline:
+    """From the raw test file and what training stored to the submission."""
+    return Pipeline(
+        [
+            ingestion.create_pipeline(split="test"),
+            features.create_pipeline(split="test"),
+            embedding.create_pipeline(split="test"),
+            modelling.create_pipeline(split="test"),
+            Node(
+                make_submission,
+                inputs=["test.predictions", "test.raw_battles"],
+                outputs="submission",
+                name="make_submission",
+            ),
+        ]
+    )

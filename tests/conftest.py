@@ -1,0 +1,56 @@
+"""What the tests share: small battles made by hand, and a whole run's settings."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+# Nothing may reach a hub, and nothing is reported, whatever the machine's own settings are.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def battles(rng: np.random.Generator) -> pd.DataFrame:
+    """240 battles in 80 prompt groups, in which the longer answer tends to win."""
+    words = np.array(["the", "river", "runs", "down", "to", "the", "sea", "and", "keeps", "its", "name"])
+    rows = []
+    for number in range(240):
+        lengths = rng.integers(1, 60, size=2)
+        answers = [" ".join(rng.choice(words, size=length)) for length in lengths]
+        edge = np.log(lengths[0] / lengths[1])
+        weights = np.exp([edge, -edge, 0.0])
+        rows.append(
+            {
+                "id": 2**32 + 7 * number,
+                "prompt": [f"Question {number % 80}?"],
+                "response_a": [answers[0]],
+                "response_b": [answers[1]],
+                "prompt_group": f"group-{number % 80}",
+                "label": int(rng.choice(3, p=weights / weights.sum())),
+            }
+        )
+    return pd.DataFrame(rows).astype({"label": "int8", "prompt_group": str})
+
+
+@pytest.fixture
+def model_input(battles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Features of these battles: one that decides, some that do not."""
+    a, b = (battles[column].map(lambda turns: len(turns[0])) for column in ("response_a", "response_b"))
+    noise = rng.normal(size=(len(battles), 3)).astype("float32")
+    return pd.DataFrame(
+        {
+            "id": battles["id"],
+            "characters__log_ratio": np.log(a / b).astype("float32"),
+            "characters__abs_diff": (a - b).abs().astype("float32"),
+            "chance__diff": noise[:, 0],
+            "chance__pair": noise[:, 1],
+            "chance__prompt": noise[:, 2],
+        }
+    )

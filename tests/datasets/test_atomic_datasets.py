@@ -1,0 +1,120 @@
+import io
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from catboost import CatBoost, CatBoostClassifier
+from kedro.io.core import DatasetError, Version
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from arena_preference.datasets import CatBoostDataset, SafetensorsDataset, SkopsDataset
+from arena_preference.datasets.atomic_file_dataset import AtomicFileDataset
+
+
+@pytest.fixture
+def model(model_input: pd.DataFrame, battles: pd.DataFrame) -> CatBoost:
+    model = CatBoostClassifier(
+        loss_function="MultiClass", iterations=5, depth=2, allow_writing_files=False, verbose=False
+    )
+    return model.fit(model_input.drop(columns="id"), battles["label"])
+
+
+def test_catboost_model_comes_back_with_its_names_scale_and_scores(
+    tmp_path: Path, model: CatBoost, model_input: pd.DataFrame
+) -> None:
+    model.set_scale_and_bias(0.5, [0.0, 0.0, 0.1])
+    dataset = CatBoostDataset(filepath=str(tmp_path / "model.cbm"))
+    dataset.save(model)
+    loaded = dataset.load()
+    features = model_input.drop(columns="id")
+    assert loaded.feature_names_ == list(features.columns)
+    np.testing.assert_array_equal(
+        loaded.predict(features, prediction_type="RawFormulaVal"),
+        model.predict(features, prediction_type="RawFormulaVal"),
+    )
+
+
+def test_safetensors_arrays_come_back_with_shape_and_dtype(tmp_path: Path) -> None:
+    arrays = {
+        "half": np.ones((2, 3), dtype=np.float16),
+        "turned": np.arange(6.0).reshape(2, 3).T,
+        "ids": np.array([2**40]),
+    }
+    dataset = SafetensorsDataset(filepath=str(tmp_path / "arrays.safetensors"))
+    dataset.save(arrays)
+    loaded = dataset.load()
+    assert set(loaded) == set(arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(loaded[name], array)
+        assert loaded[name].dtype == array.dtype
+
+
+def test_skops_object_comes_back_fitted(tmp_path: Path) -> None:
+    texts = ["one fish", "two fish"]
+    vectorizer = TfidfVectorizer().fit(texts)
+    dataset = SkopsDataset(filepath=str(tmp_path / "vectorizer.skops"))
+    dataset.save(vectorizer)
+    np.testing.assert_array_equal(dataset.load().transform(texts).toarray(), vectorizer.transform(texts).toarray())
+
+
+class ForeignType:
+    """A type that skops has no reason to trust."""
+
+
+def test_skops_file_with_a_foreign_type_is_refused_by_name(tmp_path: Path) -> None:
+    dataset = SkopsDataset(filepath=str(tmp_path / "object.skops"))
+    dataset.save(ForeignType())
+    with pytest.raises(DatasetError, match="ForeignType"):
+        dataset.load()
+
+
+class Bomb:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return (pytest.fail, ("a pickle was loaded",))
+
+
+@pytest.mark.parametrize("kind", [CatBoostDataset, SafetensorsDataset, SkopsDataset])
+def test_a_pickle_in_place_of_the_file_is_refused_and_not_run(tmp_path: Path, kind: type[AtomicFileDataset]) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(DatasetError):
+        kind(filepath=str(path)).load()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("schema.json", "{}")
+    path.write_bytes(archive.getvalue())
+    with pytest.raises(DatasetError):
+        kind(filepath=str(path)).load()
+
+
+def test_each_version_is_a_file_of_its_own(tmp_path: Path) -> None:
+    path = str(tmp_path / "arrays.safetensors")
+    for version in ("first", "second"):
+        SafetensorsDataset(filepath=path, version=Version(None, version)).save({"x": np.array([len(version)])})
+    assert (tmp_path / "arrays.safetensors" / "first" / "arrays.safetensors").is_file()
+    assert SafetensorsDataset(filepath=path, version=Version("first", None)).load()["x"] == len("first")
+    assert SafetensorsDataset(filepath=path, version=Version(None, None)).load()["x"] == len("second")
+    assert SafetensorsDataset(filepath=path, version=Version(None, None)).exists()
+    assert not SafetensorsDataset(filepath=str(tmp_path / "other"), version=Version(None, None)).exists()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    dataset = SafetensorsDataset(filepath=str(path))
+    dataset.save({"x": np.zeros(3)})
+    whole = path.read_bytes()
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(dataset._fs, "mv", fail)
+    with pytest.raises(DatasetError, match="No space left"):
+        dataset.save({"x": np.ones(3)})
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+    assert path.read_bytes() == whole

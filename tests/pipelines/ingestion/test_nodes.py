@@ -1,0 +1,173 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arena_preference.battles import Battles, RejectedRows
+from arena_preference.pipelines.ingestion.nodes import (
+    UnusableCellError,
+    parse_id,
+    parse_label,
+    parse_test_battles,
+    parse_train_battles,
+    parse_turns,
+    repair_text,
+)
+
+
+def raw_row(**cells: str) -> dict[str, str]:
+    row = {
+        "id": "4294967296",
+        "prompt": '["Why?"]',
+        "response_a": '["Because."]',
+        "response_b": '["No idea."]',
+        "winner_model_a": "1",
+        "winner_model_b": "0",
+        "winner_tie": "0",
+    }
+    return {**row, **cells}
+
+
+def test_a_whole_row_becomes_a_battle() -> None:
+    battles, rejected = parse_train_battles(pd.DataFrame([raw_row(model_a="ant", model_b="")]))
+    battle = Battles.validate(battles).iloc[0]
+    assert battle["id"] == 2**32
+    assert list(battle["response_b"]) == ["No idea."]
+    assert battle["label"] == 0
+    assert battle["model_a"] == "ant"
+    assert pd.isna(battle["model_b"])
+    assert RejectedRows.validate(rejected).empty
+
+
+def test_turns_keep_nulls_order_and_inner_quotes() -> None:
+    assert parse_turns(r'["a \"b\"", null, "", "\u00e9\ud83d\ude00"]') == ['a "b"', None, "", "é\U0001f600"]
+    assert parse_turns("[]") == []
+
+
+def test_lone_surrogates_become_replacement_characters() -> None:
+    turns = parse_turns(r'["cut \ud83d", "\ude00 off"]')
+    assert turns == ["cut \ufffd", "\ufffd off"]
+    "".join(turn or "" for turn in turns).encode("utf-8")
+
+
+@given(st.lists(st.none() | st.text(st.characters(exclude_categories=[]))))
+def test_turns_survive_json_and_always_fit_into_utf8(turns: list[str | None]) -> None:
+    parsed = parse_turns(json.dumps(turns))
+    assert len(parsed) == len(turns)
+    for read, written in zip(parsed, turns, strict=True):
+        assert (read is None) == (written is None)
+        assert (read or "").encode("utf-8").decode("utf-8") == (read or "")
+
+
+@given(st.text())
+def test_text_without_surrogates_is_left_alone(text: str) -> None:
+    assert repair_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("", "not JSON"),
+        ("Because.", "not JSON"),
+        ("['single quotes']", "not JSON"),
+        ('["never closed', "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('"a text"', "not a JSON list"),
+        ("null", "not a JSON list"),
+        ('[["nested"]]', "something else than texts"),
+        ("[1]", "something else than texts"),
+    ],
+)
+def test_a_cell_that_is_no_list_of_texts_is_refused_with_its_reason(cell: str, reason: str) -> None:
+    with pytest.raises(UnusableCellError, match=reason):
+        parse_turns(cell)
+
+
+@pytest.mark.parametrize("cell", ["", "x", "1.5", "1e3", "9223372036854775808", "१"])
+def test_an_id_that_is_no_64_bit_integer_is_refused(cell: str) -> None:
+    with pytest.raises(UnusableCellError, match="id is not an integer"):
+        parse_id(cell)
+
+
+@pytest.mark.parametrize(("cells", "label"), [(["1", "0", "0"], 0), (["0.0", "1.0", "0.0"], 1), (["0", "0", "1"], 2)])
+def test_a_label_is_the_position_of_the_one(cells: list[str], label: int) -> None:
+    assert parse_label(cells) == label
+
+
+@pytest.mark.parametrize(
+    "cells", [["1", "1", "0"], ["0", "0", "0"], ["", "0", "1"], ["nan", "0", "1"], ["2", "-1", "0"]]
+)
+def test_a_label_that_is_not_one_hot_is_refused(cells: list[str]) -> None:
+    with pytest.raises(UnusableCellError, match="label is not one 1 and two 0"):
+        parse_label(cells)
+
+
+def test_unusable_training_rows_are_set_aside_whole_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    rows = [
+        raw_row(id="1"),
+        raw_row(id="2", prompt="Why?"),
+        raw_row(id="x"),
+        raw_row(id="4", winner_tie="1"),
+        raw_row(id="5"),
+    ]
+    with caplog.at_level("INFO", logger="arena_preference"):
+        battles, rejected = parse_train_battles(pd.DataFrame(rows))
+    assert battles["id"].tolist() == [1, 5]
+    assert rejected["id"].tolist() == ["2", "x", "4"]
+    assert [reason.split(":")[0] for reason in rejected["reason"]] == [
+        "prompt is not JSON",
+        "id is not an integer",
+        "label is not one 1 and two 0",
+    ]
+    assert json.loads(rejected["raw_row"][0]) == rows[1]
+    assert "train: 2 battles, 3 rows reported as rejected" in caplog.text
+    assert "1 x prompt is not JSON" in caplog.text
+
+
+def test_a_training_file_without_a_usable_row_is_an_error_with_the_reasons() -> None:
+    with pytest.raises(ValueError, match=r"None of the 1 rows.*prompt is not JSON"):
+        parse_train_battles(pd.DataFrame([raw_row(prompt="Why?")]))
+
+
+@pytest.mark.parametrize("parse", [parse_train_battles, parse_test_battles])
+def test_an_id_that_is_written_in_two_ways_is_still_a_repeated_id(parse) -> None:
+    with pytest.raises(ValueError, match="holds id 7 more than once"):
+        parse(pd.DataFrame([raw_row(id="7"), raw_row(id="007")]))
+
+
+def test_no_test_id_is_lost_and_what_is_left_of_a_broken_cell_is_kept() -> None:
+    rows = [
+        {
+            name: raw_row(id="9", response_a="Because, plainly.")[name]
+            for name in ("id", "prompt", "response_a", "response_b")
+        },
+        {"id": "8", "prompt": "", "response_a": "", "response_b": "[1]"},
+        {"id": "7", "prompt": '["Why?"]', "response_a": '[""]', "response_b": "[null]"},
+    ]
+    battles, rejected = parse_test_battles(pd.DataFrame(rows))
+    Battles.validate(battles)
+    assert battles["id"].tolist() == [9, 8, 7]
+    assert list(battles["response_a"][0]) == ["Because, plainly."]
+    assert list(battles["prompt"][1]) == []
+    assert list(battles["response_b"][1]) == ["[1]"]
+    assert list(battles["response_b"][2]) == [None]
+    assert rejected["id"].tolist() == ["9", "8"]
+    assert rejected["reason"][1].count(";") == 2
+
+
+def test_a_test_id_that_is_no_integer_is_an_error_that_names_the_row() -> None:
+    with pytest.raises(ValueError, match=r"Row 2 of the test file.*'x'"):
+        parse_test_battles(pd.DataFrame([raw_row(id="1"), raw_row(id="x")]))
+
+
+def test_prompt_groups_follow_the_first_turn(battles: pd.DataFrame) -> None:
+    rows = [
+        raw_row(id=str(number), prompt=json.dumps(turns))
+        for number, turns in enumerate([["A b"], ["a  B", "c"], ["c"]])
+    ]
+    groups = parse_train_battles(pd.DataFrame(rows))[0]["prompt_group"]
+    assert groups[0] == groups[1] != groups[2]
+    assert np.unique(groups).size == 2

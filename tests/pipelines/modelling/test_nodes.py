@@ -1,0 +1,260 @@
+import numpy as np
+import pandas as pd
+import pytest
+from catboost import CatBoost
+from scipy.special import softmax
+from sklearn.metrics import log_loss
+
+from arena_preference.battles import (
+    LABEL_COLUMNS,
+    Folds,
+    OutOfFoldPredictions,
+    Predictions,
+    swap_battles,
+    swap_features,
+    swap_probabilities,
+)
+from arena_preference.pipelines.modelling.nodes import (
+    LOGIT_COLUMNS,
+    assign_folds,
+    calibrate_model,
+    evaluate_predictions,
+    fit_baselines,
+    fit_calibration,
+    fit_fold_models,
+    join_features,
+    predict_logits,
+    predict_out_of_fold,
+    predict_preferences,
+)
+from arena_preference.pipelines.modelling.options import CatBoostOptions, ModellingOptions
+
+OPTIONS = ModellingOptions(
+    folds=3,
+    early_stopping_share=0.2,
+    early_stopping_rounds=20,
+    catboost=CatBoostOptions(iterations=80, learning_rate=0.1, depth=3, l2_leaf_reg=3, rsm=1, thread_count=1),
+    calibration_bins=10,
+    bootstrap_draws=50,
+)
+
+
+@pytest.fixture
+def folds(battles: pd.DataFrame) -> pd.DataFrame:
+    return assign_folds(battles, OPTIONS, seed=0)
+
+
+@pytest.fixture
+def fitted(model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame) -> tuple[CatBoost, pd.DataFrame]:
+    return fit_fold_models(model_input, battles, folds, OPTIONS, seed=0)
+
+
+def make_predictions(label: list[int], probabilities: list[list[float]]) -> pd.DataFrame:
+    table = pd.DataFrame(
+        {"id": range(len(label)), "fold": 0, "prompt_group": [str(n) for n in range(len(label))], "label": label}
+    )
+    for prefix in ("", "prior_", "length_"):
+        table[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = probabilities
+    return table
+
+
+def test_joined_features_keep_rows_and_all_columns(model_input: pd.DataFrame) -> None:
+    other = model_input.add_prefix("other_").rename(columns={"other_id": "id"}).sample(frac=1, random_state=0)
+    third = model_input.add_prefix("third_").rename(columns={"third_id": "id"})
+    joined = join_features(model_input, other, third)
+    assert joined["id"].tolist() == model_input["id"].tolist()
+    assert joined.shape == (len(model_input), 1 + 3 * (model_input.shape[1] - 1))
+    np.testing.assert_array_equal(joined["other_chance__diff"], joined["chance__diff"])
+
+
+def test_feature_tables_of_different_battles_are_refused(model_input: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="describe different battles"):
+        join_features(model_input, model_input[1:], model_input)
+
+
+def test_folds_never_split_a_prompt_group(battles: pd.DataFrame, folds: pd.DataFrame) -> None:
+    Folds.validate(folds)
+    assert folds["fold"].groupby(battles["prompt_group"]).nunique().max() == 1
+    assert folds["fold"].value_counts().between(60, 100).all()
+
+
+def test_fewer_prompt_groups_than_folds_is_an_error(battles: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="1 prompt groups cannot fill 3 folds"):
+        assign_folds(battles.assign(prompt_group="one"), OPTIONS, seed=0)
+
+
+def test_a_missing_class_is_an_error_that_names_it(battles: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="Only 0 training battles have the label winner_tie"):
+        assign_folds(battles[battles["label"] < 2], OPTIONS, seed=0)
+
+
+def test_models_learn_what_decides_and_beat_both_baselines(
+    battles: pd.DataFrame, folds: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+) -> None:
+    scores = fitted[1]
+    model_loss = log_loss(battles["label"], softmax(scores[LOGIT_COLUMNS].to_numpy(), axis=1))
+    baselines = fit_baselines(battles, folds)
+    prior_loss = log_loss(battles["label"], baselines[[f"prior_{name}" for name in LABEL_COLUMNS]].to_numpy())
+    assert model_loss < prior_loss - 0.15
+
+
+def test_length_baseline_beats_the_prior_where_length_decides(battles: pd.DataFrame, folds: pd.DataFrame) -> None:
+    table = fit_baselines(battles, folds)
+    losses = {
+        kind: log_loss(battles["label"], table[[f"{kind}_{name}" for name in LABEL_COLUMNS]].to_numpy())
+        for kind in ("prior", "length")
+    }
+    assert losses["length"] < losses["prior"] - 0.15
+    assert 0.9 < losses["prior"] < 1.2
+
+
+def test_shuffled_labels_give_no_better_than_the_prior(
+    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
+) -> None:
+    shuffled = battles.assign(label=battles["label"].sample(frac=1, random_state=1).to_numpy())
+    scores = fit_fold_models(model_input, shuffled, folds, OPTIONS, seed=0)[1]
+    baselines = fit_baselines(shuffled, folds)
+    prior = log_loss(shuffled["label"], baselines[[f"prior_{name}" for name in LABEL_COLUMNS]].to_numpy())
+    assert log_loss(shuffled["label"], softmax(scores[LOGIT_COLUMNS].to_numpy(), axis=1)) > prior - 0.02
+
+
+def test_a_held_out_label_cannot_reach_its_own_prediction(
+    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+) -> None:
+    held_out = folds["fold"].to_numpy() == 0
+    changed = battles.assign(label=np.where(held_out, (battles["label"] + 1) % 3, battles["label"]).astype("int8"))
+    scores = fit_fold_models(model_input, changed, folds, OPTIONS, seed=0)[1]
+    pd.testing.assert_frame_equal(scores[held_out], fitted[1][held_out])
+
+
+def test_average_model_scores_are_the_mean_of_the_fold_models(
+    model_input: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+) -> None:
+    average, scores = fitted
+    logits = predict_logits(average, model_input)
+    assert np.corrcoef(logits[:, 0] - logits[:, 1], scores[LOGIT_COLUMNS[0]] - scores[LOGIT_COLUMNS[1]])[0, 1] > 0.8
+    assert np.abs(logits).max() < 2 * np.abs(scores[LOGIT_COLUMNS].to_numpy()).max()
+
+
+def test_swapping_sides_swaps_predictions_exactly(
+    model_input: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+) -> None:
+    features = model_input.drop(columns="id")
+    swapped = predict_logits(fitted[0], swap_features(features))
+    np.testing.assert_array_equal(swapped, swap_probabilities(predict_logits(fitted[0], features)))
+    swapped_table = swap_features(features).assign(id=model_input["id"])
+    in_order = predict_preferences(model_input, fitted[0])[list(LABEL_COLUMNS)].to_numpy()
+    exchanged = predict_preferences(swapped_table, fitted[0])[list(LABEL_COLUMNS)].to_numpy()
+    np.testing.assert_allclose(exchanged, swap_probabilities(in_order), rtol=0, atol=1e-15)
+
+
+def test_training_does_not_depend_on_which_side_is_called_a(
+    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+) -> None:
+    swapped_input = swap_features(model_input.drop(columns="id"))
+    swapped_input.insert(0, "id", model_input["id"])
+    scores = fit_fold_models(swapped_input, swap_battles(battles), folds, OPTIONS, seed=0)[1]
+    in_order, exchanged = fitted[1][LOGIT_COLUMNS].to_numpy(), swap_probabilities(scores[LOGIT_COLUMNS].to_numpy())
+    assert np.corrcoef(in_order.ravel(), exchanged.ravel())[0, 1] > 0.95
+
+
+def test_same_seed_gives_the_same_scores(
+    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+) -> None:
+    pd.testing.assert_frame_equal(fit_fold_models(model_input, battles, folds, OPTIONS, seed=0)[1], fitted[1])
+
+
+def test_order_of_columns_does_not_matter_and_a_missing_one_is_named(
+    model_input: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+) -> None:
+    features = model_input.drop(columns="id")
+    np.testing.assert_array_equal(
+        predict_logits(fitted[0], features[features.columns[::-1]]), predict_logits(fitted[0], features)
+    )
+    with pytest.raises(ValueError, match=r"1 of the model's 5 features are not here.*chance__pair"):
+        predict_logits(fitted[0], features.drop(columns="chance__pair"))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_calibration_finds_the_temperature_that_spoiled_the_logits(
+    temperature: float, rng: np.random.Generator
+) -> None:
+    true_logits = rng.normal(size=(6000, 3))
+    labels = np.array([rng.choice(3, p=row) for row in softmax(true_logits, axis=1)])
+    scores = pd.DataFrame(true_logits * temperature, columns=LOGIT_COLUMNS).assign(
+        id=range(6000), fold=np.arange(6000) % 3
+    )
+    calibration = fit_calibration(scores, pd.DataFrame({"id": range(6000), "label": labels}))
+    assert calibration["temperature"] == pytest.approx(temperature, rel=0.1)
+    assert set(calibration["fold_temperatures"]) == {"0", "1", "2"}
+
+
+def test_a_fold_is_calibrated_by_the_other_folds_only(
+    fitted: tuple[CatBoost, pd.DataFrame], battles: pd.DataFrame
+) -> None:
+    scores = fitted[1]
+    before = fit_calibration(scores, battles)["fold_temperatures"]
+    held_out = scores["fold"] == 1
+    changed = battles.assign(label=np.where(held_out, 2, battles["label"]).astype("int8"))
+    after = fit_calibration(scores, changed)["fold_temperatures"]
+    assert after["1"] == before["1"]
+    assert after["0"] != before["0"]
+
+
+def test_calibrated_model_gives_logits_divided_by_the_temperature(
+    model_input: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+) -> None:
+    raw = predict_logits(fitted[0], model_input)
+    calibrated = calibrate_model(fitted[0], {"temperature": 2.0})
+    np.testing.assert_allclose(predict_logits(calibrated, model_input), raw / 2.0, rtol=1e-12)
+    np.testing.assert_array_equal(predict_logits(fitted[0], model_input), raw)
+    predictions = Predictions.validate(predict_preferences(model_input, calibrated))
+    np.testing.assert_allclose(predictions[list(LABEL_COLUMNS)].to_numpy(), softmax(raw / 2.0, axis=1), rtol=1e-12)
+
+
+def test_out_of_fold_table_holds_what_scoring_needs(
+    battles: pd.DataFrame, folds: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+) -> None:
+    scores = fitted[1]
+    predictions = predict_out_of_fold(scores, fit_calibration(scores, battles), battles, fit_baselines(battles, folds))
+    OutOfFoldPredictions.validate(predictions)
+    assert predictions["label"].tolist() == battles["label"].tolist()
+    assert predictions["fold"].tolist() == folds["fold"].tolist()
+
+
+def test_metrics_equal_those_of_scikit_learn_and_lie_in_their_intervals(rng: np.random.Generator) -> None:
+    probabilities = softmax(rng.normal(size=(400, 3)), axis=1)
+    labels = [int(rng.choice(3, p=row)) for row in probabilities]
+    metrics = evaluate_predictions(make_predictions(labels, probabilities.tolist()), OPTIONS, seed=0)
+    assert metrics["log_loss"]["value"] == pytest.approx(log_loss(labels, probabilities))
+    assert metrics["accuracy"]["value"] == pytest.approx((probabilities.argmax(axis=1) == labels).mean())
+    for name in ("log_loss", "accuracy", "prior_log_loss", "length_log_loss"):
+        assert metrics[name]["low"] < metrics[name]["value"] < metrics[name]["high"]
+    assert metrics["battles"] == 400
+    assert metrics["folds"] == 1
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
+    certain_and_right_half_the_time = make_predictions([0, 1] * 50, [[0.95, 0.03, 0.02]] * 100)
+    metrics = evaluate_predictions(certain_and_right_half_the_time, OPTIONS, seed=0)
+    assert metrics["expected_calibration_error"]["value"] == pytest.approx(0.45)
+
+
+def test_intervals_are_wider_where_groups_are_few(rng: np.random.Generator) -> None:
+    probabilities = softmax(rng.normal(size=(400, 3)), axis=1)
+    labels = [int(rng.choice(3, p=row)) for row in probabilities]
+    alone = make_predictions(labels, probabilities.tolist()).sort_values("label", ignore_index=True)
+    grouped = alone.assign(prompt_group=[str(number // 40) for number in range(400)])
+    widths = [
+        metrics["accuracy"]["high"] - metrics["accuracy"]["low"]
+        for metrics in (evaluate_predictions(table, OPTIONS, seed=0) for table in (alone, grouped))
+    ]
+    assert widths[1] > widths[0]
+
+
+@pytest.mark.parametrize(
+    "change", [{"folds": 1}, {"early_stopping_share": 0.9}, {"fold": 5}, {"catboost": {"depht": 6}}]
+)
+def test_parameters_out_of_range_or_unknown_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        ModellingOptions(**{**OPTIONS.model_dump(), **change})

@@ -1,0 +1,34 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from arena_preference.pipelines.submission.nodes import make_submission
+
+RAW = pd.DataFrame({"id": ["7", "4294967297", "3"], "prompt": '["x"]'})
+
+
+@pytest.fixture
+def predictions() -> pd.DataFrame:
+    return pd.DataFrame({"id": [7, 2**32 + 1, 3], "winner_model_a": 0.5, "winner_model_b": 0.3, "winner_tie": 0.2})
+
+
+def test_submission_has_the_competitions_header_and_the_files_order(predictions: pd.DataFrame) -> None:
+    submission = make_submission(predictions, RAW)
+    assert submission.to_csv(index=False).splitlines()[:3] == [
+        "id,winner_model_a,winner_model_b,winner_tie",
+        "7,0.5,0.3,0.2",
+        "4294967297,0.5,0.3,0.2",
+    ]
+
+
+@pytest.mark.parametrize("rows", [[0, 1], [1, 0, 2], [0, 1, 1]])
+def test_a_lost_moved_or_repeated_id_is_refused(predictions: pd.DataFrame, rows: list[int]) -> None:
+    with pytest.raises(ValueError, match="not those of the test file"):
+        make_submission(predictions.iloc[rows].reset_index(drop=True), RAW)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.7])
+def test_a_row_that_is_no_distribution_is_refused_with_its_id(predictions: pd.DataFrame, value: float) -> None:
+    predictions.loc[1, "winner_tie"] = value
+    with pytest.raises(ValueError, match="1 rows are not probability distributions, the first for id 4294967297"):
+        make_submission(predictions, RAW)
