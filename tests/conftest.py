@@ -5,10 +5,17 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
+
+# A law is tested on the same examples everywhere, and no test asserts a time.
+settings.register_profile("project", deadline=None, derandomize=True)
+settings.load_profile("project")
 
 # Nothing may reach a hub, and nothing is reported, whatever the machine's own settings are.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
+# The tests run side by side, one process for each core: threads of their own would only be in each other's way.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture

@@ -1,3 +1,8 @@
 """Kedro's settings for this project."""
 
-CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    # An environment states only the parameters that differ, at any depth; the rest comes from base.
+    "merge_strategy": {"parameters": "soft"},
+}

@@ -19,50 +19,48 @@ def create_pipeline(split: str = "train") -> Pipeline:
     """On ``train``: folds, models, calibration and metrics. On ``test``: predictions of the stored model."""
     join = Node(
         join_features,
-        inputs=[f"{split}.text_features", f"{split}.latent_features", f"{split}.embedding_features"],
-        outputs=f"{split}.model_input",
+        inputs=["text_features", "latent_features", "embedding_features"],
+        outputs="model_input",
         name="join_features",
-        namespace=split,
     )
     if split == "test":
         predict = Node(
             predict_preferences,
-            inputs=["test.model_input", "preference_model"],
-            outputs="test.predictions",
+            inputs=["model_input", "preference_model"],
+            outputs="predictions",
             name="predict_preferences",
-            namespace=split,
         )
-        return Pipeline([join, predict])
+        return Pipeline([join, predict], namespace=split, inputs="preference_model")
     return Pipeline(
         [
             join,
             Node(
                 assign_folds,
-                inputs=["train.battles", "params:modelling", "params:seed"],
+                inputs=["battles", "params:modelling", "params:seed"],
                 outputs="folds",
                 name="assign_folds",
             ),
             Node(
                 fit_fold_models,
-                inputs=["train.model_input", "train.battles", "folds", "params:modelling", "params:seed"],
+                inputs=["model_input", "battles", "folds", "params:modelling", "params:seed"],
                 outputs=["fold_average", "oof_scores"],
                 name="fit_fold_models",
             ),
             Node(
                 fit_baselines,
-                inputs=["train.battles", "folds"],
+                inputs=["battles", "folds"],
                 outputs="baseline_predictions",
                 name="fit_baselines",
             ),
             Node(
                 fit_calibration,
-                inputs=["oof_scores", "train.battles"],
+                inputs=["oof_scores", "battles"],
                 outputs="calibration",
                 name="fit_calibration",
             ),
             Node(
                 predict_out_of_fold,
-                inputs=["oof_scores", "calibration", "train.battles", "baseline_predictions"],
+                inputs=["oof_scores", "calibration", "battles", "baseline_predictions"],
                 outputs="oof_predictions",
                 name="predict_out_of_fold",
             ),
@@ -78,5 +76,18 @@ def create_pipeline(split: str = "train") -> Pipeline:
                 outputs="metrics",
                 name="evaluate_predictions",
             ),
-        ]
+        ],
+        namespace=split,
+        # What only training makes needs no split in its name.
+        outputs={
+            "folds",
+            "fold_average",
+            "oof_scores",
+            "baseline_predictions",
+            "calibration",
+            "preference_model",
+            "oof_predictions",
+            "metrics",
+        },
+        parameters={"modelling", "seed"},
     )

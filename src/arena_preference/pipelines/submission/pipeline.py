@@ -9,17 +9,18 @@ from .nodes import make_submission
 
 def create_pipeline() -> Pipeline:
     """From the raw test file and what training stored to the submission."""
+    check = Node(
+        make_submission,
+        inputs=["predictions", "raw_battles"],
+        outputs="submission",
+        name="make_submission",
+    )
     return Pipeline(
         [
             ingestion.create_pipeline(split="test"),
             features.create_pipeline(split="test"),
             embedding.create_pipeline(split="test"),
             modelling.create_pipeline(split="test"),
-            Node(
-                make_submission,
-                inputs=["test.predictions", "test.raw_battles"],
-                outputs="submission",
-                name="make_submission",
-            ),
+            Pipeline([check], namespace="test", outputs="submission"),
         ]
     )

@@ -1,0 +1,101 @@
+"""Time a whole ``kedro run`` and, where the truth is known, compare its submission with the best that can be had.
+
+    python benchmarks/whole_run.py                          the demo battles
+    python benchmarks/whole_run.py --battles 10000          as many simulated battles, and 2,500 to predict
+    python benchmarks/whole_run.py --raw-dir DIR            any folder with train.csv and test.csv
+
+Prints seconds and peak memory of the run, its out-of-fold metrics and, for simulated battles, the log loss of class
+prior, length-only model, submission and true probabilities on the same test battles. All of them are log losses against
+the drawn verdicts; "closed" is the share of the way from the length-only model to the true probabilities.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+LABELS = ["winner_model_a", "winner_model_b", "winner_tie"]
+PROJECT = Path(__file__).parents[1]
+
+
+def run_kedro(*arguments: str) -> float:
+    """Run a kedro command in the project and give its seconds."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "kedro", "run", *arguments]
+    subprocess.run(command, cwd=PROJECT, check=True, env={**os.environ, "KEDRO_DISABLE_TELEMETRY": "1"})
+    return time.perf_counter() - start
+
+
+def newest(data_root: Path, dataset: str) -> Path:
+    """Give the file of the newest version of a dataset."""
+    return max((data_root / dataset).iterdir()) / Path(dataset).name
+
+
+def length_features(battles: pd.DataFrame) -> np.ndarray:
+    """Give the difference of the answers' log lengths, signed and absolute."""
+    a, b = (
+        np.log1p(battles[column].map(lambda cell: sum(len(turn or "") for turn in json.loads(cell))))
+        for column in ("response_a", "response_b")
+    )
+    return np.column_stack([a - b, np.abs(a - b)])
+
+
+def compare_with_truth(raw_dir: Path, data_root: Path) -> pd.DataFrame:
+    """Score prior, length-only model, submission and true probabilities on the verdicts of the test battles."""
+    train, test = pd.read_csv(raw_dir / "train.csv"), pd.read_csv(raw_dir / "test.csv")
+    truth = pd.read_csv(raw_dir / "test_truth.csv").set_index("id").loc[test["id"]]
+    submission = pd.read_csv(newest(data_root, "07_model_output/submission.csv")).set_index("id").loc[test["id"]]
+    labels = train[LABELS].to_numpy().argmax(axis=1)
+    length_model = LogisticRegression(max_iter=1000).fit(length_features(train), labels)
+    predictions = {
+        "class prior": np.tile(np.bincount(labels, minlength=3) / len(labels), (len(test), 1)),
+        "length only": length_model.predict_proba(length_features(test)),
+        "submission": submission[LABELS].to_numpy(),
+        "true probabilities": truth[LABELS].to_numpy(),
+    }
+    table = pd.DataFrame(
+        {name: log_loss(truth["label"], values, labels=[0, 1, 2]) for name, values in predictions.items()},
+        index=["test log loss"],
+    ).T
+    length, best = table.loc["length only", "test log loss"], table.loc["true probabilities", "test log loss"]
+    table["closed"] = (length - table["test log loss"]) / (length - best)
+    return table
+
+
+def main() -> None:
+    """Read the command line, run, print."""
+    cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    cli.add_argument("--battles", type=int, help="make so many simulated battles first")
+    cli.add_argument("--raw-dir", type=Path, default=PROJECT / "data" / "01_raw" / "demo")
+    cli.add_argument("--params", default="", help="further parameters, as in kedro run --params")
+    arguments = cli.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        raw_dir, data_root = arguments.raw_dir.resolve(), Path(folder) / "data"
+        if arguments.battles:
+            raw_dir = Path(folder) / "raw"
+            sizes = f"simulation.battles={arguments.battles},simulation.test_battles={arguments.battles // 4}"
+            seconds = run_kedro("--pipelines=simulation", f"--params=raw_dir={raw_dir},{sizes}")
+            print(f"simulation of {arguments.battles} + {arguments.battles // 4} battles: {seconds:.0f} s")
+        extra = f",{arguments.params}" if arguments.params else ""
+        seconds = run_kedro(f"--params=raw_dir={raw_dir},data_root={data_root}{extra}")
+        # Linux counts in KiB; the largest of the child processes so far is the run itself.
+        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        print(f"\nkedro run: {seconds:.0f} s, peak memory {memory:.2f} GiB, {os.cpu_count()} cores")
+        metrics = json.loads(newest(data_root, "08_reporting/metrics.json").read_text())
+        print(pd.DataFrame({k: v for k, v in metrics.items() if isinstance(v, dict)}).T.round(4).to_string())
+        if (raw_dir / "test_truth.csv").is_file():
+            print(compare_with_truth(raw_dir, data_root).round(4).to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""Nodes of the pipeline ``features``: what the two texts alone say about a battle."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import polars as pl
+from scipy import sparse
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import Pipeline as TextVectorizer
+
+from arena_preference.battles import FORM_SEPARATOR, ID, FloatArray
+
+from .measurement import UNITS, join_turns, measure_battles, read_turns, split_rows
+from .options import TextFeatureOptions, TextVectorizerOptions
+from .quantities import PAIR_QUANTITIES, PROMPT_QUANTITIES, SIDE_RATES, SIDE_SIZES, SUMMED
+
+Columns = dict[str, FloatArray]
+IntArray = npt.NDArray[np.int64]
+
+_TFIDF: Final = "tfidf"
+_SVD: Final = "svd"
+# Rows of the sparse weights that are multiplied at a time; it bounds memory and changes no value.
+_COSINE_ROWS: Final = 8192
+
+
+def _share(a: FloatArray, b: FloatArray) -> FloatArray:
+    total = a + b
+    return np.divide(a - b, total, out=np.zeros_like(total), where=total > 0)
+
+
+# Each form is exact in floating point: exchanging a and b gives the same number, or the same number negated.
+_FORMS: Final[Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]]] = {
+    "diff": lambda a, b: a - b,
+    "abs_diff": lambda a, b: np.abs(a - b),
+    "log_ratio": lambda a, b: np.log1p(a) - np.log1p(b),
+    "share": _share,
+    "sum": lambda a, b: a + b,
+}
+_SIZE_FORMS: Final = ("diff", "abs_diff", "log_ratio", "share")
+_RATE_FORMS: Final = ("diff", "abs_diff")
+
+
+def compute_text_features(battles: pd.DataFrame, options: TextFeatureOptions) -> pd.DataFrame:
+    """Describe each battle by how its texts are written and what they share.
+
+    A size x of a side (characters, list items, apologies ...) enters as x_a - x_b, |x_a - x_b|,
+    log1p(x_a) - log1p(x_b) and (x_a - x_b) / (x_a + x_b), the last being the form of LMArena's style control (Chiang et
+    al., 2024), with 0 / 0 = 0; a rate (words per sentence, share of capitals ...) enters as the first two. Quantities
+    of the pair and of the prompt enter as they are.
+
+    Args:
+        battles: One row per battle, schema ``Battles``; null turns, empty lists, answers of unequal length are fine.
+        options: Parameters ``features.text``.
+
+    Returns:
+        Schema ``Features``: id, then float32 columns ``<quantity>__<form>``, one row per battle in the order given. No
+        value is missing. Battles without rows give a table without rows that has every column.
+
+    Raises:
+        ValueError: If a text column is missing.
+    """
+    texts = read_turns(battles)
+    chunks = [
+        _describe(measure_battles(chunk, options.compressed_characters))
+        for chunk in split_rows(texts, options.chunk_rows)
+    ]
+    return _tabulate(battles, {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]})
+
+
+def _describe(measured: pl.DataFrame) -> Columns:
+    """Turn what was measured on the three texts of each battle into features."""
+    prompt = _select_unit(measured, "prompt").select(pl.all().name.prefix("prompt_"))
+    sides = [_select_unit(measured, side).hstack(prompt) for side in ("a", "b")]
+    features: Columns = {}
+    for quantities, forms in ((SIDE_SIZES, _SIZE_FORMS), (SIDE_RATES, _RATE_FORMS)):
+        a, b = (_evaluate(quantities, side) for side in sides)
+        for name in quantities:
+            features |= _contrast(name, a[name], b[name], (*forms, "sum") if name in SUMMED else forms)
+    for form, quantities, table in (("pair", PAIR_QUANTITIES, measured), ("prompt", PROMPT_QUANTITIES, prompt)):
+        features |= {_name(quantity, form): values for quantity, values in _evaluate(quantities, table).items()}
+    return {name: values.astype(np.float32) for name, values in features.items()}
+
+
+def _select_unit(measured: pl.DataFrame, unit: str) -> pl.DataFrame:
+    """Keep the columns of one unit, under names that no longer tell which."""
+    suffix = f"_{unit}"
+    return measured.select(
+        pl.col(name).alias(name.removesuffix(suffix)) for name in measured.columns if name.endswith(suffix)
+    )
+
+
+def _evaluate(quantities: Mapping[str, pl.Expr], table: pl.DataFrame) -> Columns:
+    evaluated = table.select(quantity.cast(pl.Float64).alias(name) for name, quantity in quantities.items())
+    return {name: evaluated[name].to_numpy() for name in evaluated.columns}
+
+
+def _contrast(quantity: str, a: FloatArray, b: FloatArray, forms: Iterable[str] = _RATE_FORMS) -> Columns:
+    return {_name(quantity, form): _FORMS[form](a, b) for form in forms}
+
+
+def _name(quantity: str, form: str) -> str:
+    return f"{quantity}{FORM_SEPARATOR}{form}"
+
+
+def _tabulate(battles: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    features = {name: values.astype(np.float32) for name, values in columns.items()}
+    return pd.DataFrame({ID: battles[ID].to_numpy(np.int64), **features})
+
+
+def fit_text_vectorizer(battles: pd.DataFrame, options: TextVectorizerOptions, seed: int) -> TextVectorizer:
+    """Learn which n-grams occur, how much each tells, and the directions along which texts differ most.
+
+    TF-IDF with logarithmic counts, then truncated SVD: latent semantic analysis (Deerwester et al., 1990).
+
+    Args:
+        battles: The training battles. Every distinct prompt and answer is one text.
+        options: Parameters ``features.vectorizer``.
+        seed: Draws the texts, where there are more than ``max_fit_texts``, and starts the SVD.
+
+    Returns:
+        A scikit-learn pipeline of the fitted steps ``tfidf`` and ``svd``, of scikit-learn's and NumPy's types alone.
+
+    Raises:
+        ValueError: If no n-gram is both frequent and rare enough to enter the vocabulary.
+    """
+    texts = _find_distinct_texts(battles).texts
+    if len(texts) > options.max_fit_texts:
+        drawn = np.random.default_rng(seed).choice(len(texts), options.max_fit_texts, replace=False)
+        texts = [texts[place] for place in np.sort(drawn)]
+    tfidf = TfidfVectorizer(
+        analyzer=options.analyzer,
+        ngram_range=(options.ngram_min, options.ngram_max),
+        min_df=options.min_texts,
+        max_df=options.max_text_share,
+        max_features=options.max_ngrams,
+        sublinear_tf=True,
+        dtype=np.float32,
+    )
+    try:
+        weights = tfidf.fit_transform(texts)
+    except ValueError as error:
+        raise ValueError(
+            f"No vocabulary came out of {len(texts)} distinct texts of {len(battles)} battles: {error} "
+            "Lower features.vectorizer.min_texts, raise features.vectorizer.max_text_share, or give more battles."
+        ) from error
+    # NumPy integers, which scikit-learn puts there, would each become a file inside the saved vectorizer.
+    tfidf.vocabulary_ = {ngram: int(column) for ngram, column in tfidf.vocabulary_.items()}
+    components = min(options.components, weights.shape[1])
+    svd = TruncatedSVD(components, n_iter=options.power_iterations, random_state=seed).fit(weights)
+    return TextVectorizer([(_TFIDF, tfidf), (_SVD, svd)])
+
+
+def compute_latent_features(battles: pd.DataFrame, text_vectorizer: TextVectorizer) -> pd.DataFrame:
+    """Compare what the texts of each battle are about, in the space of ``text_vectorizer``.
+
+    Args:
+        battles: One row per battle, schema ``Battles``.
+        text_vectorizer: As ``fit_text_vectorizer`` gives it, with k components.
+
+    Returns:
+        Schema ``Features``: id, then float32 columns, one row per battle in the order given: difference and absolute
+        difference of each latent component and of the cosines prompt-a and prompt-b; the cosines and the distance of a
+        and b. The cosine with a text of which no n-gram is known is 0.
+
+    Raises:
+        ValueError: If a text column is missing.
+    """
+    texts, rows = _find_distinct_texts(battles)
+    weights = text_vectorizer[_TFIDF].transform(texts).tocsr() if texts else sparse.csr_matrix((0, 1), dtype=np.float32)
+    latents = text_vectorizer[_SVD].transform(weights) if texts else np.empty((0, text_vectorizer[_SVD].n_components))
+    prompt, a, b = (rows[unit] for unit in UNITS)
+    features: Columns = {}
+    for component in range(latents.shape[1]):
+        features |= _contrast(f"latent_{component:03d}", latents[a, component], latents[b, component])
+    directions = _scale_to_unit_length(latents)
+    cosines = {
+        "tfidf": lambda x, y: _multiply_rows(weights, x, y),
+        "latent": lambda x, y: (directions[x] * directions[y]).sum(axis=1),
+    }
+    for space, cosine in cosines.items():
+        features |= _contrast(f"{space}_prompt_cosine", cosine(prompt, a), cosine(prompt, b))
+        features[_name(f"{space}_cosine", "pair")] = cosine(a, b)
+    features[_name("latent_distance", "pair")] = np.sqrt(np.square(latents[a] - latents[b]).sum(axis=1))
+    return _tabulate(battles, features)
+
+
+class _DistinctTexts(NamedTuple):
+    texts: list[str]
+    rows: dict[str, IntArray]  # of each unit: for each battle, the place of its text in texts
+
+
+def _find_distinct_texts(battles: pd.DataFrame) -> _DistinctTexts:
+    joined = join_turns(read_turns(battles))
+    distinct = pl.concat([joined[unit].alias("text") for unit in UNITS]).unique(maintain_order=True).to_frame()
+    numbered = distinct.with_row_index("row")
+    rows = {
+        unit: joined.select(text=unit).join(numbered, on="text", how="left", maintain_order="left")["row"]
+        for unit in UNITS
+    }
+    return _DistinctTexts(
+        distinct["text"].to_list(), {unit: row.to_numpy().astype(np.int64) for unit, row in rows.items()}
+    )
+
+
+def _multiply_rows(weights: Any, left: IntArray, right: IntArray) -> FloatArray:
+    """Sum of products of the rows ``left`` with the rows ``right`` of sparse weights of unit length: their cosines."""
+    products = np.zeros(len(left), dtype=np.float32)
+    for start in range(0, len(left), _COSINE_ROWS):
+        chunk = slice(start, start + _COSINE_ROWS)
+        products[chunk] = np.asarray(weights[left[chunk]].multiply(weights[right[chunk]]).sum(axis=1)).ravel()
+    return products
+
+
+def _scale_to_unit_length(latents: FloatArray) -> FloatArray:
+    lengths = np.sqrt(np.square(latents).sum(axis=1, keepdims=True))
+    return np.divide(latents, lengths, out=np.zeros_like(latents), where=lengths > 0)

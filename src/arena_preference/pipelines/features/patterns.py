@@ -1,0 +1,204 @@
+r"""What is looked for in a text: regular expressions and lists of words.
+
+Patterns are in Rust's syntax, as Polars reads it, and use the ASCII word boundary ``(?-u:\b)``: on text with non-ASCII
+letters the Unicode one sends the regex engine to its slowest path. Patterns of phrases and all word lists are for text
+in lower case.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+_B: Final = r"(?-u:\b)"
+_APOSTROPHE: Final = "['’]"
+
+
+def _any_of(*phrases: str) -> str:
+    return f"{_B}(?:{'|'.join(phrases)}){_B}"
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Words, sentences, lines
+
+_UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}"
+#: A run of letters, marks and digits with inner apostrophes; in scripts that do not part words, each character.
+WORD: Final = rf"[{_UNSPACED}]|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+(?:{_APOSTROPHE}[a-z]+)*"
+LINE: Final = r"\S[^\n]*"
+SENTENCE_END: Final = r"""[.!?…]["'”’)\]*_]*(?:\s|$)|[。！？]"""
+#: The end of a text that was not cut off.
+FINISHED: Final = r"""(?:[.!?…。！？)\]}"'”’»`*|>~）」】]|https?://\S+)\s*$"""
+NUMBER: Final = r"[0-9]+(?:[.,][0-9]+)*"
+CAPITALISED_WORD: Final = rf"{_B}[A-Z][a-z]"
+ACRONYM: Final = rf"{_B}[A-Z]{{2,}}{_B}"
+
+# Formatting
+
+_INDENT: Final = r"(?m)^[ \t]*"
+_BULLET: Final = "[-*+•]"
+_ITEM_NUMBER: Final = "[0-9]{1,3}[.)]"
+HEADER: Final = r"(?m)^ {0,3}#{1,6}[ \t]+\S"
+BOLD: Final = r"\*\*[^*\n]+\*\*|__[^_\n]+__"
+ITALICS: Final = r"(?:^|[^*\w])\*[^*\s][^*\n]*\*(?:[^*]|$)"
+BULLET: Final = rf"{_INDENT}{_BULLET}[ \t]+\S"
+NUMBERED_ITEM: Final = rf"{_INDENT}{_ITEM_NUMBER}[ \t]+\S"
+NESTED_ITEM: Final = rf"(?m)^(?:[ ]{{2,}}|\t+)(?:{_BULLET}|{_ITEM_NUMBER})[ \t]+\S"
+CODE_FENCE: Final = rf"{_INDENT}```"
+CODE_BLOCK: Final = r"(?s)```.*?(?:```|$)"
+INLINE_CODE: Final = r"(?:^|[^`])`[^`\n]+`"
+TABLE_ROW: Final = rf"{_INDENT}\|.*\|[ \t]*$"
+LINK: Final = rf"https?://|{_B}www\."
+_LATEX_COMMANDS: Final = "frac|sqrt|sum|int|begin|cdot|times|text|left|pi|alpha|beta|boxed"
+# A lone pair of dollar signs is more often two prices than a formula.
+LATEX: Final = rf"\$\$|\\\(|\\\[|\\(?:{_LATEX_COMMANDS}){_B}|\$[^$\n]*[\\^_=][^$\n]*\$"
+BLOCK_QUOTE: Final = rf"{_INDENT}>"
+RULE: Final = rf"{_INDENT}(?:-{{3,}}|\*{{3,}}|_{{3,}})[ \t]*$"
+EMOJI: Final = r"[\x{1F000}-\x{1FAFF}\x{2600}-\x{27BF}]"
+CONTROL_CHARACTER: Final = r"[\x00-\x08\x0B-\x1F\x7F\x{FFFD}]"
+
+# Phrases of answers
+
+_NOT_ABLE: Final = f"cannot|can{_APOSTROPHE}?t|can not|won{_APOSTROPHE}t|will not|must decline|am unable|am not able to"
+REFUSAL: Final = (
+    rf"(?:i (?:{_NOT_ABLE}|do not have|don{_APOSTROPHE}t have)"
+    rf"|i{_APOSTROPHE}m (?:unable|not able|afraid)"
+    rf"|(?:cannot|can{_APOSTROPHE}t|unable to|not able to) (?:assist|help|provide|fulfill|comply|generate)"
+    r"|against my (?:programming|guidelines|policy)"
+    r"|(?:not appropriate|inappropriate) (?:to|for me)"
+    rf"|as an ai[^.]{{0,80}} (?:cannot|can{_APOSTROPHE}t))"
+)
+APOLOGY: Final = _any_of("sorry", "apologi[sz]e", "apolog(?:y|ies)", "regret", "my mistake", "pardon me")
+AI_SELF: Final = (
+    r"as an? (?:large |ai )?(?:ai|language model|assistant)|language model"
+    rf"|i(?:{_APOSTROPHE}m| am) an ai|ai (?:assistant|model)|openai"
+)
+POLITENESS: Final = _any_of(
+    "please", "thanks?", "welcome", "feel free", "happy to", "glad to", "let me know", "hope (?:this|that|it) helps"
+)  # fmt: skip
+EAGER_OPENING: Final = rf"^\s*(?:sure|certainly|of course|absolutely|great|yes|here (?:is|are)|here{_APOSTROPHE}s)"
+CLOSING_OFFER: Final = (
+    r"let me know|if you (?:have|need|would like|want)|feel free|hope (?:this|that|it) helps|anything else"
+)
+CONCLUSION: Final = (
+    r"in conclusion|in summary|to summari[sz]e|(?:^|\n)overall|ultimately|to conclude|in short|to sum up"
+    r"|therefore,? the"
+)
+EXAMPLE: Final = r"for example|for instance|e\.g\.|such as|an example"
+CAUTION: Final = (
+    r"important to|note that|consult|professional|caution|warning|disclaimer|keep in mind|ethical|be aware|remember to"
+)
+CONCESSION: Final = (
+    rf"you(?:{_APOSTROPHE}re| are) (?:right|correct)|i apologi[sz]e for|i made an? (?:mistake|error)"
+    r"|thank you for (?:pointing|correct)"
+)
+STEP: Final = rf"{_B}step [0-9]+"
+OPINION: Final = r"i (?:think|believe|feel|would say)|in my opinion|personally"
+#: Traces of the template of a chat, which an answer should not hold.
+ROLE_LEAK: Final = (
+    r"(?m)^(?:human|user|assistant|instruction|question|input|output|response)s?:|###|<\|[a-z_]+\|>|\[/?inst\]|</?s>"
+)
+VOWELS: Final = "[aeiouy]+"
+
+#: Scripts whose letters are counted, to tell an answer in another script than the prompt's.
+SCRIPTS: Final[Mapping[str, str]] = {
+    "latin": r"\p{Latin}",
+    "cyrillic": r"\p{Cyrillic}",
+    "greek": r"\p{Greek}",
+    "arabic": r"\p{Arabic}",
+    "hebrew": r"\p{Hebrew}",
+    "devanagari": r"\p{Devanagari}",
+    "thai": r"\p{Thai}",
+    "han": r"\p{Han}",
+    "kana": r"[\p{Hiragana}\p{Katakana}]",
+    "hangul": r"\p{Hangul}",
+}
+
+#: Words that give a language of Latin script away; frequent in one of these languages and rare in the others.
+LANGUAGES: Final[Mapping[str, frozenset[str]]] = {
+    "english": _words("the of and to in is that it for you with this are be as was or from have by not which can your"),
+    "spanish": _words("el los las una por para con del es y que está más pero como su cuando muy también hay"),
+    "french": _words("le les des une est et dans pour que qui sur avec pas vous nous ce cette plus sont aux"),
+    "german": _words("der die das und ist nicht ein eine zu den mit von auf für sich auch dem es werden wie"),
+    "portuguese": _words("os uma não para com que é mais como foi ao mas são você também pela dos das em seu"),
+    "italian": _words("il di che è per una sono non del della con gli più anche questo nel alla ma come lo"),
+}
+
+#: Sets of single words, all looked up at once in the list of words.
+LEXICA: Final[Mapping[str, frozenset[str]]] = {
+    **{f"language_{name}": words for name, words in LANGUAGES.items()},
+    "function_words": _words(
+        """the a an of and to in is that it for you with this are be as was or from have by not which can your will at
+        on but if they their its he she his her we our i my me do does did has had so than then there these those what
+        when where who how why would should could may might must been being were also into about some any all more"""
+    ),
+    "hedges": _words(
+        """may might could perhaps possibly probably maybe likely unlikely seem seems appear appears generally usually
+        typically often sometimes somewhat approximately roughly potentially believe think suggest suggests"""
+    ),
+    "enthusiasm": _words(
+        """great certainly absolutely sure excellent wonderful fantastic amazing definitely awesome perfect exciting
+        incredible brilliant delighted happy glad love"""
+    ),
+    "connectives": _words(
+        """however therefore moreover furthermore additionally consequently because although though while whereas thus
+        hence since finally firstly secondly thirdly next then instead meanwhile nevertheless similarly overall"""
+    ),
+    "first_person": _words("i i'm i've i'd i'll i’m i’ve i’d i’ll me my mine myself"),
+    "first_person_plural": _words("we we're we've we'll we’re we’ve we’ll us our ours let's let’s"),
+    "second_person": _words("you you're you've you'd you'll you’re you’ve you’d you’ll your yours yourself"),
+    "negations": _words(
+        """not no never none nor without neither nothing cannot can't don't doesn't didn't won't isn't aren't wasn't
+        weren't wouldn't shouldn't couldn't can’t don’t doesn’t didn’t won’t isn’t aren’t wasn’t weren’t wouldn’t"""
+    ),
+    "imperatives": _words(
+        """use make try add create consider ensure include start avoid keep remember check choose set write find take
+        provide follow be get"""
+    ),
+}
+
+#: What a prompt asks for.
+PROMPT_KINDS: Final[Mapping[str, str]] = {
+    "code": "```|"
+    + _any_of(
+        r"code|python|java|javascript|sql|html|css|regex|function|script|bash|algorithm|api|compile|debug|program|class",
+        "implement",
+    )
+    + r"|c\+\+",
+    "maths": r"\\frac|\\sqrt|\$\$|[0-9]\s*[-+*/^=]\s*[0-9]|[a-z] = |"
+    + _any_of(
+        "solve|calculate|equation|integral|derivative|probability|how many|how much|sum of|prove|theorem|matrix",
+        "triangle|math|arithmetic|percent",
+    ),
+    "reasoning": _any_of("riddle|puzzle|logic|deduce|reason|think|step by step|suppose|assume|imagine"),
+    "list": _any_of(
+        "list|ideas?|examples?|suggest(?:ions?)?|names?|recommend(?:ations?)?|tips?|ways|top [0-9]+|bullet points?",
+        "[0-9]+ (?:ways|things|ideas|examples|names|tips|reasons|questions)",
+    ),
+    "writing": _any_of("write|compose|draft|poem|story|essay|email|letter|blog|song|lyrics|haiku"),
+    "rewriting": _any_of(
+        "rewrite|rephrase|paraphrase|summari[sz]e|summary|translate|proofread|correct|edit|improve|shorten"
+    ),
+    "extraction": _any_of("extract|identify|classify|categori[sz]e|given|based on|following|passage|evaluate"),
+    "role_play": _any_of("act as|pretend|role ?play|you are an?|embrace the role|persona|as if you|character"),
+    "brevity": _any_of(
+        "brief(?:ly)?|concise(?:ly)?|short|one (?:word|sentence|paragraph|line)|single (?:word|sentence)|only|tl;?dr",
+        "in [0-9]+ (?:words|sentences)|(?:fewer|less) than [0-9]+|no more than|at most",
+    ),
+    "detail": _any_of(
+        "detail(?:ed|s)?|explain|elaborate|thorough(?:ly)?|in[- ]depth|comprehensive|step[- ]by[- ]step|long"
+    ),
+    "format": _any_of("json|table|markdown|csv|yaml|xml|format|columns?|bullet"),
+    "opinion": _any_of("opinion|do you think|your favou?rite|feel about|should i|best|better"),
+    "comparison": _any_of("compare|difference|versus|vs|contrast|pros and cons|advantages"),
+    "factual": rf"(?m)^\s*(?:who|what|when|where|which|is|are|was|did|does|do|can){_B}",
+    "how_to": rf"(?m)^\s*(?:how|why){_B}|" + _any_of("how (?:to|do i|can i|does)"),
+    "correction": _any_of("wrong|incorrect|mistake|error|fix|are you sure|previous response|your (?:answer|response)"),
+    "sensitive": _any_of(
+        "kill|bomb|weapons?|hack|sex(?:ual)?|nude|porn|drugs?|suicide|illegal|steal|murder|racist|nazi"
+    ),
+    "greeting": r"^\s*" + _any_of("hi|hello|hey|good (?:morning|evening)|how are you|test"),
+}
+
+#: The number of words that a prompt asks for, as its first group.
+ASKED_WORDS: Final = r"(?:^|[^0-9.,])([0-9]{1,4})[- ](?:or (?:fewer|less) )?words?"

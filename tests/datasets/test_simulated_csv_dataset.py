@@ -1,0 +1,79 @@
+import pandas as pd
+import pytest
+from kedro.io import DatasetError
+
+from arena_preference.datasets.simulated_csv_dataset import SimulatedCSVDataset
+
+TABLE = pd.DataFrame({"id": [4_000_000_000, 2], "prompt": ['["a, b"]', '["\\ud83d\\n"]']})
+
+
+def dataset(folder, name="train.csv"):
+    return SimulatedCSVDataset(filepath=(folder / name).as_posix(), marker="simulation.json")
+
+
+def test_a_table_comes_back_as_it_was_saved(tmp_path):
+    dataset(tmp_path).save(TABLE)
+    pd.testing.assert_frame_equal(dataset(tmp_path).load(), TABLE)
+
+
+def test_lines_end_in_a_newline_and_quotes_stand_only_where_needed(tmp_path):
+    dataset(tmp_path).save(TABLE)
+    content = (tmp_path / "train.csv").read_bytes()
+    assert content == b'id,prompt\n4000000000,"[""a, b""]"\n2,"[""\\ud83d\\n""]"\n'
+
+
+def test_the_first_save_leaves_the_marker_and_nothing_unfinished(tmp_path):
+    dataset(tmp_path / "new").save(TABLE)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["simulation.json", "train.csv"]
+
+
+def test_the_marker_is_there_before_the_table_so_a_killed_run_can_be_repeated(tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
+    with pytest.raises(KeyboardInterrupt):
+        dataset(tmp_path).save(TABLE)
+    assert [path.name for path in tmp_path.iterdir()] == ["simulation.json"]
+    monkeypatch.undo()
+    dataset(tmp_path).save(TABLE)
+    assert dataset(tmp_path).exists()
+
+
+def test_a_failed_save_keeps_the_old_table(tmp_path, monkeypatch):
+    dataset(tmp_path).save(TABLE)
+
+    def fail(self, file, **kwargs):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
+    with pytest.raises(DatasetError, match="disk full"):
+        dataset(tmp_path).save(TABLE[:1])
+    pd.testing.assert_frame_equal(dataset(tmp_path).load(), TABLE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["simulation.json", "train.csv"]
+
+
+def test_a_marker_allows_to_overwrite(tmp_path):
+    dataset(tmp_path).save(TABLE)
+    dataset(tmp_path).save(TABLE[:1])
+    assert len(dataset(tmp_path).load()) == 1
+
+
+@pytest.mark.parametrize("found", ["train.csv", "test.csv", "train.csv.gz", "train.csv.zip"])
+def test_a_folder_with_somebodys_table_is_refused_and_left_alone(tmp_path, found):
+    (tmp_path / found).write_bytes(b"theirs")
+    with pytest.raises(DatasetError, match=rf"holds {found} but no simulation\.json.*--params=raw_dir=DIR"):
+        dataset(tmp_path).save(TABLE)
+    assert [path.name for path in tmp_path.iterdir()] == [found]
+    assert (tmp_path / found).read_bytes() == b"theirs"
+
+
+def test_other_files_in_the_folder_do_not_matter(tmp_path):
+    (tmp_path / ".gitkeep").touch()
+    dataset(tmp_path).save(TABLE)
+    assert (tmp_path / "train.csv").exists()
+
+
+def test_the_description_names_the_marker(tmp_path):
+    assert "simulation.json" in str(dataset(tmp_path)._describe())

@@ -1,0 +1,51 @@
+"""The project as an installed package, away from its folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+
+
+def test_the_packaged_project_predicts_the_same_in_another_folder(
+    kedro, newest, raw_dir: Path, trained: Path, tmp_path: Path
+) -> None:
+    project, site, elsewhere, data_root = (tmp_path / name for name in ("project", "site", "elsewhere", "data"))
+    for name in ("conf", "src"):
+        shutil.copytree(PROJECT / name, project / name, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, project / name)
+    shutil.copytree(trained, data_root)
+    elsewhere.mkdir()
+
+    kedro("package", cwd=project)
+    (wheel,) = (project / "dist").glob("arena_preference-*.whl")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+    subprocess.run(install, check=True, timeout=300)
+    conf = project / "dist" / "conf-arena_preference.tar.gz"
+    command = [
+        sys.executable,
+        "-m",
+        "arena_preference",
+        f"--conf-source={conf}",
+        "--env=test",
+        "--pipelines=submission",
+    ]
+    done = subprocess.run(
+        [*command, f"--params=raw_dir={raw_dir},data_root={data_root}"],
+        cwd=elsewhere,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    submissions = sorted((data_root / "07_model_output" / "submission.csv").iterdir())
+    assert len(submissions) == 2
+    assert (
+        newest(data_root, "07_model_output/submission.csv").read_bytes()
+        == newest(trained, "07_model_output/submission.csv").read_bytes()
+    )
+    assert not list(elsewhere.iterdir())

@@ -1,0 +1,114 @@
+import time
+from typing import Any
+
+import pytest
+import torch
+
+from arena_preference import device
+from arena_preference.device import select_device, select_precision
+
+CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, mps: bool = False) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+@pytest.mark.parametrize(
+    ("there", "chosen"),
+    [({"cuda": True, "mps": True}, CUDA), ({"mps": True}, MPS), ({}, CPU)],
+)
+def test_auto_takes_the_fastest_device_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, there: dict[str, bool], chosen: torch.device
+) -> None:
+    pretend(monkeypatch, **there)
+    assert select_device("auto") == chosen
+
+
+def test_a_named_device_goes_before_a_faster_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, cuda=True, mps=True)
+    assert select_device("cpu") == CPU
+    assert select_device("mps") == MPS
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_a_named_device_that_is_absent_is_an_error_and_no_fall_back(monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
+    pretend(monkeypatch)
+    with pytest.raises(RuntimeError, match=rf"'{name}' was asked for .* set the parameter device to auto or cpu"):
+        select_device(name)
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"),
+    [((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16), ((6, 0), torch.float16)],
+)
+def test_cuda_computes_in_bfloat16_from_ampere_on(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert select_precision(CUDA, "auto") == dtype
+
+
+def test_mps_computes_in_float16() -> None:
+    assert select_precision(MPS, "auto") == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("instructions", "faster", "dtype"),
+    [
+        (True, True, torch.bfloat16),
+        (True, False, torch.float32),
+        (False, True, torch.float32),
+    ],
+)
+def test_cpu_computes_in_bfloat16_only_with_instructions_that_prove_faster(
+    monkeypatch: pytest.MonkeyPatch, instructions: bool, faster: bool, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(device, "has_bfloat16_instructions", lambda: instructions)
+    monkeypatch.setattr(device, "is_bfloat16_faster", lambda: faster)
+    assert select_precision(CPU, "auto") == dtype
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
+def test_a_named_precision_is_taken_on_any_device(name: Any) -> None:
+    assert {select_precision(place, name) for place in (CPU, CUDA, MPS)} == {getattr(torch, name)}
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "there"),
+    [
+        ({"avx512_f": True, "avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"neon": True, "bf16": True}, True),
+        ({"avx512_f": True, "avx512_bf16": False}, False),
+        ({}, False),
+    ],
+)
+def test_bfloat16_instructions_are_read_from_the_processor(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], there: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert device.has_bfloat16_instructions() is there
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_older_torch_is_asked_by_its_predicates(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: there, raising=False)
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+    assert device.has_bfloat16_instructions() is there
+
+
+@pytest.mark.parametrize(("slow", "faster"), [(torch.float32, True), (torch.bfloat16, False)])
+def test_the_self_check_tells_the_faster_type(monkeypatch: pytest.MonkeyPatch, slow: torch.dtype, faster: bool) -> None:
+    def multiply(batch: torch.Tensor, weight: torch.Tensor) -> None:
+        if batch.dtype == slow:
+            time.sleep(0.005)
+
+    monkeypatch.setattr(torch.nn.functional, "linear", multiply)
+    device.is_bfloat16_faster.cache_clear()
+    try:
+        assert device.is_bfloat16_faster() is faster
+    finally:
+        device.is_bfloat16_faster.cache_clear()
