@@ -114,15 +114,15 @@ def _features_end_in_a_form(table: pd.DataFrame) -> bool:
 
 _ID_COLUMN = pa.Column("int64", unique=True, coerce=True)
 _TURNS_COLUMN = pa.Column(object, pa.Check(_is_text_list, error="each cell is a list of turns"))
-_LABEL_COLUMN = pa.Column("int8", pa.Check.isin([PREFERS_A, PREFERS_B, TIE]), coerce=True)
+_IS_LABEL = pa.Check.isin([PREFERS_A, PREFERS_B, TIE])
 
 #: One row per battle: id, three lists of turns (a null turn is None), prompt group; on train also the label.
 Battles: Final = pa.DataFrameSchema(
     {
         ID: _ID_COLUMN,
-        **{name: _TURNS_COLUMN for name in TEXT_COLUMNS},
+        **dict.fromkeys(TEXT_COLUMNS, _TURNS_COLUMN),
         "prompt_group": pa.Column(str),
-        "label": pa.Column("int8", pa.Check.isin([PREFERS_A, PREFERS_B, TIE]), required=False, coerce=True),
+        "label": pa.Column("int8", _IS_LABEL, required=False, coerce=True),
         **{name: pa.Column(str, nullable=True, required=False) for name in MODEL_COLUMNS},
     },
     strict=True,
@@ -157,7 +157,7 @@ OutOfFoldPredictions: Final = pa.DataFrameSchema(
         ID: _ID_COLUMN,
         "prompt_group": pa.Column(str),
         "fold": pa.Column("int8", pa.Check.ge(0), coerce=True),
-        "label": _LABEL_COLUMN,
+        "label": pa.Column("int8", _IS_LABEL, coerce=True),
         **_probability_columns(),
         **_probability_columns("prior_"),
         **_probability_columns("length_"),

@@ -16,7 +16,7 @@ from arena_preference.battles import LABEL_COLUMNS, OutOfFoldPredictions
 PROJECT = Path(__file__).parents[2]
 OUTPUTS = [
     "02_intermediate/train.battles.parquet",
-    "02_intermediate/test.rejected_rows.parquet",
+    "08_reporting/test.rejected_rows.parquet",
     "04_feature/train.text_features.parquet",
     "06_models/text_vectorizer.skops",
     "06_models/preference_model.cbm",
@@ -99,7 +99,7 @@ def test_submission_reads_whatever_the_test_file_holds_now(
     in_order = submission.loc[battles["id"].astype(int), ["winner_model_a", "winner_model_b", "winner_tie"]]
     exchanged = submission.loc[swapped["id"].astype(int), ["winner_model_b", "winner_model_a", "winner_tie"]]
     np.testing.assert_allclose(exchanged.to_numpy(), in_order.to_numpy(), rtol=0, atol=1e-9)
-    report = pd.read_parquet(newest(data_root, "02_intermediate/test.rejected_rows.parquet"))
+    report = pd.read_parquet(newest(data_root, "08_reporting/test.rejected_rows.parquet"))
     assert report["id"].tolist() == ["12"]
 
 

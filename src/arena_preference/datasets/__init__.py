@@ -1,4 +1,4 @@
-"""Catalog types that the ecosystem lacks. Every one of them writes a whole file or none, and none of them is a pickle."""
+"""Catalog types that the ecosystem lacks. Each writes a whole file or none, and none of them is a pickle."""
 
 import lazy_loader
 

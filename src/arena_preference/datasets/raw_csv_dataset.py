@@ -12,7 +12,7 @@ from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
 
 
 class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
-    """Reads ``filepath``, or ``filepath`` + ``.gz`` where only that exists, with every cell as the text that stands there.
+    """Reads ``filepath``, or ``filepath`` + ``.gz`` where only that exists, each cell as the text that stands there.
 
     Nothing is guessed: an empty cell stays an empty text and ``007`` keeps its zeros. Columns other than the named ones
     are left out. What is not such a table is refused with the file, the column and the remedy.
@@ -28,7 +28,8 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
 
     ### Example usage for the Python API
 
-        >>> RawCSVDataset(filepath="data/01_raw/demo/test.csv", columns=["id", "prompt"], key="id").load().columns.tolist()
+        >>> dataset = RawCSVDataset(filepath="data/01_raw/demo/test.csv", columns=["id", "prompt"], key="id")
+        >>> dataset.load().columns.tolist()
         ['id', 'prompt']
     """
 

@@ -79,7 +79,7 @@ def draw_craft(draws: Draws, chatbot: Chatbot, ability: float, whim: float) -> C
         headers=draws.chance(chatbot.headers),
         bold=draws.chance(chatbot.bold),
         labels=draws.chance(0.6),
-        length=math.exp(0.7 * chatbot.verbosity + 0.13 * ability + 0.42 * whim),
+        length=math.exp(0.7 * chatbot.verbosity + 0.11 * ability + 0.42 * whim),
     )
 
 
