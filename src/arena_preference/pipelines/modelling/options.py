@@ -17,6 +17,8 @@ class CatBoostOptions(BaseModel):
     l2_leaf_reg: float = Field(ge=0)
     rsm: float = Field(gt=0, le=1)
     """Share of the features that each split may choose from."""
+    border_count: int = Field(ge=1, le=65535)
+    """Values at which a feature may be split; fewer take less time and memory."""
     thread_count: int = Field(ge=-1)
     """-1 takes all cores. Another count may change the last digits."""
 
