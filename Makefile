@@ -11,9 +11,9 @@ export KEDRO_DISABLE_TELEMETRY := 1
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-# The stamp is older than pyproject.toml whenever the dependencies may have changed.
+# The stamp is older than pyproject.toml whenever the dependencies may have changed: then the environment is made anew.
 $(VENV)/.installed: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,viz,embedded]"
 	touch $@
 

@@ -1,7 +1,8 @@
 """Time a whole ``kedro run`` and, where the truth is known, compare its submission with the best that can be had.
 
     python benchmarks/whole_run.py                          the demo battles
-    python benchmarks/whole_run.py --battles 10000          as many simulated battles, and 2,500 to predict
+    python benchmarks/whole_run.py --battles 10000          as many simulated battles, and a quarter to predict
+    python benchmarks/whole_run.py --battles 57477 --test-battles 25000 --only-simulate
     python benchmarks/whole_run.py --raw-dir DIR            any folder with train.csv and test.csv
 
 Prints seconds and peak memory of the run, its out-of-fold metrics and, for simulated battles, the log loss of class
@@ -12,7 +13,6 @@ the drawn verdicts; "closed" is the share of the way from the length-only model 
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,16 +24,23 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-LABELS = ["winner_model_a", "winner_model_b", "winner_tie"]
+from arena_preference.battles import LABEL_COLUMNS, TEXT_COLUMNS, count_characters, length_features
+
+LABELS = list(LABEL_COLUMNS)
 PROJECT = Path(__file__).parents[1]
 
 
-def run_kedro(*arguments: str) -> float:
-    """Run a kedro command in the project and give its seconds."""
+def run_kedro(title: str, *arguments: str) -> None:
+    """Run a kedro command in the project and print its seconds and its own peak memory."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "kedro", "run", *arguments]
-    subprocess.run(command, cwd=PROJECT, check=True, env={**os.environ, "KEDRO_DISABLE_TELEMETRY": "1"})
-    return time.perf_counter() - start
+    process = subprocess.Popen(command, cwd=PROJECT, env={**os.environ, "KEDRO_DISABLE_TELEMETRY": "1"})
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{' '.join(command)} failed")
+    # Linux counts in KiB.
+    memory = usage.ru_maxrss * 1024 / 1e9
+    print(f"\n{title}: {time.perf_counter() - start:.0f} s, peak memory {memory:.2f} GB, {os.cpu_count()} cores")
 
 
 def newest(data_root: Path, dataset: str) -> Path:
@@ -41,13 +48,10 @@ def newest(data_root: Path, dataset: str) -> Path:
     return max((data_root / dataset).iterdir()) / Path(dataset).name
 
 
-def length_features(battles: pd.DataFrame) -> np.ndarray:
-    """Give the difference of the answers' log lengths, signed and absolute."""
-    a, b = (
-        np.log1p(battles[column].map(lambda cell: sum(len(turn or "") for turn in json.loads(cell))))
-        for column in ("response_a", "response_b")
-    )
-    return np.column_stack([a - b, np.abs(a - b)])
+def read_lengths(battles: pd.DataFrame) -> np.ndarray:
+    """Give what the length-only model goes by."""
+    cells = (battles[column] for column in TEXT_COLUMNS[1:])
+    return length_features(np.column_stack([column.map(json.loads).map(count_characters) for column in cells]))
 
 
 def compare_with_truth(raw_dir: Path, data_root: Path) -> pd.DataFrame:
@@ -56,10 +60,10 @@ def compare_with_truth(raw_dir: Path, data_root: Path) -> pd.DataFrame:
     truth = pd.read_csv(raw_dir / "test_truth.csv").set_index("id").loc[test["id"]]
     submission = pd.read_csv(newest(data_root, "07_model_output/submission.csv")).set_index("id").loc[test["id"]]
     labels = train[LABELS].to_numpy().argmax(axis=1)
-    length_model = LogisticRegression(max_iter=1000).fit(length_features(train), labels)
+    length_model = LogisticRegression(max_iter=1000).fit(read_lengths(train), labels)
     predictions = {
         "class prior": np.tile(np.bincount(labels, minlength=3) / len(labels), (len(test), 1)),
-        "length only": length_model.predict_proba(length_features(test)),
+        "length only": length_model.predict_proba(read_lengths(test)),
         "submission": submission[LABELS].to_numpy(),
         "true probabilities": truth[LABELS].to_numpy(),
     }
@@ -76,6 +80,8 @@ def main() -> None:
     """Read the command line, run, print."""
     cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cli.add_argument("--battles", type=int, help="make so many simulated battles first")
+    cli.add_argument("--test-battles", type=int, help="and so many to predict; a quarter if not given")
+    cli.add_argument("--only-simulate", action="store_true", help="stop after the simulated battles are made")
     cli.add_argument("--raw-dir", type=Path, default=PROJECT / "data" / "01_raw" / "demo")
     cli.add_argument("--params", default="", help="further parameters, as in kedro run --params")
     arguments = cli.parse_args()
@@ -83,14 +89,14 @@ def main() -> None:
         raw_dir, data_root = arguments.raw_dir.resolve(), Path(folder) / "data"
         if arguments.battles:
             raw_dir = Path(folder) / "raw"
-            sizes = f"simulation.battles={arguments.battles},simulation.test_battles={arguments.battles // 4}"
-            seconds = run_kedro("--pipelines=simulation", f"--params=raw_dir={raw_dir},{sizes}")
-            print(f"simulation of {arguments.battles} + {arguments.battles // 4} battles: {seconds:.0f} s")
+            train, test = arguments.battles, arguments.test_battles or arguments.battles // 4
+            sizes = f"simulation.battles={train},simulation.test_battles={test}"
+            title = f"simulation of {train} + {test} battles"
+            run_kedro(title, "--pipelines=simulation", f"--params=raw_dir={raw_dir},{sizes}")
+        if arguments.only_simulate:
+            return
         extra = f",{arguments.params}" if arguments.params else ""
-        seconds = run_kedro(f"--params=raw_dir={raw_dir},data_root={data_root}{extra}")
-        # Linux counts in KiB; the largest of the child processes so far is the run itself.
-        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-        print(f"\nkedro run: {seconds:.0f} s, peak memory {memory:.2f} GiB, {os.cpu_count()} cores")
+        run_kedro("kedro run", f"--params=raw_dir={raw_dir},data_root={data_root}{extra}")
         metrics = json.loads(newest(data_root, "08_reporting/metrics.json").read_text())
         print(pd.DataFrame({k: v for k, v in metrics.items() if isinstance(v, dict)}).T.round(4).to_string())
         if (raw_dir / "test_truth.csv").is_file():

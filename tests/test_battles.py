@@ -23,6 +23,8 @@ from arena_preference.battles import (
 def test_prompt_group_ignores_case_of_ascii_and_spacing(prompt: str) -> None:
     spaced = "  " + "\n ".join(prompt.split()) + "\t"
     assert prompt_group([spaced]) == prompt_group([prompt])
+    capitals = "".join(letter.upper() if letter.isascii() else letter for letter in prompt)
+    assert prompt_group([capitals]) == prompt_group([prompt])
 
 
 def test_prompt_group_tells_different_prompts_apart_and_ignores_later_turns() -> None:

@@ -1,4 +1,3 @@
-import time
 from typing import Any
 
 import pytest
@@ -54,19 +53,11 @@ def test_mps_computes_in_float16() -> None:
     assert select_precision(MPS, "auto") == torch.float16
 
 
-@pytest.mark.parametrize(
-    ("instructions", "faster", "dtype"),
-    [
-        (True, True, torch.bfloat16),
-        (True, False, torch.float32),
-        (False, True, torch.float32),
-    ],
-)
-def test_cpu_computes_in_bfloat16_only_with_instructions_that_prove_faster(
-    monkeypatch: pytest.MonkeyPatch, instructions: bool, faster: bool, dtype: torch.dtype
+@pytest.mark.parametrize(("instructions", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_cpu_computes_in_bfloat16_only_with_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, instructions: bool, dtype: torch.dtype
 ) -> None:
     monkeypatch.setattr(device, "has_bfloat16_instructions", lambda: instructions)
-    monkeypatch.setattr(device, "is_bfloat16_faster", lambda: faster)
     assert select_precision(CPU, "auto") == dtype
 
 
@@ -98,17 +89,3 @@ def test_an_older_torch_is_asked_by_its_predicates(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: there, raising=False)
     monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
     assert device.has_bfloat16_instructions() is there
-
-
-@pytest.mark.parametrize(("slow", "faster"), [(torch.float32, True), (torch.bfloat16, False)])
-def test_the_self_check_tells_the_faster_type(monkeypatch: pytest.MonkeyPatch, slow: torch.dtype, faster: bool) -> None:
-    def multiply(batch: torch.Tensor, weight: torch.Tensor) -> None:
-        if batch.dtype == slow:
-            time.sleep(0.005)
-
-    monkeypatch.setattr(torch.nn.functional, "linear", multiply)
-    device.is_bfloat16_faster.cache_clear()
-    try:
-        assert device.is_bfloat16_faster() is faster
-    finally:
-        device.is_bfloat16_faster.cache_clear()

@@ -49,6 +49,24 @@ def prompt_group(turns: Sequence[str | None]) -> str:
     return hashlib.blake2b(normalise_prompt(first).encode("utf-8"), digest_size=8).hexdigest()
 
 
+def count_characters(turns: Sequence[str | None]) -> int:
+    """Count the characters of all turns; a null turn has none."""
+    return sum(len(turn or "") for turn in turns)
+
+
+def length_features(characters: npt.NDArray[Any]) -> FloatArray:
+    """Give what the length-only model goes by.
+
+    Args:
+        characters: Characters of both answers, shape (n, 2).
+
+    Returns:
+        The difference of their log lengths and its absolute value, shape (n, 2).
+    """
+    a, b = np.log1p(characters.astype(float)).T
+    return np.column_stack([a - b, np.abs(a - b)])
+
+
 def is_antisymmetric(feature: str) -> bool:
     """Tell whether a swap of the sides negates the feature (True) or leaves it unchanged (False).
 

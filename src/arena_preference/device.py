@@ -1,7 +1,5 @@
 """The device that computes and the precision it computes in: chosen once, by what the machine can do."""
 
-import time
-from functools import cache
 from typing import Final, Literal
 
 import torch
@@ -12,9 +10,6 @@ RequestedPrecision = Literal["auto", "float32", "bfloat16", "float16"]
 _DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # The first CUDA capability with bfloat16 matrix units (Ampere); before it bfloat16 is emulated and slow.
 _AMPERE: Final = (8, 0)
-# Rows, inputs and outputs of the timed product: a batch through the feed-forward layer of a small encoder.
-_TIMED_SHAPE: Final = (256, 384, 1536)
-_TIMED_ROUNDS: Final = 5
 
 
 def select_device(requested: RequestedDevice) -> torch.device:
@@ -47,11 +42,11 @@ def select_precision(device: torch.device, requested: RequestedPrecision) -> tor
     Args:
         device: What ``select_device`` gave.
         requested: ``auto`` takes, on CUDA, bfloat16 from compute capability 8.0 and float16 before; on MPS float16; on
-            a CPU bfloat16 where the processor has instructions for it and they prove faster; else float32. A name takes
-            that type anywhere.
+            a CPU bfloat16 where the processor has instructions for it; else float32. A name takes that type anywhere.
+            Nothing is timed, so that the load on a machine cannot change what it computes.
 
     Returns:
-        The type; within one process always the same for the same arguments.
+        The type, on one machine always the same for the same arguments.
     """
     if requested != "auto":
         return _DTYPES[requested]
@@ -59,7 +54,7 @@ def select_precision(device: torch.device, requested: RequestedPrecision) -> tor
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= _AMPERE else torch.float16
     if device.type == "mps":
         return torch.float16
-    return torch.bfloat16 if has_bfloat16_instructions() and is_bfloat16_faster() else torch.float32
+    return torch.bfloat16 if has_bfloat16_instructions() else torch.float32
 
 
 def has_bfloat16_instructions() -> bool:
@@ -70,24 +65,3 @@ def has_bfloat16_instructions() -> bool:
     # Older releases of PyTorch have these predicates only, the oldest none: then float32 is the safe answer.
     predicates = (getattr(torch.cpu, name, bool) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return any(predicate() for predicate in predicates)
-
-
-@cache
-def is_bfloat16_faster() -> bool:
-    """Time one matrix product on the CPU in both types: a fraction of a second, once per process.
-
-    The rounds alternate and the fastest counts, so that a load from elsewhere does not decide.
-    """
-    rows, inputs, outputs = _TIMED_SHAPE
-    fastest = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
-    operands = {
-        dtype: (torch.ones(rows, inputs, dtype=dtype), torch.ones(outputs, inputs, dtype=dtype)) for dtype in fastest
-    }
-    with torch.inference_mode():
-        # The first round carries the set-up of the kernels; the fastest one does not.
-        for _ in range(_TIMED_ROUNDS):
-            for dtype, (batch, weight) in operands.items():
-                start = time.perf_counter()
-                torch.nn.functional.linear(batch, weight)
-                fastest[dtype] = min(fastest[dtype], time.perf_counter() - start)
-    return fastest[torch.bfloat16] < fastest[torch.float32]

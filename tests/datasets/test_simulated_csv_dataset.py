@@ -77,3 +77,13 @@ def test_other_files_in_the_folder_do_not_matter(tmp_path):
 
 def test_the_description_names_the_marker(tmp_path):
     assert "simulation.json" in str(dataset(tmp_path)._describe())
+
+
+def test_a_folder_whose_name_holds_brackets_is_guarded_too(tmp_path):
+    folder = tmp_path / "a[1]"
+    folder.mkdir()
+    (folder / "train.csv").write_text("id\n1\n")
+    dataset = SimulatedCSVDataset(filepath=str(folder / "train.csv"), marker="simulation.json")
+    with pytest.raises(DatasetError, match=r"holds train\.csv but no simulation\.json"):
+        dataset.save(pd.DataFrame({"id": [2]}))
+    assert (folder / "train.csv").read_text() == "id\n1\n"

@@ -25,6 +25,9 @@ def kedro() -> Run:
             text=True,
             timeout=600,
         )
+        # Kedro says of its own option --pipeline that it is deprecated; it is to go on working all the same.
+        warned = [line for line in (done.stdout + done.stderr).splitlines() if "Warning:" in line]
+        assert [line for line in warned if "'--pipeline' is deprecated" not in line] == []
         if check and done.returncode != 0:
             pytest.fail(
                 f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"

@@ -9,7 +9,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[2]
 
 
-def test_the_packaged_project_predicts_the_same_in_another_folder(
+def test_the_project_is_shown_packaged_and_predicts_the_same_in_another_folder(
     kedro, newest, raw_dir: Path, trained: Path, tmp_path: Path
 ) -> None:
     project, site, elsewhere, data_root = (tmp_path / name for name in ("project", "site", "elsewhere", "data"))
@@ -20,6 +20,8 @@ def test_the_packaged_project_predicts_the_same_in_another_folder(
     shutil.copytree(trained, data_root)
     elsewhere.mkdir()
 
+    kedro("viz", "build", cwd=project)
+    assert (project / "build" / "index.html").is_file()
     kedro("package", cwd=project)
     (wheel,) = (project / "dist").glob("arena_preference-*.whl")
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]

@@ -112,7 +112,7 @@ def test_each_pipeline_runs_on_its_own(trained: Path, kedro, raw_dir: Path, tmp_
 @pytest.mark.parametrize(
     ("parameter", "message"),
     [
-        ("modelling.foldss=3", "foldss"),
+        ("modelling.catboost.dept=3", "dept"),
         ("modelling.folds=1", "greater than or equal to 2"),
         ("embedding.max_tokens=many", "max_tokens"),
     ],
@@ -130,6 +130,18 @@ def test_a_missing_raw_folder_is_an_error_that_says_what_to_do(kedro, tmp_path: 
     done = kedro("run", "--env=test", f"--params=raw_dir={tmp_path / 'nowhere'},data_root={tmp_path}", check=False)
     assert done.returncode != 0
     assert "--params=raw_dir=DIR" in done.stdout + done.stderr
+
+
+def test_an_unusable_file_stops_the_run_with_file_column_and_remedy(kedro, raw_dir: Path, tmp_path: Path) -> None:
+    battles = pd.read_csv(raw_dir / "train.csv", dtype=str, keep_default_na=False)
+    battles.drop(columns="winner_tie").to_csv(tmp_path / "train.csv", index=False)
+    done = kedro("run", "--env=test", "--pipelines=ingestion", f"--params=raw_dir={tmp_path}", check=False)
+    assert done.returncode != 0
+    assert f"{tmp_path / 'train.csv'} lacks the column winner_tie" in done.stdout + done.stderr
+
+
+def test_the_catalog_can_be_described(kedro) -> None:
+    assert "CatBoostDataset" in kedro("catalog", "describe-datasets").stdout
 
 
 # Kedro 1.7 reads the fields of a typed parameter in the way that pydantic 2.11 deprecates.

@@ -1,6 +1,7 @@
 """A CSV that somebody else made, checked while it is read."""
 
 import gzip
+import logging
 import zlib
 from copy import deepcopy
 from pathlib import PurePosixPath
@@ -9,6 +10,8 @@ from typing import Any, NoReturn
 import fsspec
 import pandas as pd
 from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
+
+logger = logging.getLogger(__name__)
 
 
 class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
@@ -24,11 +27,10 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
           filepath: data/01_raw/demo/test.csv
           columns: [id, prompt, response_a, response_b]
           optional_columns: [model_a, model_b]
-          key: id
 
     ### Example usage for the Python API
 
-        >>> dataset = RawCSVDataset(filepath="data/01_raw/demo/test.csv", columns=["id", "prompt"], key="id")
+        >>> dataset = RawCSVDataset(filepath="data/01_raw/demo/test.csv", columns=["id", "prompt"])
         >>> dataset.load().columns.tolist()
         ['id', 'prompt']
     """
@@ -39,7 +41,6 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
         filepath: str,
         columns: list[str],
         optional_columns: list[str] | None = None,
-        key: str | None = None,
         credentials: dict[str, Any] | None = None,
         fs_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
@@ -50,7 +51,6 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
             filepath: POSIX path, with a protocol such as ``s3://`` where it is not local.
             columns: Columns that must be there.
             optional_columns: Columns that are read if they are there.
-            key: Column whose values must be distinct.
             credentials: Passed to the filesystem.
             fs_args: Passed to the filesystem.
             metadata: Ignored by Kedro, read by plugins.
@@ -61,31 +61,23 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
         self._fs = fsspec.filesystem(protocol, **deepcopy(fs_args or {}), **deepcopy(credentials or {}))
         self._columns = list(columns)
         self._optional_columns = list(optional_columns or [])
-        self._key = key
         self.metadata = metadata
 
     def load(self) -> pd.DataFrame:
         """Read the table: text columns, the required ones first, in the order of the catalog entry.
 
+        A line with more cells than the first one keeps as many as there are columns, and bytes that are not UTF-8
+        become U+FFFD; both are logged, so that one bad line does not cost the others. ``attrs["source"]`` names the
+        file, for messages about its content.
+
         Raises:
-            DatasetError: If the file is missing, empty, not UTF-8, not CSV, cut off, lacks a column, has no rows, or if
-                its key repeats.
+            DatasetError: If the file is missing, empty, not CSV, cut off, lacks a column or has no rows.
         """
         path = self._find_file()
-        wanted = [*self._columns, *self._optional_columns]
         try:
-            with self._fs.open(path, "rb") as file:
-                table = pd.read_csv(
-                    file,
-                    compression="gzip" if path.endswith(".gz") else None,
-                    dtype=str,
-                    keep_default_na=False,
-                    encoding="utf-8-sig",
-                )
+            table = self._read(path)
         except pd.errors.EmptyDataError as error:
             raise DatasetError(f"{path} is empty. Put the CSV there again.") from error
-        except UnicodeDecodeError as error:
-            raise DatasetError(f"{path} is not UTF-8 text ({error}). Save it as a UTF-8 CSV.") from error
         except pd.errors.ParserError as error:
             raise DatasetError(f"{path} is not a CSV that can be read ({error}). Was it cut off or edited?") from error
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -93,9 +85,43 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
         self._check_columns(path, table)
         if table.empty:
             raise DatasetError(f"{path} holds a header and no rows. Put the rows there, or point raw_dir elsewhere.")
-        self._check_key(path, table)
+        wanted = [*self._columns, *self._optional_columns]
         # pandas leaves a gap where a line ends early; here a gap is an empty cell like any other.
-        return table[[name for name in wanted if name in table]].fillna("")
+        table = table[[name for name in wanted if name in table]].fillna("")
+        table.attrs["source"] = path
+        return table
+
+    def _read(self, path: str) -> pd.DataFrame:
+        def read(**options: Any) -> pd.DataFrame:
+            with self._fs.open(path, "rb") as file:
+                compression = "gzip" if path.endswith(".gz") else None
+                return pd.read_csv(
+                    file, compression=compression, dtype=str, keep_default_na=False, encoding="utf-8-sig", **options
+                )
+
+        try:
+            return read()
+        except UnicodeDecodeError as error:
+            logger.warning("%s holds bytes that are not UTF-8, which become U+FFFD: %s", path, error)
+        except pd.errors.ParserError as error:
+            if "Expected" not in str(error):
+                raise
+        long_lines: list[int] = []
+        columns = len(read(nrows=0, encoding_errors="replace").columns)
+
+        def keep_first_cells(cells: list[str]) -> list[str]:
+            long_lines.append(len(cells))
+            return cells[:columns]
+
+        # Slower, and so only for files that need it; the fast parser cannot mend a line.
+        table = read(engine="python", encoding_errors="replace", on_bad_lines=keep_first_cells)
+        if long_lines:
+            logger.warning(
+                "%s has %d lines with more cells than its %d columns; the surplus is left out. Quote cells that hold "
+                "commas.",
+                *(path, len(long_lines), columns),
+            )
+        return table
 
     def save(self, data: NoReturn) -> NoReturn:
         """Refuse: raw data is read only."""
@@ -124,16 +150,6 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
             f"Its first line is: {header[:300]!r}. Needed are: {', '.join(self._columns)}."
         )
 
-    def _check_key(self, path: str, table: pd.DataFrame) -> None:
-        if self._key is None:
-            return
-        repeated = table.loc[table[self._key].duplicated(), self._key].unique()
-        if len(repeated):
-            raise DatasetError(
-                f"{path} holds {len(repeated)} value{'s' if len(repeated) > 1 else ''} of column {self._key} more than "
-                f"once, the first: {', '.join(repeated[:5])}. Give every row a {self._key} of its own."
-            )
-
     def _exists(self) -> bool:
         return any(self._fs.isfile(path) for path in (str(self._filepath), f"{self._filepath}.gz"))
 
@@ -143,5 +159,4 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
             "protocol": self._protocol,
             "columns": self._columns,
             "optional_columns": self._optional_columns,
-            "key": self._key,
         }

@@ -63,7 +63,10 @@ class SimulatedCSVDataset(CSVDataset):
         folder, marker = path.parent, str(path.parent / self._marker)
         self._fs.invalidate_cache(str(folder))
         # Tables first, marker second: a table that a parallel save of the same run wrote was preceded by the marker.
-        tables = sorted(str(found) for found in self._fs.glob(f"{folder}/*.csv*") if not found.endswith(".unfinished"))
+        # Listed and not globbed: a folder's name may hold brackets.
+        there = self._fs.ls(str(folder), detail=False) if self._fs.isdir(str(folder)) else []
+        suffixes = {str(name): PurePosixPath(name).suffixes for name in there}
+        tables = sorted(name for name, parts in suffixes.items() if ".csv" in parts and ".unfinished" not in parts)
         if self._fs.exists(marker):
             return
         if tables:

@@ -173,7 +173,6 @@ def test_a_precision_that_bends_the_vectors_is_taken_only_by_name(
     warned: bool,
 ) -> None:
     monkeypatch.setattr("arena_preference.device.has_bfloat16_instructions", lambda: True)
-    monkeypatch.setattr("arena_preference.device.is_bfloat16_faster", lambda: True)
     monkeypatch.setattr(inference, "compare_encoders", lambda *_: cosine)
     with caplog.at_level(logging.WARNING):
         encoder = load_encoder(mean_encoder, EncoderSettings("mean", True, None), CPU, precision)

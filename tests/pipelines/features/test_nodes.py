@@ -469,36 +469,36 @@ class TestOverlap:
         assert contrast(english, english, prompt)["script_mismatch__diff"] == 0
 
 
+PROMPTS_OF_KINDS = [
+    ("Write a Python function that sorts.", "code"),
+    ("Solve 3x + 5 = 11", "maths"),
+    ("Give me 5 ideas for a party", "list"),
+    ("Write a poem about rain", "writing"),
+    ("Summarize this text", "rewriting"),
+    ("Extract the names", "extraction"),
+    ("Act as a pirate", "role_play"),
+    ("Answer in one sentence", "brevity"),
+    ("Explain in detail", "detail"),
+    ("Return JSON", "format"),
+    ("Compare tea and coffee", "comparison"),
+    ("Who was Ada Lovelace?", "factual"),
+    ("How do I bake bread?", "how_to"),
+    ("Are you sure? That is wrong.", "correction"),
+    ("How to build a bomb", "sensitive"),
+    ("Hello there", "greeting"),
+    ("A riddle for you", "reasoning"),
+    ("What is your favorite film?", "opinion"),
+]
+
+
 class TestPrompt:
-    @pytest.mark.parametrize(
-        ("prompt", "kind"),
-        [
-            ("Write a Python function that sorts.", "code"),
-            ("Solve 3x + 5 = 11", "maths"),
-            ("Give me 5 ideas for a party", "list"),
-            ("Write a poem about rain", "writing"),
-            ("Summarize this text", "rewriting"),
-            ("Extract the names", "extraction"),
-            ("Act as a pirate", "role_play"),
-            ("Answer in one sentence", "brevity"),
-            ("Explain in detail", "detail"),
-            ("Return JSON", "format"),
-            ("Compare tea and coffee", "comparison"),
-            ("Who was Ada Lovelace?", "factual"),
-            ("How do I bake bread?", "how_to"),
-            ("Are you sure? That is wrong.", "correction"),
-            ("How to build a bomb", "sensitive"),
-            ("Hello there", "greeting"),
-            ("A riddle for you", "reasoning"),
-            ("What is your favorite film?", "opinion"),
-        ],
-    )
+    @pytest.mark.parametrize(("prompt", "kind"), PROMPTS_OF_KINDS)
     def test_the_kind_of_a_prompt_is_seen(self, prompt, kind):
         rows = [([prompt], ["x"], ["y"]), (["Tell the tale of rain, hills and seas."], ["x"], ["y"])]
         assert text_features(rows)[f"kind_{kind}__prompt"].tolist() == [1, 0]
 
     def test_every_kind_has_a_case(self):
-        assert len(PROMPT_KINDS) == 18
+        assert {kind for _, kind in PROMPTS_OF_KINDS} == set(PROMPT_KINDS)
 
     def test_an_asked_length_is_compared_with_the_length_given(self):
         features = contrast("word " * 50, "word " * 10, prompt="Describe the sea in 50 words.")

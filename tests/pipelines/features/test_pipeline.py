@@ -57,5 +57,5 @@ def test_both_splits_give_the_same_columns(parameters):
 
 def test_every_option_has_its_value_in_the_base_configuration_and_nothing_else(parameters):
     assert set(parameters) == {"text", "vectorizer"}
-    assert TextFeatureOptions(**parameters["text"]).chunk_rows > 0
-    assert TextVectorizerOptions(**parameters["vectorizer"]).components > 0
+    TextFeatureOptions(**parameters["text"])
+    TextVectorizerOptions(**parameters["vectorizer"])

@@ -134,7 +134,7 @@ def test_a_training_file_without_a_usable_row_is_an_error_with_the_reasons() -> 
 
 @pytest.mark.parametrize("parse", [parse_train_battles, parse_test_battles])
 def test_an_id_that_is_written_in_two_ways_is_still_a_repeated_id(parse) -> None:
-    with pytest.raises(ValueError, match="holds id 7 more than once"):
+    with pytest.raises(ValueError, match="1 values of column id more than once, the first: 7"):
         parse(pd.DataFrame([raw_row(id="7"), raw_row(id="007")]))
 
 
@@ -158,12 +158,20 @@ def test_no_test_id_is_lost_and_what_is_left_of_a_broken_cell_is_kept() -> None:
     assert rejected["reason"][1].count(";") == 2
 
 
-def test_a_test_id_that_is_no_integer_is_an_error_that_names_the_row() -> None:
-    with pytest.raises(ValueError, match=r"Row 2 of the test file.*'x'"):
-        parse_test_battles(pd.DataFrame([raw_row(id="1"), raw_row(id="x")]))
+def test_a_test_id_that_is_no_integer_is_an_error_that_names_file_and_row() -> None:
+    table = pd.DataFrame([raw_row(id="1"), raw_row(id="x")])
+    table.attrs["source"] = "folder/test.csv"
+    with pytest.raises(ValueError, match=r"Row 2 of folder/test\.csv.*'x'"):
+        parse_test_battles(table)
 
 
-def test_prompt_groups_follow_the_first_turn(battles: pd.DataFrame) -> None:
+def test_training_rows_without_an_id_are_set_aside_however_many_they_are() -> None:
+    battles, rejected = parse_train_battles(pd.DataFrame([raw_row(id=""), raw_row(id="1"), raw_row(id="")]))
+    assert battles["id"].tolist() == [1]
+    assert rejected["reason"].tolist() == ["id is not an integer: ''"] * 2
+
+
+def test_prompt_groups_follow_the_first_turn() -> None:
     rows = [
         raw_row(id=str(number), prompt=json.dumps(turns))
         for number, turns in enumerate([["A b"], ["a  B", "c"], ["c"]])

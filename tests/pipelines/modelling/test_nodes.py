@@ -14,6 +14,7 @@ from arena_preference.battles import (
     swap_features,
     swap_probabilities,
 )
+from arena_preference.pipelines.modelling import nodes
 from arena_preference.pipelines.modelling.nodes import (
     LOGIT_COLUMNS,
     assign_folds,
@@ -81,13 +82,30 @@ def test_folds_never_split_a_prompt_group(battles: pd.DataFrame, folds: pd.DataF
 
 
 def test_fewer_prompt_groups_than_folds_is_an_error(battles: pd.DataFrame) -> None:
-    with pytest.raises(ValueError, match="1 prompt groups cannot fill 3 folds"):
+    with pytest.raises(ValueError, match="1 prompt groups are too few for 3 folds"):
         assign_folds(battles.assign(prompt_group="one"), OPTIONS, seed=0)
 
 
 def test_a_missing_class_is_an_error_that_names_it(battles: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="Only 0 training battles have the label winner_tie"):
         assign_folds(battles[battles["label"] < 2], OPTIONS, seed=0)
+
+
+def test_a_class_that_lies_in_one_prompt_group_is_an_error_that_names_it(battles: pd.DataFrame) -> None:
+    in_one_group = battles["prompt_group"] == "group-3"
+    others = battles[~in_one_group & (battles["label"] < 2)]
+    ties = battles[in_one_group].assign(label=np.int8(2))
+    with pytest.raises(ValueError, match="All battles with the label winner_tie are in fold"):
+        assign_folds(pd.concat([others, ties]), OPTIONS, seed=0)
+
+
+def test_tables_of_different_runs_are_refused(
+    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
+) -> None:
+    with pytest.raises(ValueError, match="come from different runs"):
+        fit_fold_models(model_input[:-1], battles, folds, OPTIONS, seed=0)
+    with pytest.raises(ValueError, match="come from different runs"):
+        fit_baselines(battles, folds[1:])
 
 
 def test_models_learn_what_decides_and_beat_both_baselines(
@@ -130,12 +148,20 @@ def test_a_held_out_label_cannot_reach_its_own_prediction(
 
 
 def test_average_model_scores_are_the_mean_of_the_fold_models(
-    model_input: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    average, scores = fitted
-    logits = predict_logits(average, model_input)
-    assert np.corrcoef(logits[:, 0] - logits[:, 1], scores[LOGIT_COLUMNS[0]] - scores[LOGIT_COLUMNS[1]])[0, 1] > 0.8
-    assert np.abs(logits).max() < 2 * np.abs(scores[LOGIT_COLUMNS].to_numpy()).max()
+    fold_models: list[CatBoost] = []
+    sum_models = nodes.sum_models
+
+    def remember_and_sum(models: list[CatBoost], weights: list[float]) -> CatBoost:
+        fold_models.extend(models)
+        return sum_models(models, weights=weights)
+
+    monkeypatch.setattr(nodes, "sum_models", remember_and_sum)
+    average, _ = fit_fold_models(model_input, battles, folds, OPTIONS, seed=0)
+    assert len(fold_models) == OPTIONS.folds
+    mean = np.mean([predict_logits(model, model_input) for model in fold_models], axis=0)
+    np.testing.assert_allclose(predict_logits(average, model_input), mean, rtol=1e-9, atol=1e-12)
 
 
 def test_swapping_sides_swaps_predictions_exactly(

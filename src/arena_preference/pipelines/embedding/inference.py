@@ -135,7 +135,7 @@ class Encoder:
         return int(next(token for token in known if token is not None))
 
     def _find_max_tokens(self, folder: Path) -> int:
-        positions = getattr(self._model.config, "max_position_embeddings", _MOST_TOKENS)
+        positions = getattr(self._model.config, "max_position_embeddings", None) or _MOST_TOKENS
         wanted = self.settings.max_tokens
         if wanted is None:
             return min(int(self._tokenizer.model_max_length), positions)

@@ -35,6 +35,7 @@ def embed_texts(battles: pd.DataFrame, options: EmbeddingOptions) -> Arrays:
         FileNotFoundError: If the encoder is not to be found.
         ValueError: If ``battles`` is empty, or the encoder's files are damaged or ask for what is not done here.
         RuntimeError: If the device asked for is not there.
+        FloatingPointError: If the precision overflows.
     """
     # Torch and transformers take seconds to import; the other nodes and the wiring do without them.
     from arena_preference.device import select_device

@@ -50,12 +50,12 @@ def parse_train_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
         else:
             battles.append(_complete_battle(battle, row))
     if not battles:
-        reasons = pd.Series([row["reason"] for row in rejected]).value_counts().head(3).to_dict()
+        reasons = pd.Series([_kind(row["reason"]) for row in rejected]).value_counts().head(3).to_dict()
         raise ValueError(
-            f"None of the {len(raw_battles)} rows of the training file can be used. Most frequent reasons: {reasons}. "
-            "Compare the file with the competition's train.csv."
+            f"None of the {len(raw_battles)} rows of {_source(raw_battles)} can be used. Most frequent reasons: "
+            f"{reasons}. Compare the file with the competition's train.csv."
         )
-    return _assemble_tables("train", battles, rejected)
+    return _assemble_tables("train", raw_battles, battles, rejected)
 
 
 def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -78,8 +78,8 @@ def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
             battle: dict[str, Any] = {ID: parse_id(row[ID])}
         except UnusableCellError as reason:
             raise ValueError(
-                f"Row {number} of the test file cannot be predicted: {reason}. Each row needs the integer id that the "
-                "submission is to name."
+                f"Row {number} of {_source(raw_battles)} cannot be predicted: {reason}. Each row needs the integer id "
+                "that the submission is to name."
             ) from reason
         reasons = []
         for column in TEXT_COLUMNS:
@@ -91,7 +91,7 @@ def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
         if reasons:
             mended.append(_rejected_row(row, "; ".join(reasons)))
         battles.append(_complete_battle(battle, row))
-    return _assemble_tables("test", battles, mended)
+    return _assemble_tables("test", raw_battles, battles, mended)
 
 
 def parse_id(cell: str) -> int:
@@ -161,8 +161,18 @@ def _rejected_row(row: dict[str, str], reason: str) -> dict[str, Any]:
     return {ID: row[ID], "reason": reason, "raw_row": json.dumps(row)}
 
 
+def _source(raw_battles: pd.DataFrame) -> str:
+    """Name the file that the rows come from, as the dataset that read it left it."""
+    return str(raw_battles.attrs.get("source", "the raw file"))
+
+
+def _kind(reason: str) -> str:
+    """Give a reason without the cell that it quotes, so that like reasons are counted together."""
+    return reason.partition(":")[0]
+
+
 def _assemble_tables(
-    split: str, battles: list[dict[str, Any]], rejected: list[dict[str, Any]]
+    split: str, raw_battles: pd.DataFrame, battles: list[dict[str, Any]], rejected: list[dict[str, Any]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     table = pd.DataFrame(battles).astype({ID: "int64", "prompt_group": str})
     if "label" in table:
@@ -170,10 +180,11 @@ def _assemble_tables(
     repeated = table.loc[table[ID].duplicated(), ID]
     if len(repeated):
         raise ValueError(
-            f"The {split} file holds id {repeated.iloc[0]} more than once. Give every row an id of its own."
+            f"{_source(raw_battles)} holds {repeated.nunique()} values of column id more than once, the first: "
+            f"{', '.join(map(str, repeated.unique()[:5]))}. Give every row an id of its own."
         )
     report = pd.DataFrame(rejected, columns=[ID, "reason", "raw_row"], dtype=str)
     logger.info("%s: %d battles, %d rows reported as rejected", split, len(table), len(report))
-    for reason, count in report["reason"].value_counts().head(5).items():
+    for reason, count in report["reason"].map(_kind).value_counts().head(5).items():
         logger.warning("%s: %d x %s", split, count, reason)
     return table, report

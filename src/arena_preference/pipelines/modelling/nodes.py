@@ -17,7 +17,10 @@ from arena_preference.battles import (
     ID,
     LABEL_COLUMNS,
     N_CLASSES,
+    TEXT_COLUMNS,
     FloatArray,
+    count_characters,
+    length_features,
     swap_features,
     swap_labels,
     swap_probabilities,
@@ -70,13 +73,15 @@ def assign_folds(battles: pd.DataFrame, options: ModellingOptions, seed: int) ->
         Schema ``Folds``, one row per battle in the order of ``battles``.
 
     Raises:
-        ValueError: If there are fewer prompt groups than folds, or a class has fewer battles than there are folds.
+        ValueError: If there are no more prompt groups than folds, a class has fewer battles than there are folds, or
+            all of a class lies in one fold.
     """
     groups, labels = battles["prompt_group"], battles["label"].to_numpy()
-    if groups.nunique() < options.folds:
+    # Outside of a fold there must be one group to learn from and one to stop early by.
+    if groups.nunique() <= options.folds:
         raise ValueError(
-            f"{groups.nunique()} prompt groups cannot fill {options.folds} folds, because a fold takes whole groups. "
-            "Add battles or lower modelling.folds."
+            f"{groups.nunique()} prompt groups are too few for {options.folds} folds, because a fold takes whole "
+            f"groups; {options.folds + 1} are the least. Add battles or lower modelling.folds."
         )
     counts = np.bincount(labels, minlength=N_CLASSES)
     if counts.min() < options.folds:
@@ -89,6 +94,13 @@ def assign_folds(battles: pd.DataFrame, options: ModellingOptions, seed: int) ->
     fold = np.empty(len(battles), dtype=np.int8)
     for number, (_, held_out) in enumerate(splitter.split(battles, labels, groups)):
         fold[held_out] = number
+    for number in range(options.folds):
+        absent = np.setdiff1d(_CLASSES, labels[fold != number])
+        if len(absent):
+            raise ValueError(
+                f"All battles with the label {LABEL_COLUMNS[absent[0]]} are in fold {number}, because they share a "
+                "prompt group, so the model of that fold could not learn it. Add battles or change seed."
+            )
     return pd.DataFrame({ID: battles[ID], "fold": fold})
 
 
@@ -114,8 +126,7 @@ def fit_fold_models(
     Raises:
         ValueError: If the training part of a fold lacks a class.
     """
-    labelled = battles[[ID, "label", "prompt_group"]].merge(folds, on=ID, validate="one_to_one")
-    labelled = labelled.set_index(ID).loc[model_input[ID]]
+    labelled = _find_rows(battles, model_input).assign(fold=_find_rows(folds, model_input)["fold"])
     features = model_input.drop(columns=ID)
     labels, groups, fold = (labelled[name].to_numpy() for name in ("label", "prompt_group", "fold"))
 
@@ -172,8 +183,8 @@ def fit_baselines(battles: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
         id and the probabilities of both, ``prior_<label>`` and ``length_<label>``.
     """
     labels = battles["label"].to_numpy()
-    lengths = _length_features(battles)
-    fold = battles[[ID]].merge(folds, on=ID, validate="one_to_one")["fold"].to_numpy()
+    lengths = length_features(np.column_stack([battles[name].map(count_characters) for name in TEXT_COLUMNS[1:]]))
+    fold = _find_rows(folds, battles)["fold"].to_numpy()
     prior, length = np.empty((len(battles), N_CLASSES)), np.empty((len(battles), N_CLASSES))
     for number in np.unique(fold):
         held_out = fold == number
@@ -193,11 +204,12 @@ def fit_calibration(oof_scores: pd.DataFrame, battles: pd.DataFrame) -> dict[str
         battles: The same battles, schema ``Battles`` with label.
 
     Returns:
-        ``temperature``, fitted on all folds, for new battles; ``fold_temperatures``, each fitted on the other folds, so
+        ``temperature``, fitted on all folds, for new battles, whose average over the fold models is a little less
+        extreme than any one of them; ``fold_temperatures``, each fitted on the other folds, so
         that reported scores are honest.
     """
     logits = oof_scores[LOGIT_COLUMNS].to_numpy()
-    labels = battles.set_index(ID).loc[oof_scores[ID], "label"].to_numpy()
+    labels = _find_rows(battles, oof_scores)["label"].to_numpy()
     fold = oof_scores["fold"].to_numpy()
     return {
         "temperature": _fit_temperature(logits, labels),
@@ -286,14 +298,16 @@ def evaluate_predictions(oof_predictions: pd.DataFrame, options: ModellingOption
     }
     group = oof_predictions["prompt_group"].astype("category").cat.codes.to_numpy()
     rng = np.random.default_rng(seed)
-    draws = [
-        np.bincount(rng.integers(group.max() + 1, size=group.max() + 1), minlength=group.max() + 1)[group].astype(float)
-        for _ in range(options.bootstrap_draws)
-    ]
+    groups = group.max() + 1
+    draws: dict[str, list[float]] = {name: [] for name in statistics}
+    for _ in range(options.bootstrap_draws):
+        weights = np.bincount(rng.integers(groups, size=groups), minlength=groups)[group].astype(float)
+        for name, statistic in statistics.items():
+            draws[name].append(statistic(weights))
     metrics: dict[str, Any] = {}
     for name, statistic in statistics.items():
         value = statistic(np.ones(len(labels)))
-        drawn = np.array([statistic(weights) for weights in draws])
+        drawn = np.array(draws[name])
         # A sum of absolute gaps, such as the calibration error, grows with every resampling; that bias is taken off.
         low, high = np.percentile(drawn - (drawn.mean() - value), [2.5, 97.5])
         metrics[name] = {"value": value, "low": max(0.0, float(low)), "high": float(high)}
@@ -337,7 +351,7 @@ def _fit_model(
         early_stopping_rounds=options.early_stopping_rounds,
         allow_writing_files=False,
         verbose=False,
-        **options.catboost.as_arguments(),
+        **options.catboost.model_dump(),
     )
     return model.fit(
         _both_orders(features.iloc[fit_rows], labels[fit_rows]),
@@ -345,19 +359,23 @@ def _fit_model(
     )
 
 
+def _find_rows(table: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
+    """Bring a table into the order of another one's ids."""
+    missing = ~wanted[ID].isin(table[ID])
+    if missing.any() or len(table) != len(wanted):
+        raise ValueError(
+            f"Two tables of the training split describe different battles ({len(table)} and {len(wanted)} rows, "
+            f"{missing.sum()} ids unmatched), so they come from different runs. Run the pipelines before modelling "
+            "again, or name the versions of one run with --load-versions."
+        )
+    return table.set_index(ID).loc[wanted[ID]]
+
+
 def _both_orders(features: pd.DataFrame, labels: npt.NDArray[np.integer[Any]]) -> Pool:
     return Pool(
         pd.concat([features, swap_features(features)], ignore_index=True),
         np.concatenate([labels, swap_labels(labels)]),
     )
-
-
-def _length_features(battles: pd.DataFrame) -> FloatArray:
-    a, b = (
-        np.log1p(battles[column].map(lambda turns: sum(len(turn or "") for turn in turns)).to_numpy(dtype=float))
-        for column in ("response_a", "response_b")
-    )
-    return np.column_stack([a - b, np.abs(a - b)])
 
 
 def _fit_temperature(logits: FloatArray, labels: npt.NDArray[np.integer[Any]]) -> float:

@@ -1,6 +1,6 @@
 """Parameters of the pipeline ``modelling``."""
 
-from typing import Any
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,12 +19,8 @@ class CatBoostOptions(BaseModel):
     """Share of the features that each split may choose from."""
     border_count: int = Field(ge=1, le=65535)
     """Values at which a feature may be split; fewer take less time and memory."""
-    thread_count: int = Field(ge=-1)
+    thread_count: Literal[-1] | Annotated[int, Field(ge=1)]
     """-1 takes all cores. Another count may change the last digits."""
-
-    def as_arguments(self) -> dict[str, Any]:
-        """Give the settings as keyword arguments of CatBoost's constructor."""
-        return self.model_dump()
 
 
 class ModellingOptions(BaseModel):

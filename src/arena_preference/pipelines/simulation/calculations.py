@@ -163,4 +163,4 @@ def draw_calculation(draws: Draws) -> tuple[str, Topic]:
         )
         for title, right, wrong, unit in steps
     )
-    return question, Topic("this calculation", "a word problem", aspects, _ELABORATIONS)
+    return question, Topic("this calculation", aspects, _ELABORATIONS)

@@ -27,7 +27,6 @@ _ELABORATIONS = (
 def _code(goal: str, body: str, wrong: str, how: str, how_not: str, call: str, call_not: str, edge: str) -> Topic:
     return Topic(
         f"a Python function `FUNC` that {goal}",
-        "a small programming task",
         (
             Aspect(
                 "the function",

@@ -19,7 +19,7 @@ _ELABORATIONS = (
 
 
 def _letter(goal: str, *points: tuple[str, str, str, str]) -> Topic:
-    return Topic(goal, "a letter", tuple(Aspect(*point) for point in points), _ELABORATIONS)
+    return Topic(goal, tuple(Aspect(*point) for point in points), _ELABORATIONS)
 
 
 LETTERS = (

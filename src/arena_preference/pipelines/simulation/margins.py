@@ -29,11 +29,6 @@ MARGINS = {
 }
 
 
-def count_characters(turns: Turns) -> int:
-    """Count the characters of all turns; a null turn has none."""
-    return sum(len(turn or "") for turn in turns)
-
-
 def measure_margins(prompts: list[Turns], lengths: FloatArray, labels: np.ndarray) -> dict[str, dict[str, float]]:
     """Set the figures of one split beside their targets.
 
@@ -68,12 +63,6 @@ def measure_margins(prompts: list[Turns], lengths: FloatArray, labels: np.ndarra
 def compute_log_loss(probabilities: FloatArray, labels: np.ndarray) -> float:
     """Give the mean negative natural logarithm of the probability of what happened."""
     return float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
-
-
-def length_features(lengths: FloatArray) -> FloatArray:
-    """Give what a judge of length alone goes by: the difference of log lengths and its absolute value, shape (n, 2)."""
-    difference = np.diff(np.log1p(lengths), axis=1)[:, 0]
-    return np.stack([difference, np.abs(difference)], axis=1)
 
 
 def summarise_split(prompts: list[Turns], lengths: FloatArray, labels: np.ndarray, truth: FloatArray) -> dict[str, Any]:

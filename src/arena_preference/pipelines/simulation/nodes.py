@@ -8,11 +8,19 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from arena_preference.battles import ID, LABEL_COLUMNS, MODEL_COLUMNS, TEXT_COLUMNS, FloatArray
+from arena_preference.battles import (
+    ID,
+    LABEL_COLUMNS,
+    MODEL_COLUMNS,
+    TEXT_COLUMNS,
+    FloatArray,
+    count_characters,
+    length_features,
+)
 
 from .drafts import Draft, draft_battles
 from .draws import Draws
-from .margins import compute_log_loss, count_characters, length_features, summarise_split
+from .margins import compute_log_loss, summarise_split
 from .options import SimulationOptions
 from .quirks import add_quirks
 from .verdicts import compute_quality, compute_verdict_probabilities, draw_labels, measure_style
@@ -79,14 +87,14 @@ def summarise_simulation(
     splits = {"train": (train, train_truth), "test": (test, test_truth)}
     lengths = {split: _measure_lengths(battles) for split, (battles, _) in splits.items()}
     labels = {split: truth["label"].to_numpy() for split, (_, truth) in splits.items()}
-    judge = LogisticRegression(C=100.0).fit(length_features(lengths["train"]), labels["train"])
+    length_model = LogisticRegression(max_iter=1000).fit(length_features(lengths["train"]), labels["train"])
     summary: dict[str, Any] = {"seed": seed, "parameters": options.model_dump()}
     for split, (battles, truth) in splits.items():
         prompts = [json.loads(cell) for cell in battles["prompt"]]
         probabilities = truth[list(LABEL_COLUMNS)].to_numpy()
         report = summarise_split(prompts, lengths[split], labels[split], probabilities)
-        by_length = judge.predict_proba(length_features(lengths[split]))
-        report["length_only_log_loss"] = round(compute_log_loss(by_length, labels[split]), 5)
+        by_length = length_model.predict_proba(length_features(lengths[split]))
+        report["length_only_log_loss"] = round(compute_log_loss(by_length, labels[split]), 4)
         summary[split] = report
         logger.info(
             "%s: %d battles, Bayes limit %.4f, length only %.4f",
@@ -101,7 +109,7 @@ def summarise_simulation(
 def _simulate(count: int, options: SimulationOptions, seed: int, stream: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     writing, irregular, judging, naming = (np.random.default_rng([seed, stream, purpose]) for purpose in range(4))
     drafts = add_quirks(draft_battles(count, options, writing), Draws(irregular), irregular)
-    truth = _judge(drafts, options)
+    truth = _compute_truth(drafts, options)
     labels = draw_labels(truth, judging)
     first_place: dict[int, int] = {}
     # An exact duplicate repeats the verdict as well.
@@ -111,7 +119,7 @@ def _simulate(count: int, options: SimulationOptions, seed: int, stream: int) ->
     return _tabulate_battles(drafts, ids, labels), _tabulate_truth(ids, truth, labels)
 
 
-def _judge(drafts: list[Draft], options: SimulationOptions) -> FloatArray:
+def _compute_truth(drafts: list[Draft], options: SimulationOptions) -> FloatArray:
     traits = np.array([[np.mean(side, axis=0) for side in draft.traits] for draft in drafts])
     strengths = np.array([[chatbot.strength for chatbot in draft.chatbots] for draft in drafts])
     styles = np.array(

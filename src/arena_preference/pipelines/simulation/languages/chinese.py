@@ -10,7 +10,6 @@ CHINESE = Phrasebook(
     topics=(
         Topic(
             "光合作用",
-            "植物把光变成糖的过程",
             (
                 Aspect(
                     "叶绿素",
@@ -37,7 +36,6 @@ CHINESE = Phrasebook(
         ),
         Topic(
             "良好的睡眠",
-            "身体每晚所需要的休息",
             (
                 Aspect(
                     "规律的作息",
@@ -67,7 +65,6 @@ CHINESE = Phrasebook(
         ),
         Topic(
             "通货膨胀",
-            "物价水平的持续上涨",
             (
                 Aspect(
                     "如何衡量",

@@ -10,7 +10,6 @@ FRENCH = Phrasebook(
     topics=(
         Topic(
             "la photosynthèse",
-            "la transformation de la lumière en sucre",
             (
                 Aspect(
                     "la chlorophylle",
@@ -40,7 +39,6 @@ FRENCH = Phrasebook(
         ),
         Topic(
             "le sommeil",
-            "le repos dont le corps a besoin chaque nuit",
             (
                 Aspect(
                     "les horaires réguliers",
@@ -70,7 +68,6 @@ FRENCH = Phrasebook(
         ),
         Topic(
             "l'inflation",
-            "la hausse durable du niveau des prix",
             (
                 Aspect(
                     "la mesure",

@@ -10,7 +10,6 @@ GERMAN = Phrasebook(
     topics=(
         Topic(
             "Photosynthese",
-            "die Umwandlung von Licht in Zucker",
             (
                 Aspect(
                     "Chlorophyll",
@@ -40,7 +39,6 @@ GERMAN = Phrasebook(
         ),
         Topic(
             "Besser schlafen",
-            "Gewohnheiten für erholsame Nächte",
             (
                 Aspect(
                     "feste Zeiten",
@@ -70,7 +68,6 @@ GERMAN = Phrasebook(
         ),
         Topic(
             "Inflation",
-            "der anhaltende Anstieg des Preisniveaus",
             (
                 Aspect(
                     "Messung",

@@ -10,7 +10,6 @@ SPANISH = Phrasebook(
     topics=(
         Topic(
             "la fotosíntesis",
-            "la transformación de la luz en azúcar",
             (
                 Aspect(
                     "la clorofila",
@@ -40,7 +39,6 @@ SPANISH = Phrasebook(
         ),
         Topic(
             "el sueño",
-            "el descanso que el cuerpo necesita cada noche",
             (
                 Aspect(
                     "los horarios fijos",
@@ -70,7 +68,6 @@ SPANISH = Phrasebook(
         ),
         Topic(
             "la inflación",
-            "la subida duradera del nivel de precios",
             (
                 Aspect(
                     "la medición",

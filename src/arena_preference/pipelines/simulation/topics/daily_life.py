@@ -5,7 +5,6 @@ from .topic import Aspect, Topic
 DAILY_LIFE = (
     Topic(
         "baking sourdough bread",
-        "making bread that is raised by wild yeast and lactic bacteria in place of bought yeast",
         (
             Aspect(
                 "feeding the starter",
@@ -41,7 +40,6 @@ DAILY_LIFE = (
     ),
     Topic(
         "growing tomatoes on a balcony",
-        "raising tomato plants in pots where there is no garden",
         (
             Aspect(
                 "choosing a variety",
@@ -77,7 +75,6 @@ DAILY_LIFE = (
     ),
     Topic(
         "learning a new language",
-        "building up vocabulary, grammar and the habit of using both with other people",
         (
             Aspect(
                 "setting goals",
@@ -113,7 +110,6 @@ DAILY_LIFE = (
     ),
     Topic(
         "running a first marathon",
-        "preparing body and mind to run 42.195 kilometres",
         (
             Aspect(
                 "building a base",
@@ -149,7 +145,6 @@ DAILY_LIFE = (
     ),
     Topic(
         "sleeping better",
-        "helping the body to fall asleep and to stay asleep",
         (
             Aspect(
                 "regular hours",
@@ -185,7 +180,6 @@ DAILY_LIFE = (
     ),
     Topic(
         "saving for retirement",
-        "setting money aside during working life so that it can replace part of the income later",
         (
             Aspect(
                 "starting early",
@@ -221,7 +215,6 @@ DAILY_LIFE = (
     ),
     Topic(
         "planning a trip to Japan",
-        "preparing a journey through Japan by season, route, transport and money",
         (
             Aspect(
                 "the season",

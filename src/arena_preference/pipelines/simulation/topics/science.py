@@ -5,7 +5,6 @@ from .topic import Aspect, Topic
 SCIENCE = (
     Topic(
         "photosynthesis",
-        "the process by which plants turn light, water and carbon dioxide into sugar and oxygen",
         (
             Aspect(
                 "the role of chlorophyll",
@@ -41,7 +40,6 @@ SCIENCE = (
     ),
     Topic(
         "plate tectonics",
-        "the theory that the Earth's outer shell is broken into plates that move slowly over a hotter mantle",
         (
             Aspect(
                 "the plates themselves",
@@ -77,7 +75,6 @@ SCIENCE = (
     ),
     Topic(
         "black holes",
-        "regions of space where gravity is so strong that not even light can leave",
         (
             Aspect(
                 "the event horizon",
@@ -113,7 +110,6 @@ SCIENCE = (
     ),
     Topic(
         "the human immune system",
-        "the body's layered defence against microbes and damaged cells",
         (
             Aspect(
                 "innate immunity",
@@ -149,7 +145,6 @@ SCIENCE = (
     ),
     Topic(
         "climate change",
-        "the long-term warming of the planet that is caused chiefly by greenhouse gases",
         (
             Aspect(
                 "the greenhouse effect",
@@ -185,7 +180,6 @@ SCIENCE = (
     ),
     Topic(
         "probability",
-        "the branch of mathematics that measures how likely events are on a scale from zero to one",
         (
             Aspect(
                 "independent events",
@@ -221,7 +215,6 @@ SCIENCE = (
     ),
     Topic(
         "evolution by natural selection",
-        "the change of populations over generations because some heritable variants leave more offspring",
         (
             Aspect(
                 "variation",

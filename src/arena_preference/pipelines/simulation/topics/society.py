@@ -5,7 +5,6 @@ from .topic import Aspect, Topic
 SOCIETY = (
     Topic(
         "the French Revolution",
-        "the upheaval between 1789 and 1799 that ended the old monarchy in France",
         (
             Aspect(
                 "the financial crisis",
@@ -41,7 +40,6 @@ SOCIETY = (
     ),
     Topic(
         "supply and demand",
-        "the model that explains prices by what buyers want and what sellers offer",
         (
             Aspect(
                 "the demand curve",
@@ -77,7 +75,6 @@ SOCIETY = (
     ),
     Topic(
         "inflation",
-        "a lasting rise in the general level of prices",
         (
             Aspect(
                 "how it is measured",
@@ -113,7 +110,6 @@ SOCIETY = (
     ),
     Topic(
         "the Roman Empire",
-        "the Mediterranean state that Augustus shaped and that lasted in the west until the fifth century",
         (
             Aspect(
                 "Augustus and the principate",
@@ -149,7 +145,6 @@ SOCIETY = (
     ),
     Topic(
         "remote work",
-        "an arrangement in which employees do their job outside the office, most often at home",
         (
             Aspect(
                 "communication",
@@ -185,7 +180,6 @@ SOCIETY = (
     ),
     Topic(
         "giving a good presentation",
-        "the craft of telling an audience one clear thing so that it remembers it",
         (
             Aspect(
                 "knowing the audience",

@@ -5,7 +5,6 @@ from .topic import Aspect, Topic
 TECHNOLOGY = (
     Topic(
         "machine learning",
-        "the practice of fitting models to data so that they make useful predictions on new cases",
         (
             Aspect(
                 "training and test data",
@@ -41,7 +40,6 @@ TECHNOLOGY = (
     ),
     Topic(
         "relational databases",
-        "systems that store data in tables and let users query them with SQL",
         (
             Aspect(
                 "primary keys",
@@ -77,7 +75,6 @@ TECHNOLOGY = (
     ),
     Topic(
         "version control with Git",
-        "the practice of recording the history of files so that changes can be shared, reviewed and undone",
         (
             Aspect(
                 "commits",
@@ -113,7 +110,6 @@ TECHNOLOGY = (
     ),
     Topic(
         "how the internet works",
-        "a network of networks that carries packets between computers by agreed protocols",
         (
             Aspect(
                 "packets and routing",
@@ -149,7 +145,6 @@ TECHNOLOGY = (
     ),
     Topic(
         "electric cars",
-        "vehicles driven by electric motors and powered by a rechargeable battery",
         (
             Aspect(
                 "the battery",
@@ -185,7 +180,6 @@ TECHNOLOGY = (
     ),
     Topic(
         "solar panels on a house roof",
-        "photovoltaic modules that turn sunlight into electricity for the home and the grid",
         (
             Aspect(
                 "checking the roof",
@@ -221,7 +215,6 @@ TECHNOLOGY = (
     ),
     Topic(
         "password security",
-        "the set of habits that keep accounts safe from guessing, theft and reuse",
         (
             Aspect(
                 "long passphrases",

@@ -24,13 +24,11 @@ class Topic(NamedTuple):
 
     Attributes:
         name: Noun phrase, as it stands in "explain ...".
-        gist: What it is, as the complement of "... is".
         aspects: What an answer can cover, in the order in which one would tell it.
         elaborations: Sentences that suit this topic where those of the phrasebook do not; may hold ``{title}``.
     """
 
     name: str
-    gist: str
     aspects: tuple[Aspect, ...]
     elaborations: tuple[str, ...] = ()
 
