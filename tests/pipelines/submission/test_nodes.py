@@ -4,7 +4,7 @@ import pytest
 
 from arena_preference.pipelines.submission.nodes import make_submission
 
-RAW = pd.DataFrame({"id": ["7", "4294967297", "3"], "prompt": '["x"]'})
+RAW = pd.DataFrame({"id": [" 007", "4294967297", "3"], "prompt": '["x"]'})
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def make_submission(predictions: pd.DataFrame, raw_battles: pd.DataFrame) -> pd.
     Raises:
         ValueError: If the ids are not exactly those of the file, in its order, or a row is not a distribution.
     """
-    expected = raw_battles[ID].astype("int64").to_numpy()
+    expected = np.array([int(cell) for cell in raw_battles[ID]], dtype=np.int64)
     if not np.array_equal(predictions[ID].to_numpy(), expected):
         lost = np.setdiff1d(expected, predictions[ID])
         raise ValueError(
