@@ -39,8 +39,8 @@ def run_kedro(title: str, *arguments: str) -> None:
     if status:
         sys.exit(f"{' '.join(command)} failed")
     # Linux counts in KiB.
-    memory = usage.ru_maxrss * 1024 / 1e9
-    print(f"\n{title}: {time.perf_counter() - start:.0f} s, peak memory {memory:.2f} GB, {os.cpu_count()} cores")
+    memory = usage.ru_maxrss / 2**20
+    print(f"\n{title}: {time.perf_counter() - start:.0f} s, peak memory {memory:.2f} GiB, {os.cpu_count()} cores")
 
 
 def newest(data_root: Path, dataset: str) -> Path:
