@@ -4,38 +4,44 @@ import pytest
 import torch
 
 from arena_preference import device
-from arena_preference.device import select_device, select_precision
+from arena_preference.device import select_devices, select_precision
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, mps: bool = False) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: int = 0, mps: bool = False) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
 
 
 @pytest.mark.parametrize(
     ("there", "chosen"),
-    [({"cuda": True, "mps": True}, CUDA), ({"mps": True}, MPS), ({}, CPU)],
+    [
+        ({"cuda": 1, "mps": True}, [torch.device("cuda:0")]),
+        ({"cuda": 2}, [torch.device("cuda:0"), torch.device("cuda:1")]),
+        ({"mps": True}, [MPS]),
+        ({}, [CPU]),
+    ],
 )
-def test_auto_takes_the_fastest_device_that_is_there(
-    monkeypatch: pytest.MonkeyPatch, there: dict[str, bool], chosen: torch.device
+def test_auto_takes_the_fastest_kind_of_device_and_all_there_are_of_it(
+    monkeypatch: pytest.MonkeyPatch, there: dict[str, Any], chosen: list[torch.device]
 ) -> None:
     pretend(monkeypatch, **there)
-    assert select_device("auto") == chosen
+    assert select_devices("auto") == chosen
 
 
 def test_a_named_device_goes_before_a_faster_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(monkeypatch, cuda=True, mps=True)
-    assert select_device("cpu") == CPU
-    assert select_device("mps") == MPS
+    pretend(monkeypatch, cuda=1, mps=True)
+    assert select_devices("cpu") == [CPU]
+    assert select_devices("mps") == [MPS]
 
 
 @pytest.mark.parametrize("name", ["cuda", "mps"])
 def test_a_named_device_that_is_absent_is_an_error_and_no_fall_back(monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
     pretend(monkeypatch)
     with pytest.raises(RuntimeError, match=rf"'{name}' was asked for .* set the parameter device to auto or cpu"):
-        select_device(name)
+        select_devices(name)
 
 
 @pytest.mark.parametrize(
@@ -46,11 +52,17 @@ def test_cuda_computes_in_bfloat16_from_ampere_on(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], dtype: torch.dtype
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
-    assert select_precision(CUDA, "auto") == dtype
+    assert select_precision([CUDA], "auto") == dtype
+
+
+def test_devices_that_share_the_work_compute_in_what_the_oldest_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = torch.device("cuda:0"), torch.device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5) if device == old else (9, 0))
+    assert select_precision([old, new], "auto") == torch.float16
 
 
 def test_mps_computes_in_float16() -> None:
-    assert select_precision(MPS, "auto") == torch.float16
+    assert select_precision([MPS], "auto") == torch.float16
 
 
 @pytest.mark.parametrize(("instructions", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
@@ -58,12 +70,12 @@ def test_cpu_computes_in_bfloat16_only_with_instructions_for_it(
     monkeypatch: pytest.MonkeyPatch, instructions: bool, dtype: torch.dtype
 ) -> None:
     monkeypatch.setattr(device, "has_bfloat16_instructions", lambda: instructions)
-    assert select_precision(CPU, "auto") == dtype
+    assert select_precision([CPU], "auto") == dtype
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
 def test_a_named_precision_is_taken_on_any_device(name: Any) -> None:
-    assert {select_precision(place, name) for place in (CPU, CUDA, MPS)} == {getattr(torch, name)}
+    assert {select_precision([place], name) for place in (CPU, CUDA, MPS)} == {getattr(torch, name)}
 
 
 @pytest.mark.parametrize(

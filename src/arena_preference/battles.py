@@ -154,9 +154,9 @@ RejectedRows: Final = pa.DataFrameSchema(
     name="RejectedRows",
 )
 
-#: Float32 features named <quantity>__<form>, one row per battle.
+#: Float32 features named <quantity>__<form>, one row per battle; none of them where their source is switched off.
 Features: Final = pa.DataFrameSchema(
-    {ID: _ID_COLUMN, rf".+{FORM_SEPARATOR}.+": pa.Column("float32", nullable=True, regex=True)},
+    {ID: _ID_COLUMN, rf".+{FORM_SEPARATOR}.+": pa.Column("float32", nullable=True, regex=True, required=False)},
     checks=pa.Check(_features_end_in_a_form),
     strict=True,
     name="Features",

@@ -1,5 +1,6 @@
-"""The device that computes and the precision it computes in: chosen once, by what the machine can do."""
+"""The devices that compute and the precision they compute in: chosen once, by what the machine can do."""
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import torch
@@ -12,47 +13,49 @@ _DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16
 _AMPERE: Final = (8, 0)
 
 
-def select_device(requested: RequestedDevice) -> torch.device:
-    """Choose the device.
+def select_devices(requested: RequestedDevice) -> list[torch.device]:
+    """Choose the devices that share the work.
 
     Args:
-        requested: ``auto`` takes CUDA, then MPS, then the CPU; a name takes that device or fails.
+        requested: ``auto`` takes CUDA, then MPS, then the CPU; a name takes that kind of device or fails.
 
     Returns:
-        The device, the first one of its kind.
+        All CUDA devices (``CUDA_VISIBLE_DEVICES`` restricts them), or the one MPS device, or the CPU.
 
     Raises:
-        RuntimeError: If the named device is not there. There is no silent fall-back: a run that was meant for a GPU
-            would take days.
+        RuntimeError: If the named kind of device is not there. There is no silent fall-back: a run that was meant for a
+            GPU would take days.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if requested == "auto":
-        return torch.device(next(name for name, there in available.items() if there))
-    if not available[requested]:
+    kind = next(name for name, there in available.items() if there) if requested == "auto" else requested
+    if not available[kind]:
         raise RuntimeError(
-            f"Device '{requested}' was asked for and PyTorch {torch.__version__} sees none here. Install a build of "
-            f"PyTorch and a driver for it, or set the parameter device to auto or cpu."
+            f"Device '{kind}' was asked for and PyTorch {torch.__version__} sees none here. Install a build of PyTorch "
+            "and a driver for it, or set the parameter device to auto or cpu."
         )
-    return torch.device(requested)
+    if kind == "cuda":
+        return [torch.device(kind, number) for number in range(torch.cuda.device_count())]
+    return [torch.device(kind)]
 
 
-def select_precision(device: torch.device, requested: RequestedPrecision) -> torch.dtype:
+def select_precision(devices: Sequence[torch.device], requested: RequestedPrecision) -> torch.dtype:
     """Choose the floating-point type of weights and matrix products.
 
     Args:
-        device: What ``select_device`` gave.
-        requested: ``auto`` takes, on CUDA, bfloat16 from compute capability 8.0 and float16 before; on MPS float16; on
-            a CPU bfloat16 where the processor has instructions for it; else float32. A name takes that type anywhere.
-            Nothing is timed, so that the load on a machine cannot change what it computes.
+        devices: What ``select_devices`` gave.
+        requested: ``auto`` takes, on CUDA, bfloat16 where every device has compute capability 8.0 and float16 else; on
+            MPS float16; on a CPU bfloat16 where the processor has instructions for it; else float32. A name takes that
+            type anywhere.
 
     Returns:
-        The type, on one machine always the same for the same arguments.
+        The type. Whether bfloat16 is faster on this CPU and keeps the results, a model has to be tried for.
     """
     if requested != "auto":
         return _DTYPES[requested]
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= _AMPERE else torch.float16
-    if device.type == "mps":
+    if devices[0].type == "cuda":
+        capability = min(torch.cuda.get_device_capability(device) for device in devices)
+        return torch.bfloat16 if capability >= _AMPERE else torch.float16
+    if devices[0].type == "mps":
         return torch.float16
     return torch.bfloat16 if has_bfloat16_instructions() else torch.float32
 

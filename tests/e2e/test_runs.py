@@ -114,7 +114,7 @@ def test_each_pipeline_runs_on_its_own(trained: Path, kedro, raw_dir: Path, tmp_
     [
         ("modelling.catboost.dept=3", "dept"),
         ("modelling.folds=1", "greater than or equal to 2"),
-        ("embedding.max_tokens=many", "max_tokens"),
+        ("embedding.encoder.max_tokens=many", "max_tokens"),
     ],
 )
 def test_a_wrong_parameter_stops_the_run_before_any_node(

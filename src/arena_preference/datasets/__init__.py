@@ -7,6 +7,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "catboost_dataset": ["CatBoostDataset"],
+        "embedding_store_dataset": [
+            "EmbeddingShard",
+            "EmbeddingSpace",
+            "EmbeddingStore",
+            "EmbeddingStoreDataset",
+            "make_keys",
+        ],
         "raw_csv_dataset": ["RawCSVDataset"],
         "safetensors_dataset": ["SafetensorsDataset"],
         "simulated_csv_dataset": ["SimulatedCSVDataset"],

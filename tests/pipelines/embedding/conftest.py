@@ -1,5 +1,6 @@
-"""Tiny encoders with random weights, written as sentence-transformers writes them."""
+"""Tiny encoders and reward models with random weights, written as their libraries write them."""
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,13 @@ import pytest
 import torch
 import yaml
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast, Qwen3Config
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    BertConfig,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+)
 
 from arena_preference.pipelines.embedding.options import EmbeddingOptions
 
@@ -27,7 +34,9 @@ CONFIGURATIONS = {
     ),
 }  # fmt: skip
 
-MakeEncoder = Callable[..., Path]
+CHAT_TEMPLATE = "{% for message in messages %}[CLS] {{ message.role }} : {{ message.content }} [SEP]{% endfor %}"
+
+MakeModel = Callable[..., Path]
 
 
 def make_tokenizer(padding_side: str, special_tokens: bool) -> PreTrainedTokenizerFast:
@@ -57,8 +66,8 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def make_encoder(tmp_path_factory: pytest.TempPathFactory) -> MakeEncoder:
-    """Write a tiny encoder; ``pooling`` None leaves out all that sentence-transformers adds."""
+def make_encoder(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
+    """Write a tiny encoder; ``pooling`` None leaves out the modules that sentence-transformers adds."""
 
     def make(
         kind: str = "bert",
@@ -67,6 +76,7 @@ def make_encoder(tmp_path_factory: pytest.TempPathFactory) -> MakeEncoder:
         max_seq_length: int | None = None,
         padding_side: str = "right",
         special_tokens: bool = True,
+        prompts: dict[str, Any] | None = None,
         seed: int = 0,
     ) -> Path:
         folder = tmp_path_factory.mktemp("encoder")
@@ -82,13 +92,36 @@ def make_encoder(tmp_path_factory: pytest.TempPathFactory) -> MakeEncoder:
             (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
         if max_seq_length is not None:
             (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": max_seq_length}))
+        if prompts is not None:
+            (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
         return folder
 
     return make
 
 
 @pytest.fixture(scope="session")
-def mean_encoder(make_encoder: MakeEncoder) -> Path:
+def make_reward_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
+    """Write a tiny sequence classifier."""
+
+    def make(
+        logits: int = 1, chat_template: str | None = CHAT_TEMPLATE, padding_side: str = "right", **changes: Any
+    ) -> Path:
+        folder = tmp_path_factory.mktemp("reward_model")
+        config = copy.deepcopy(CONFIGURATIONS["qwen3"])
+        config.update({"num_labels": logits, "max_position_embeddings": 512, **changes})
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+        tokenizer = make_tokenizer(padding_side, special_tokens=False)
+        tokenizer.chat_template = chat_template
+        tokenizer.save_pretrained(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def mean_encoder(make_encoder: MakeModel) -> Path:
     return make_encoder(pooling={"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False})
 
 
@@ -100,9 +133,15 @@ def default_options(request: pytest.FixtureRequest) -> EmbeddingOptions:
 
 @pytest.fixture
 def options(default_options: EmbeddingOptions, mean_encoder: Path) -> EmbeddingOptions:
+    """A tiny encoder, exact vectors, small shards."""
+    encoder = {
+        "model": str(mean_encoder), "revision": None, "window_overlap": 8, "stored_precision": "float32",
+        "components": 4,
+    }  # fmt: skip
+    inference = {"device": "cpu", "precision": "float32", "shard_characters": 2000}
     return default_options.model_copy(
         update={
-            "model": str(mean_encoder), "revision": None, "device": "cpu", "precision": "float32",
-            "stored_precision": "float32", "components": 4,
+            "encoder": default_options.encoder.model_copy(update=encoder),
+            "inference": default_options.inference.model_copy(update=inference),
         }
-    )  # fmt: skip
+    )

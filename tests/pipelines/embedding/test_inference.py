@@ -1,198 +1,213 @@
 import logging
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from threading import Barrier, Lock
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoTokenizer
+from hypothesis import given
+from hypothesis import strategies as st
 
-from arena_preference.pipelines.embedding import inference
-from arena_preference.pipelines.embedding.encoders import EncoderSettings, find_encoder, read_encoder_settings
-from arena_preference.pipelines.embedding.inference import Encoder, compare_encoders, load_encoder, plan_batches
-from arena_preference.pipelines.embedding.options import EmbeddingOptions
+from arena_preference.pipelines.embedding.inference import Tally, Workers, plan_batches, plan_shards, run_model
+from arena_preference.pipelines.embedding.inputs import PrefixedText
+from arena_preference.pipelines.embedding.models import TextModel, Vectors
+from arena_preference.pipelines.embedding.windows import Window
 
-from .test_encoders import carried
+from .test_models import LONG, TEXTS, cosines, load
 
+LENGTHS = st.lists(st.integers(0, 500), min_size=1, max_size=60)
 CPU = torch.device("cpu")
-TEXTS = [
-    "the river runs",
-    "to the sea and keeps its name down to the sea",
-    "",
-    "who gave it a name, no one can say",
-    "boat",
+
+
+@given(lengths=LENGTHS, batch_tokens=st.integers(1, 800))
+def test_batches_keep_the_budget_and_hold_each_window_once(lengths: list[int], batch_tokens: int) -> None:
+    batches = list(plan_batches(lengths, batch_tokens))
+    assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[place] for place in batch) <= batch_tokens
+    longest = [lengths[batch[0]] for batch in batches]
+    assert longest == sorted(longest, reverse=True)
+
+
+@given(lengths=LENGTHS, shard_characters=st.integers(1, 800), data=st.data())
+def test_shards_come_out_the_same_when_some_of_them_are_done(
+    lengths: list[int], shard_characters: int, data: st.DataObject
+) -> None:
+    shards = [tuple(shard) for shard in plan_shards(lengths, shard_characters)]
+    assert sorted(row for shard in shards for row in shard) == list(range(len(lengths)))
+    # Any of them may be done, also out of order, as when a stored shard was damaged.
+    done = data.draw(st.sets(st.sampled_from(range(len(shards)))))
+    left = sorted(row for place, shard in enumerate(shards) if place not in done for row in shard)
+    again = plan_shards([lengths[row] for row in left], shard_characters)
+    expected = [shard for place, shard in enumerate(shards) if place not in done]
+    assert [tuple(left[row] for row in shard) for shard in again] == expected
+
+
+def run(model: TextModel[Any], texts: Sequence[str], **changes: Any) -> tuple[dict[str, np.ndarray], Tally]:
+    settings = {"workers": 1, "batch_tokens": 256, "shard_characters": 10**6} | changes
+    tally = Tally()
+    inputs: list[PrefixedText] = [("", text) for text in texts]
+    lengths = [len(text) for text in texts]
+    found: dict[str, np.ndarray] = {}
+    with Workers(model, settings["workers"], settings["batch_tokens"]) as workers:
+        for rows, vectors in run_model(model, inputs, lengths, workers, settings["shard_characters"], tally):
+            found.update({texts[row]: vector for row, vector in zip(rows, vectors, strict=True)})
+    return found, tally
+
+
+MANY = [
+    *TEXTS,
+    LONG,
+    "猫 🐈",
+    *(" ".join(["river"] * number) + end for number in range(12) for end in (" sea", " boat")),
 ]
 
 
-def load(folder: Path, settings: EncoderSettings, dtype: torch.dtype = torch.float32) -> Encoder:
-    return Encoder(folder, settings, CPU, dtype)
-
-
-def embed(encoder: Encoder, texts: list[str], batch_tokens: int = 256) -> np.ndarray:
-    return encoder.embed(texts, encoder.tokenize(texts), batch_tokens)
-
-
-def states_alone(folder: Path, text: str) -> torch.Tensor:
-    """Token vectors of one text without padding, by transformers alone."""
-    tokens = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt", truncation=True, max_length=64)
-    with torch.inference_mode():
-        states: torch.Tensor = AutoModel.from_pretrained(folder).eval()(**tokens).last_hidden_state[0]
-    return states
-
-
-def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
-
-
 @pytest.mark.parametrize(
-    ("kind", "padding_side", "pooling", "choose"),
+    "changes",
     [
-        ("bert", "right", "mean", lambda states: states.mean(dim=0)),
-        ("bert", "right", "cls", lambda states: states[0]),
-        ("qwen3", "right", "last", lambda states: states[-1]),
-        ("qwen3", "left", "last", lambda states: states[-1]),
-        ("qwen3", "left", "mean", lambda states: states.mean(dim=0)),
-        ("qwen3", "left", "cls", lambda states: states[0]),
+        {"batch_tokens": 1},
+        {"batch_tokens": 10_000},
+        {"shard_characters": 1},
+        {"shard_characters": 50},
+        {"workers": 2},
+        {"workers": 3, "batch_tokens": 64, "shard_characters": 30},
     ],
 )
-@pytest.mark.parametrize("normalize", [True, False])
-def test_a_padded_batch_gives_what_each_text_gives_alone(
-    make_encoder: Any, kind: str, padding_side: str, pooling: Any, choose: Any, normalize: bool
+def test_batches_shards_and_workers_change_no_vector_and_no_mapping(
+    mean_encoder: Path, changes: dict[str, int]
 ) -> None:
-    folder = make_encoder(kind=kind, padding_side=padding_side)
-    vectors = embed(load(folder, EncoderSettings(pooling, normalize, None)), TEXTS)
-    expected = torch.stack([choose(states_alone(folder, text)) for text in TEXTS])
-    if normalize:
-        expected = torch.nn.functional.normalize(expected, dim=1)
-    np.testing.assert_allclose(vectors, expected.numpy(), atol=1e-5)
-
-
-def test_order_of_texts_does_not_change_a_byte_on_the_cpu(mean_encoder: Path) -> None:
-    encoder = load(mean_encoder, EncoderSettings("mean", True, None))
-    texts = [" ".join(["river"] * number) + word for number in range(20) for word in (" sea", " boat")]
-    order = np.random.default_rng(0).permutation(len(texts))
-    shuffled = embed(encoder, [texts[row] for row in order], batch_tokens=100)
-    np.testing.assert_array_equal(shuffled, embed(encoder, texts, batch_tokens=100)[order])
+    encoder = load(mean_encoder)
+    expected, tally = run(encoder, MANY)
+    found, other = run(encoder, MANY, **changes)
+    assert found.keys() == expected.keys() == set(MANY)
+    pairs = [(found[text], expected[text]) for text in MANY]
+    assert cosines(*map(np.array, zip(*pairs, strict=True))).min() > 1 - 1e-5
+    assert (tally.texts, tally.tokens) == (other.texts, other.tokens)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_token_budget_does_not_change_a_vector(mean_encoder: Path, dtype: torch.dtype) -> None:
-    encoder = load(mean_encoder, EncoderSettings("mean", True, None), dtype)
-    alone = embed(encoder, TEXTS, batch_tokens=1)
-    assert cosines(alone, embed(encoder, TEXTS, batch_tokens=10_000)).min() > 1 - 1e-3
+def test_workers_do_not_change_a_byte(mean_encoder: Path, dtype: torch.dtype) -> None:
+    encoder = load(mean_encoder, dtype)
+    alone, _ = run(encoder, MANY, workers=1, shard_characters=100)
+    together, _ = run(encoder, MANY, workers=2, shard_characters=100)
+    for text in MANY:
+        np.testing.assert_array_equal(alone[text], together[text])
 
 
-def test_batches_keep_the_budget_and_hold_each_text_once() -> None:
-    lengths = [3, 9, 1, 40, 9, 2, 2, 25]
-    batches = list(plan_batches([str(length) for length in lengths], lengths, batch_tokens=30))
-    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
-    assert batches[0] == [3]
-    for batch in batches[1:]:
-        assert len(batch) * max(lengths[row] for row in batch) <= 30
+class StandIn(TextModel[PrefixedText]):
+    """Reads a text as its length; its devices hold so many tokens at a time."""
+
+    def __init__(self, devices: Sequence[torch.device], room: int) -> None:
+        self.devices = list(devices)
+        self.room = room
+        self.batches: Counter[tuple[torch.device, int]] = Counter()
+        self._lock = Lock()
+        self.meeting: Barrier | None = None
+
+    def wrap(self, text: str) -> PrefixedText:
+        return "", text
+
+    def tokenize(self, inputs: Sequence[PrefixedText]) -> list[list[Window]]:
+        return [[Window(np.zeros(len(text), np.int32), len(text), 0)] for _, text in inputs]
+
+    def compute(self, windows: Sequence[Window], device: torch.device) -> Vectors:
+        size = len(windows) * max(len(window.tokens) for window in windows)
+        if self.meeting:
+            self.meeting.wait(timeout=30)
+        if size > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        with self._lock:
+            self.batches[device, size] += 1
+        return np.array([[len(window.tokens)] for window in windows], dtype=np.float32)
+
+    def combine(self, windows: Sequence[Window], vectors: Vectors) -> Vectors:
+        return vectors[0]
+
+    def _pool(self, output: Any, mask: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
 
 
-def test_a_text_is_cut_to_the_encoders_own_length(mean_encoder: Path) -> None:
-    encoder = load(mean_encoder, EncoderSettings("mean", True, 6))
-    same_start = ["the river runs down to", "the river runs down and keeps its name"]
-    assert [len(ids) for ids in encoder.tokenize(same_start)] == [6, 6]
-    one, other = embed(encoder, same_start)
-    np.testing.assert_array_equal(one, other)
-
-
-def test_without_a_word_about_length_the_encoders_positions_decide(mean_encoder: Path) -> None:
-    encoder = load(mean_encoder, EncoderSettings("mean", True, None))
-    assert len(encoder.tokenize(["river " * 1000])[0]) == 64
-
-
-def test_more_tokens_than_the_encoder_has_positions_for_are_an_error(mean_encoder: Path) -> None:
-    with pytest.raises(ValueError, match=r"positions for 64 tokens, and 65 were asked for. Lower embedding.max_tokens"):
-        load(mean_encoder, EncoderSettings("mean", True, 65))
-
-
-@pytest.mark.parametrize("special_tokens", [True, False])
-def test_an_empty_text_has_a_vector_like_any_other(make_encoder: Any, special_tokens: bool) -> None:
-    encoder = load(make_encoder(special_tokens=special_tokens), EncoderSettings("mean", True, None))
-    vectors = embed(encoder, ["", "river"])
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-
-
-def test_damaged_weights_are_an_error(make_encoder: Any) -> None:
-    folder = make_encoder()
-    weights = folder / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"cannot be read .* damaged: fetch the encoder again"):
-        load(folder, EncoderSettings("mean", True, None))
-
-
-def test_a_missing_tensor_is_an_error_and_not_a_random_number(make_encoder: Any) -> None:
-    folder = make_encoder()
-    weights = load_file(folder / "model.safetensors")
-    name = "encoder.layer.1.attention.self.query.weight"
-    del weights[name]
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=f"lack 1 tensors of the encoder, the first: {name}"):
-        load(folder, EncoderSettings("mean", True, None))
-
-
-def test_an_overflow_is_an_error_and_not_a_feature(make_encoder: Any) -> None:
-    folder = make_encoder()
-    weights = load_file(folder / "model.safetensors")
-    weights["encoder.layer.1.output.LayerNorm.weight"] *= float("inf")
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    broken = load(folder, EncoderSettings("mean", True, None))
-    with pytest.raises(FloatingPointError, match=r"not finite for 5 of 5 texts.*Set embedding.precision to float32"):
-        embed(broken, TEXTS)
-    assert compare_encoders(load(make_encoder(), broken.settings), broken) == -1
-
-
-def test_the_self_check_passes_a_rounded_encoder_and_not_another_one(make_encoder: Any) -> None:
-    settings = EncoderSettings("mean", True, None)
-    folder = make_encoder()
-    encoder = load(folder, settings)
-    assert compare_encoders(encoder, load(folder, settings, torch.bfloat16)) >= inference.LEAST_COSINE
-    assert compare_encoders(encoder, load(make_encoder(seed=1), settings)) < inference.LEAST_COSINE
-
-
-@pytest.mark.parametrize(
-    ("precision", "cosine", "dtype", "warned"),
-    [
-        ("auto", 0.9995, torch.bfloat16, False),
-        ("auto", 0.99, torch.float32, True),
-        ("bfloat16", 0.99, torch.bfloat16, True),
-        ("float32", 0.99, torch.float32, False),
-    ],
-)
-def test_a_precision_that_bends_the_vectors_is_taken_only_by_name(
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    mean_encoder: Path,
-    precision: Any,
-    cosine: float,
-    dtype: torch.dtype,
-    warned: bool,
-) -> None:
-    monkeypatch.setattr("arena_preference.device.has_bfloat16_instructions", lambda: True)
-    monkeypatch.setattr(inference, "compare_encoders", lambda *_: cosine)
+def test_out_of_memory_halves_the_budget_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    model = StandIn([CPU], room=60)
+    texts = ["x" * length + str(number) for length in (4, 9) for number in range(10)]
     with caplog.at_level(logging.WARNING):
-        encoder = load_encoder(mean_encoder, EncoderSettings("mean", True, None), CPU, precision)
-    assert encoder.dtype == dtype
-    assert bool(caplog.records) == warned
+        found, _ = run(model, texts, batch_tokens=200, shard_characters=60)
+    assert {text: len(text) for text in texts} == {text: int(vector[0]) for text, vector in found.items()}
+    assert max(size for _, size in model.batches) <= 60
+    # Said once for each halving, and not for every batch that was planned before.
+    assert [record.getMessage() for record in caplog.records] == [
+        "cpu has no room for a batch of 70 tokens: going on with 35"
+    ]
 
 
-@carried
-def test_the_default_encoder_gives_the_vectors_of_plain_transformers_and_knows_what_is_alike(
-    default_options: EmbeddingOptions,
+def test_a_single_text_that_no_device_holds_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(MemoryError, match=r"cpu has no room for a single text of 80 tokens. Lower max_tokens"):
+        run(StandIn([CPU], room=60), ["x" * 80, "y"])
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = StandIn([CPU], room=60)
+
+    def fail(*_: Any) -> Vectors:
+        raise RuntimeError("device-side assert triggered")
+
+    monkeypatch.setattr(model, "compute", fail)
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        run(model, ["x"])
+
+
+def test_several_devices_share_the_work_and_are_at_it_at_once() -> None:
+    devices = [torch.device("cuda:0"), torch.device("cuda:1")]
+    model = StandIn(devices, room=60)
+    # Four threads have to come together for any of them to go on.
+    model.meeting = Barrier(4)
+    texts = ["x" * 10 + str(number) for number in range(8)]
+    with Workers(model, None, 11) as workers:
+        inputs = [model.wrap(text) for text in texts]
+        ((rows, vectors),) = run_model(model, inputs, [len(text) for text in texts], workers, 10**6, Tally())
+    assert sorted(rows) == list(range(8))
+    assert vectors[:, 0].tolist() == [11] * 8
+    assert model.batches == {(device, 11): 4 for device in devices}
+
+
+def test_an_error_or_an_early_end_leaves_torch_with_the_threads_it_had() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        model = StandIn([CPU], room=60)
+        with pytest.raises(MemoryError):
+            run(model, ["x" * 80])
+        assert torch.get_num_threads() == 2
+        with Workers(model, 2, 10) as workers:
+            next(run_model(model, [("", "a"), ("", "b")], [1, 1], workers, 1, Tally()))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_next_shard_is_under_way_while_one_is_in_the_callers_hands() -> None:
+    model = StandIn([CPU], room=60)
+    with Workers(model, 1, 10) as workers:
+        shards = run_model(model, [("", text) for text in "abc"], [1, 1, 1], workers, 1, Tally())
+        next(shards)
+        done = workers.submit([Window(np.zeros(1, np.int32), 1, 0)])
+        done.result(timeout=30)
+        # The one worker takes batches in turn: it has done the second shard's before the one that was submitted now.
+        assert sum(model.batches.values()) == 3
+
+
+def test_a_progress_bar_shows_on_a_terminal_and_is_quiet_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = find_encoder(default_options.model, default_options.revision)
-    texts = ["How do I bake bread?", "A recipe for a loaf of bread.", "The stock market fell by two percent."]
-    vectors = embed(load(folder, read_encoder_settings(folder, default_options)), texts)
-    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
-    tokens = tokenizer(texts, padding=True, return_tensors="pt")
-    with torch.inference_mode():
-        states = model(**tokens).last_hidden_state
-    weights = tokens["attention_mask"][..., None]
-    expected = torch.nn.functional.normalize((states * weights).sum(1) / weights.sum(1), dim=1).numpy()
-    np.testing.assert_allclose(vectors, expected, atol=1e-5)
-    assert cosines(vectors, expected).min() > 0.99999
-    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.3
+    run(StandIn([CPU], room=60), ["a", "bb", "ccc"], shard_characters=1)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    run(StandIn([CPU], room=60), ["a", "bb", "ccc"], shard_characters=1)
+    shown = capsys.readouterr().err
+    assert "3 of 3 texts" in shown
+    assert "tokens/s" in shown
+    assert "100%" in shown

@@ -1,45 +1,81 @@
 import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from arena_preference.battles import TEXT_COLUMNS, Features, is_antisymmetric, swap_battles, swap_features
+from arena_preference.datasets import EmbeddingShard, EmbeddingStore, EmbeddingStoreDataset
+from arena_preference.pipelines.embedding import model_files, nodes
+from arena_preference.pipelines.embedding.encoder_settings import EncoderSettings
+from arena_preference.pipelines.embedding.inputs import list_texts, make_input_keys
+from arena_preference.pipelines.embedding.models import Encoder
 from arena_preference.pipelines.embedding.nodes import (
     compute_embedding_features,
+    compute_reward_features,
+    describe_encoder,
+    describe_reward_model,
     embed_texts,
     fit_embedding_projection,
-    join_turns,
+    score_answers,
 )
-from arena_preference.pipelines.embedding.options import EmbeddingOptions
+from arena_preference.pipelines.embedding.options import EmbeddingOptions, EncoderOptions
 
-# A busy machine is no counterexample.
-LAW = settings(deadline=None)
+from .conftest import MakeModel
+from .test_models import MEAN
 
 VECTORS = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24).flatmap(
     lambda shape: st.tuples(
         *(arrays(np.float16, shape, elements=st.floats(-4, 4, width=16, allow_subnormal=False)) for _ in TEXT_COLUMNS)
     )
 )
+ENCODER = {"model": "acme", "revision": None, "precision": "float32", "space": {"settings": vars(MEAN)}}
+
+MakeStore = Callable[..., EmbeddingStore]
 
 
-def as_embeddings(vectors: tuple[np.ndarray, ...]) -> dict[str, Any]:
-    return {"id": np.arange(len(vectors[0]), dtype=np.int64), **dict(zip(TEXT_COLUMNS, vectors, strict=True))}
+class StandInStore:
+    """A store that knows the vector of every text of some battles."""
+
+    def __init__(self, battles: pd.DataFrame, vectors: tuple[np.ndarray, ...]) -> None:
+        texts = list_texts(battles, MEAN)
+        self.vectors = {
+            key: vector
+            for column, of_column in zip(TEXT_COLUMNS, vectors, strict=True)
+            for key, vector in zip(make_input_keys(texts[column]), of_column, strict=True)
+        }
+
+    def open_space(self, description: dict[str, Any]) -> "StandInStore":
+        assert description == ENCODER["space"]
+        return self
+
+    def read(self, keys: np.ndarray) -> np.ndarray:
+        return np.stack([self.vectors[key] for key in keys])
 
 
-def swap_rows(embeddings: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
-    a, b = embeddings["response_a"], embeddings["response_b"]
-    chosen = rows[:, None]
-    return embeddings | {"response_a": np.where(chosen, b, a), "response_b": np.where(chosen, a, b)}
+def make_battles(vectors: tuple[np.ndarray, ...]) -> tuple[pd.DataFrame, Any]:
+    """Give battles of distinct texts, and a store in which these vectors are theirs."""
+    count = len(vectors[0])
+    texts = {column: [[f"{column} {row}"] for row in range(count)] for column in TEXT_COLUMNS}
+    battles = pd.DataFrame({"id": np.arange(count, dtype=np.int64), **texts})
+    return battles, StandInStore(battles, vectors)
 
 
-def axes(embeddings: dict[str, Any], count: int = 3) -> dict[str, Any]:
+def swap_rows(battles: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
+    swapped = swap_battles(battles)
+    return pd.concat([battles[~rows], swapped[rows]]).sort_index()
+
+
+def axes(vectors: tuple[np.ndarray, ...], count: int = 3) -> dict[str, Any]:
     """A projection that mixes all dimensions."""
-    dimensions = embeddings["prompt"].shape[1]
+    dimensions = vectors[0].shape[1]
     rng = np.random.default_rng(dimensions)
     return {"components": rng.normal(size=(min(count, dimensions), dimensions)).astype(np.float32)}
 
@@ -48,74 +84,75 @@ def swap_table(features: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([features[["id"]], swap_features(features.drop(columns="id"))], axis=1)
 
 
-def same_vectors(embeddings: dict[str, Any], other: dict[str, Any]) -> bool:
-    return all(np.array_equal(embeddings[name], other[name]) for name in ("id", *TEXT_COLUMNS))
-
-
-@LAW
 @given(vectors=VECTORS)
 def test_swapping_sides_negates_every_antisymmetric_feature_and_keeps_every_symmetric_one(
     vectors: tuple[np.ndarray, ...],
 ) -> None:
-    embeddings = as_embeddings(vectors)
-    projection = axes(embeddings)
-    features = compute_embedding_features(embeddings, projection)
-    swapped = compute_embedding_features(swap_rows(embeddings, np.ones(len(features), dtype=bool)), projection)
+    battles, store = make_battles(vectors)
+    features = compute_embedding_features(battles, store, ENCODER, axes(vectors))
+    swapped = compute_embedding_features(swap_battles(battles), store, ENCODER, axes(vectors))
     pd.testing.assert_frame_equal(swapped, swap_table(features), check_exact=True)
     assert features.drop(columns="id").map(np.isfinite).all(axis=None)
 
 
-@LAW
 @given(vectors=VECTORS, data=st.data())
-def test_features_of_a_battle_do_not_depend_on_its_place(vectors: tuple[np.ndarray, ...], data: st.DataObject) -> None:
-    embeddings = as_embeddings(vectors)
-    projection = axes(embeddings)
-    order = np.array(data.draw(st.permutations(range(len(vectors[0])))))
-    moved = compute_embedding_features({name: array[order] for name, array in embeddings.items()}, projection)
-    features = compute_embedding_features(embeddings, projection)
+def test_features_of_a_battle_do_not_depend_on_its_place_or_on_how_many_are_read_at_a_time(
+    vectors: tuple[np.ndarray, ...], data: st.DataObject
+) -> None:
+    battles, store = make_battles(vectors)
+    order = np.array(data.draw(st.permutations(range(len(battles)))))
+    features = compute_embedding_features(battles, store, ENCODER, axes(vectors))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(nodes, "_BATTLES_AT_ONCE", data.draw(st.integers(1, 5)))
+        moved = compute_embedding_features(battles.iloc[order], store, ENCODER, axes(vectors))
     pd.testing.assert_frame_equal(moved, features.iloc[order].reset_index(drop=True), check_exact=True)
 
 
-@LAW
 @given(vectors=VECTORS, data=st.data())
 def test_swapping_any_battle_changes_no_component(vectors: tuple[np.ndarray, ...], data: st.DataObject) -> None:
-    embeddings = as_embeddings(vectors)
-    rows = data.draw(arrays(bool, len(vectors[0])))
-    options = EmbeddingOptions.model_construct(components=3)
+    battles, store = make_battles(vectors)
+    rows = data.draw(arrays(bool, len(battles)))
+    options = EmbeddingOptions.model_construct(encoder=EncoderOptions.model_construct(components=3))
     np.testing.assert_array_equal(
-        fit_embedding_projection(swap_rows(embeddings, rows), options)["components"],
-        fit_embedding_projection(embeddings, options)["components"],
+        fit_embedding_projection(swap_rows(battles, rows), store, ENCODER, options)["components"],
+        fit_embedding_projection(battles, store, ENCODER, options)["components"],
     )
 
 
+def keep(options: EmbeddingOptions, components: int) -> EmbeddingOptions:
+    return options.model_copy(update={"encoder": options.encoder.model_copy(update={"components": components})})
+
+
 def test_the_projection_finds_the_directions_in_which_answers_differ(
-    rng: np.random.Generator, options: EmbeddingOptions
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator, options: EmbeddingOptions
 ) -> None:
+    monkeypatch.setattr(nodes, "_BATTLES_AT_ONCE", 64)
     axes_of_difference, _ = np.linalg.qr(rng.normal(size=(6, 2)))
     topic = 10 * rng.normal(size=(500, 6))
     a, b = (topic + (rng.normal(size=(500, 2)) * [3.0, 1.0]) @ axes_of_difference.T for _ in range(2))
-    embeddings = as_embeddings((topic.astype(np.float32), a.astype(np.float32), b.astype(np.float32)))
-    components = fit_embedding_projection(embeddings, options.model_copy(update={"components": 2}))["components"]
+    battles, store = make_battles((topic.astype(np.float32), a.astype(np.float32), b.astype(np.float32)))
+    components = fit_embedding_projection(battles, store, ENCODER, keep(options, 2))["components"]
     np.testing.assert_allclose(np.abs(np.diag(components @ axes_of_difference)), 1, atol=0.01)
     np.testing.assert_allclose(components @ components.T, np.eye(2), atol=1e-6)
 
 
 def test_the_projection_keeps_no_more_components_than_there_are_dimensions(options: EmbeddingOptions) -> None:
-    embeddings = as_embeddings(tuple(np.eye(3, dtype=np.float32) * factor for factor in (1, 2, 4)))
-    components = fit_embedding_projection(embeddings, options)["components"]
+    battles, store = make_battles(tuple(np.eye(3, dtype=np.float32) * factor for factor in (1, 2, 4)))
+    components = fit_embedding_projection(battles, store, ENCODER, keep(options, 4))["components"]
     assert components.shape == (3, 3)
     assert components.dtype == np.float32
 
 
 def test_features_of_known_vectors() -> None:
-    embeddings = as_embeddings(
+    battles, store = make_battles(
         (
             np.array([[1, 0], [1, 0]], dtype=np.float16),
             np.array([[3, 4], [0, 0]], dtype=np.float16),
             np.array([[0, 2], [0, 2]], dtype=np.float16),
         )
     )
-    features = compute_embedding_features(embeddings, {"components": np.array([[0, 1], [1, 0]], dtype=np.float32)})
+    projection = {"components": np.array([[0, 1], [1, 0]], dtype=np.float32)}
+    features = compute_embedding_features(battles, store, ENCODER, projection)
     Features.validate(features)
     expected = {
         "id": [0, 1],
@@ -134,23 +171,9 @@ def test_features_of_known_vectors() -> None:
 
 
 def test_a_projection_of_another_encoder_is_an_error() -> None:
-    embeddings = as_embeddings(tuple(np.ones((2, 3), dtype=np.float16) for _ in TEXT_COLUMNS))
+    battles, store = make_battles(tuple(np.ones((2, 3), dtype=np.float16) for _ in TEXT_COLUMNS))
     with pytest.raises(ValueError, match="fitted on vectors of 2 dimensions, and these have 3"):
-        compute_embedding_features(embeddings, {"components": np.eye(2, dtype=np.float32)})
-
-
-@pytest.mark.parametrize(
-    ("turns", "text"),
-    [
-        (["one", "two"], "one\n\ntwo"),
-        (np.array(["one", None, "three"], dtype=object), "one\n\nthree"),
-        ([None], ""),
-        (np.array([], dtype=object), ""),
-        ([""], ""),
-    ],
-)
-def test_turns_are_joined_by_blank_lines_and_null_turns_skipped(turns: Any, text: str) -> None:
-    assert join_turns(turns) == text
+        compute_embedding_features(battles, store, ENCODER, {"components": np.eye(2, dtype=np.float32)})
 
 
 @pytest.fixture
@@ -163,48 +186,245 @@ def few_battles(battles: pd.DataFrame) -> pd.DataFrame:
     return few
 
 
-def test_every_cell_gets_the_vector_of_its_text(few_battles: pd.DataFrame, options: EmbeddingOptions) -> None:
-    embeddings = embed_texts(few_battles, options)
-    assert embeddings["id"].tolist() == few_battles["id"].tolist()
-    for column in TEXT_COLUMNS:
-        assert embeddings[column].shape == (12, 32)
-    for row in (0, 3, 5):
-        alone = embed_texts(few_battles.iloc[[row]], options)
-        for column in TEXT_COLUMNS:
-            np.testing.assert_allclose(embeddings[column][[row]], alone[column], atol=1e-5)
+@pytest.fixture
+def dataset(tmp_path: Path) -> EmbeddingStoreDataset:
+    return EmbeddingStoreDataset(filepath=str(tmp_path / "store"))
 
 
-def test_equal_texts_have_equal_vectors_and_are_embedded_once(
-    few_battles: pd.DataFrame, options: EmbeddingOptions, caplog: pytest.LogCaptureFixture
+def fill(
+    dataset: EmbeddingStoreDataset, battles: pd.DataFrame, options: EmbeddingOptions, node: Any = embed_texts
+) -> int:
+    """Run a node as Kedro does, and give the number of texts that it worked on."""
+    shards: list[EmbeddingShard] = []
+    for shard in node(battles, dataset.load(), options):
+        dataset.save(shard)
+        shards.append(shard)
+    return sum(len(shard.keys) for shard in shards)
+
+
+def read(dataset: EmbeddingStoreDataset, battles: pd.DataFrame, options: EmbeddingOptions) -> dict[str, np.ndarray]:
+    encoder = describe_encoder(dataset.load(), options)
+    space = dataset.load().open_space(encoder["space"])
+    texts = list_texts(battles, EncoderSettings(**encoder["space"]["settings"]))
+    return {column: space.read(make_input_keys(of_column)) for column, of_column in texts.items()}
+
+
+def change(options: EmbeddingOptions, part: str, **changes: Any) -> EmbeddingOptions:
+    return options.model_copy(update={part: getattr(options, part).model_copy(update=changes)})
+
+
+def test_every_cell_gets_the_vector_of_its_text(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, tmp_path: Path
 ) -> None:
-    with caplog.at_level(logging.INFO, logger="arena_preference.pipelines.embedding"):
-        embeddings = embed_texts(pd.concat([few_battles, few_battles]), options)
+    fill(dataset, few_battles, options)
+    embeddings = read(dataset, few_battles, options)
+    assert {vectors.shape for vectors in embeddings.values()} == {(12, 32)}
+    for row in (0, 3, 5):
+        alone = EmbeddingStoreDataset(filepath=str(tmp_path / f"alone-{row}"))
+        fill(alone, few_battles.iloc[[row]], options)
+        for column, vectors in read(alone, few_battles.iloc[[row]], options).items():
+            np.testing.assert_allclose(embeddings[column][[row]], vectors, atol=1e-5)
     np.testing.assert_array_equal(embeddings["prompt"][6], embeddings["prompt"][7])
     np.testing.assert_array_equal(embeddings["response_a"][3], embeddings["response_b"][4])
-    # 11 prompts, 24 answers of which a null one and a missing one are the same empty text.
-    assert "72 texts, 34 of them distinct" in caplog.text
-    assert len(caplog.records) == 2
 
 
-def test_embeddings_follow_battles_that_are_moved_or_swapped(
-    few_battles: pd.DataFrame, options: EmbeddingOptions
+def test_a_text_is_embedded_once_within_a_run_between_runs_and_across_splits(
+    dataset: EmbeddingStoreDataset,
+    few_battles: pd.DataFrame,
+    options: EmbeddingOptions,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    embeddings = embed_texts(few_battles, options)
-    order = np.random.default_rng(0).permutation(12)
-    moved = embed_texts(few_battles.iloc[order], options)
-    assert same_vectors(moved, {name: array[order] for name, array in embeddings.items()})
-    swapped = embed_texts(swap_battles(few_battles), options)
-    assert same_vectors(swapped, swap_rows(embeddings, np.ones(12, dtype=bool)))
+    caplog.set_level(logging.INFO, logger="arena_preference.pipelines.embedding")
+    # 11 prompts, 24 answers of which a null one and a missing one are the same empty text.
+    assert fill(dataset, pd.concat([few_battles, few_battles]), options) == 34
+    assert "72 texts, 34 of them distinct, 0 of those in the store: 34 for the encoder on cpu in float32" in caplog.text
+    test = few_battles.tail(3).copy()
+    test.at[test.index[0], "response_a"] = ["something new"]
+    assert fill(dataset, test, options) == 1
+    caplog.clear()
+    monkeypatch.setattr(Encoder, "__init__", lambda *_: pytest.fail("the encoder was loaded"))
+    assert fill(dataset, few_battles.sample(frac=1, random_state=0), options) == 0
+    assert "36 texts, 34 of them distinct, 34 of those in the store: nothing to do for the encoder" in caplog.text
+
+
+def test_order_and_swap_of_battles_change_no_byte_of_the_store(
+    few_battles: pd.DataFrame, options: EmbeddingOptions, tmp_path: Path
+) -> None:
+    files = []
+    moved = few_battles.sample(frac=1, random_state=0)
+    for number, battles in enumerate((few_battles, moved, swap_battles(few_battles))):
+        dataset = EmbeddingStoreDataset(filepath=str(tmp_path / str(number)))
+        fill(dataset, battles, options)
+        folder = tmp_path / str(number)
+        files.append({str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    assert files[0] == files[1] == files[2]
+    assert len(files[0]) > 3
+
+
+def test_a_lost_or_damaged_shard_is_embedded_again_to_the_same_bytes(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, tmp_path: Path
+) -> None:
+    fill(dataset, few_battles, options)
+    shards = {path: path.read_bytes() for path in (tmp_path / "store").rglob("*.safetensors")}
+    lost, damaged, *_ = shards
+    lost.unlink()
+    damaged.write_bytes(shards[damaged][:-1])
+    assert 0 < fill(dataset, few_battles, options) < 34
+    assert {path: path.read_bytes() for path in (tmp_path / "store").rglob("*.safetensors")} == shards
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("encoder", {"max_tokens": 48}),
+        ("encoder", {"long_texts": "truncate"}),
+        ("encoder", {"window_overlap": 4}),
+        ("encoder", {"tail_tokens": 3}),
+        ("encoder", {"pooling": "cls"}),
+        ("encoder", {"normalize": False}),
+        ("encoder", {"document_prefix": "the "}),
+        ("encoder", {"stored_precision": "float16"}),
+        ("inference", {"precision": "bfloat16"}),
+    ],
+)
+def test_a_changed_option_never_uses_old_vectors(
+    dataset: EmbeddingStoreDataset,
+    few_battles: pd.DataFrame,
+    options: EmbeddingOptions,
+    part: str,
+    changes: dict[str, Any],
+) -> None:
+    fill(dataset, few_battles, options)
+    assert fill(dataset, few_battles, change(options, part, **changes)) == 34
+    assert fill(dataset, few_battles, options) == 0
+
+
+def test_changed_weights_never_use_old_vectors(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, make_encoder: MakeModel
+) -> None:
+    fill(dataset, few_battles, options)
+    other = make_encoder(pooling={"pooling_mode": "mean"}, seed=1)
+    assert fill(dataset, few_battles, change(options, "encoder", model=str(other))) == 34
+    copied = shutil.copytree(options.encoder.model, other.with_name("copied"))
+    assert fill(dataset, few_battles, change(options, "encoder", model=str(copied))) == 0
+
+
+@pytest.mark.parametrize("changes", [{"batch_tokens"}, {"shard_characters": 10**6}, {"workers": 2}])
+def test_how_a_model_is_run_makes_no_other_vectors(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, changes: Any
+) -> None:
+    if changes == {"batch_tokens"}:
+        changes = {"batch_tokens": options.inference.batch_tokens.model_copy(update={"cpu": 100})}
+    fill(dataset, few_battles, options)
+    assert fill(dataset, few_battles, change(options, "inference", **changes)) == 0
 
 
 @pytest.mark.parametrize("precision", ["float16", "float32"])
 def test_vectors_are_stored_in_the_precision_asked_for(
-    few_battles: pd.DataFrame, options: EmbeddingOptions, precision: str
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, precision: str
 ) -> None:
-    embeddings = embed_texts(few_battles, options.model_copy(update={"stored_precision": precision}))
-    assert {embeddings[column].dtype for column in TEXT_COLUMNS} == {np.dtype(precision)}
+    chosen = change(options, "encoder", stored_precision=precision)
+    fill(dataset, few_battles, chosen)
+    assert {vectors.dtype for vectors in read(dataset, few_battles, chosen).values()} == {np.dtype(precision)}
 
 
-def test_a_table_without_battles_is_an_error(few_battles: pd.DataFrame, options: EmbeddingOptions) -> None:
+def test_a_vector_that_does_not_fit_its_type_is_an_error(
+    dataset: EmbeddingStoreDataset,
+    few_battles: pd.DataFrame,
+    options: EmbeddingOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Encoder, "combine", lambda *_: np.array([70_000.0], dtype=np.float32))
+    chosen = change(options, "encoder", stored_precision="float16")
+    with pytest.raises(
+        FloatingPointError, match=r"7e\+04 do not fit float16. Set embedding.encoder.stored_p"
+    ):
+        fill(dataset, few_battles, chosen)
+
+
+def test_a_table_without_battles_is_an_error(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions
+) -> None:
     with pytest.raises(ValueError, match="no battles to embed"):
-        embed_texts(few_battles.head(0), options)
+        fill(dataset, few_battles.head(0), options)
+
+
+def test_the_description_names_the_encoder_its_precision_and_all_that_changes_its_vectors(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions
+) -> None:
+    fill(dataset, few_battles, options)
+    encoder = describe_encoder(dataset.load(), options)
+    assert encoder["model"] == options.encoder.model
+    assert encoder["precision"] == "float32"
+    assert encoder["space"]["files"] == model_files.hash_model(Path(options.encoder.model))
+    assert encoder["space"]["settings"]["pooling"] == "mean"
+
+
+def test_other_parameters_than_those_of_training_are_an_error_that_lists_them(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions
+) -> None:
+    fill(dataset, few_battles, options)
+    trained = describe_encoder(dataset.load(), options)
+    changed = change(options, "encoder", max_tokens=48, pooling="cls")
+    with pytest.raises(ValueError, match=r"max_tokens 48 \(training: 64\), pooling cls \(training: mean\)"):
+        next(embed_texts(few_battles, dataset.load(), changed, trained))
+    with pytest.raises(ValueError, match=r"kind absent \(training: encoder\)"):
+        next(embed_texts(few_battles, dataset.load(), change(options, "encoder", enabled=False), trained))
+    assert list(embed_texts(few_battles, dataset.load(), options, trained)) == []
+
+
+@pytest.fixture
+def rewarding(options: EmbeddingOptions, make_reward_model: MakeModel) -> EmbeddingOptions:
+    return change(
+        options,
+        "reward_model",
+        enabled=True,
+        model=str(make_reward_model()),
+        revision=None,
+        max_tokens=400,
+        tail_tokens=300,
+    )
+
+
+def test_reward_features_are_the_difference_and_sum_of_the_scores_and_follow_a_swap(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, rewarding: EmbeddingOptions
+) -> None:
+    # Every answer with its prompt is a conversation of its own, but one that occurs twice.
+    few_battles.at[9, "response_b"] = few_battles.at[9, "response_a"]
+    assert fill(dataset, few_battles, rewarding, score_answers) == 23
+    assert fill(dataset, few_battles, rewarding, score_answers) == 0
+    reward_model = describe_reward_model(dataset.load(), rewarding)
+    features = Features.validate(compute_reward_features(few_battles, dataset.load(), reward_model))
+    assert features["reward__diff"].std() > 0.01
+    assert features["reward__diff"][9] == 0
+    np.testing.assert_array_equal(features["reward__abs_diff"], features["reward__diff"].abs())
+    swapped = compute_reward_features(swap_battles(few_battles), dataset.load(), reward_model)
+    pd.testing.assert_frame_equal(swapped, swap_table(features), check_exact=True)
+
+
+def test_another_reward_model_than_in_training_is_an_error(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, rewarding: EmbeddingOptions
+) -> None:
+    fill(dataset, few_battles, rewarding, score_answers)
+    trained = describe_reward_model(dataset.load(), rewarding)
+    changed = change(rewarding, "reward_model", max_tokens=350)
+    with pytest.raises(ValueError, match=r"embedding.reward_model describe another model .* max_tokens 350"):
+        next(score_answers(few_battles, dataset.load(), changed, trained))
+
+
+def test_models_that_are_switched_off_give_ids_alone_and_load_nothing(
+    dataset: EmbeddingStoreDataset,
+    few_battles: pd.DataFrame,
+    options: EmbeddingOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nodes, "find_model", lambda *_: pytest.fail("a model was looked for"))
+    chosen = change(options, "encoder", enabled=False)
+    store = dataset.load()
+    assert fill(dataset, few_battles, chosen) == fill(dataset, few_battles, chosen, score_answers) == 0
+    assert describe_encoder(store, chosen) == describe_reward_model(store, chosen) == {}
+    assert fit_embedding_projection(few_battles, store, {}, chosen) == {}
+    ids = few_battles[["id"]]
+    pd.testing.assert_frame_equal(compute_embedding_features(few_battles, store, {}, {}), ids)
+    pd.testing.assert_frame_equal(compute_reward_features(few_battles, store, {}), ids)

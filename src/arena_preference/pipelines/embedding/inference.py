@@ -1,274 +1,265 @@
-"""An encoder at work: texts in, vectors out."""
+"""Many texts through a model: in shards, in batches of like length, on every device at once."""
 
 import logging
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Final
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
+from threading import Lock, local
+from types import TracebackType
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging as transformers_logging
+from tqdm import tqdm
 
-from arena_preference.device import RequestedPrecision, select_precision
-
-from .encoders import EncoderSettings
+from .models import TextModel, Vectors
+from .windows import Window
 
 logger = logging.getLogger(__name__)
 
-Tokens = npt.NDArray[np.int32]
-Vectors = npt.NDArray[np.float32]
+Input = TypeVar("Input")
+Rows = npt.NDArray[np.intp]
 
-LEAST_COSINE: Final = 0.999
-# Short and long, prose, code, figures and other scripts: what a rounding error would meet in battles.
-_CHECK_TEXTS: Final = (
-    "",
-    "What is the capital of France?",
-    "Paris is the capital of France, and its largest city by far.",
-    "def mean(values):\n    return sum(values) / len(values)\n",
-    "1. Heat the oven to 180 °C.\n2. Mix 250 g of flour, 3 eggs and 0.5 l of milk.\n3. Bake for 40 minutes.",
-    "Die Katze sitzt auf der Matte. 猫はマットの上に座っています。 Кошка сидит на коврике.",
-    "I'm sorry, but I cannot help with that request. " * 12,
-    "The sea was calm that morning, and nobody in the village thought of the storm that had taken three boats in "
-    "March. The children ran down to the harbour, counted the masts and argued about which of them was the tallest. "
-    * 4,
-)
-# For an encoder without a table of positions whose tokenizer sets no limit: those report one of 1e30.
-_MOST_TOKENS: Final = 1 << 20
-# Texts whose tokens exist as Python lists at a time.
-_TOKENIZED_AT_ONCE: Final = 2048
+# More threads than this wait for Python's lock rather than compute; each then gets several cores.
+_MOST_CPU_WORKERS: Final = 16
+# On a GPU one thread prepares a batch while the other's is computed.
+_GPU_WORKERS: Final = 2
+_OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
 
 
-class Encoder:
-    """A transformers encoder on one device, with the tokenizer, pooling and normalisation that belong to it."""
+@dataclass
+class Tally:
+    """What a run through a model amounted to."""
 
-    def __init__(self, folder: Path, settings: EncoderSettings, device: torch.device, dtype: torch.dtype) -> None:
-        """Load the encoder.
+    texts: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+class Workers(Generic[Input]):
+    """Threads that compute batches, each bound to one of the model's devices."""
+
+    def __init__(self, model: TextModel[Input], per_device: int | None, batch_tokens: int) -> None:
+        """Start the threads.
 
         Args:
-            folder: What ``find_encoder`` gave.
-            settings: What ``read_encoder_settings`` gave.
-            device: Where it computes.
-            dtype: Type of its weights and products.
-
-        Raises:
-            ValueError: If its weights are damaged or incomplete, or it has no room for ``settings.max_tokens``.
+            model: It has a copy of its weights on each of its devices.
+            per_device: Batches under way at a time on each device; None lets the kind of device decide.
+            batch_tokens: Most tokens of a batch, padding included. Halved whenever a device's memory does not hold it.
         """
-        self.settings = settings
-        self.device = device
-        self.dtype = dtype
-        self._model = _load_model(folder, dtype).to(device)
-        with _quiet_transformers():
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        self.max_tokens = self._find_max_tokens(folder)
+        self.batch_tokens = batch_tokens
+        self._model = model
+        self._lock = Lock()
+        self._own = local()
+        self._torch_threads = torch.get_num_threads()
+        kind = model.devices[0].type
+        own_choice = {"cuda": _GPU_WORKERS, "cpu": min(self._torch_threads, _MOST_CPU_WORKERS)}
+        per_device = per_device or own_choice.get(kind, 1)
+        devices = cycle(model.devices)
 
-    @property
-    def dimensions(self) -> int:
-        """Length of a vector."""
-        return int(self._model.config.hidden_size)
+        def start_thread() -> None:
+            with self._lock:
+                self._own.device = next(devices)
+            if kind == "cpu":
+                # One batch on each core is faster than one batch on all of them, which have to meet after every step.
+                torch.set_num_threads(max(1, self._torch_threads // per_device))
 
-    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        """Turn texts into token ids with the encoder's special tokens, cut to ``max_tokens``; at least one per text."""
-        tokens: list[Tokens] = []
-        for start in range(0, len(texts), _TOKENIZED_AT_ONCE):
-            encoded = self._tokenizer(
-                list(texts[start : start + _TOKENIZED_AT_ONCE]),
-                truncation=True,
-                max_length=self.max_tokens,
-                return_attention_mask=False,
-                return_token_type_ids=False,
-            )
-            # Without special tokens an empty text has no token, and there would be nothing to pool.
-            tokens += [np.array(ids or [self._filler], dtype=np.int32) for ids in encoded["input_ids"]]
-        return tokens
+        self._pool = ThreadPoolExecutor(per_device * len(model.devices), initializer=start_thread)
 
-    def embed(self, texts: Sequence[str], tokens: Sequence[Tokens], batch_tokens: int) -> Vectors:
-        """Embed texts in batches of like length.
+    def submit(self, windows: Sequence[Window]) -> "Future[Vectors]":
+        """Compute a batch as soon as a thread is free."""
+        return self._pool.submit(self._compute, windows)
 
-        The batches follow from the texts alone, not from their order, so the same texts give the same bytes.
+    def _compute(self, windows: Sequence[Window]) -> Vectors:
+        """Compute a batch; in halves if it is larger than the budget has become, or than the memory holds."""
+        size = len(windows) * max(len(window.tokens) for window in windows)
+        if len(windows) == 1:
+            # Another thread's batch may have filled the device: a single text has a second try.
+            vectors = self._try(windows) if (first := self._try(windows)) is None else first
+            if vectors is None:
+                raise MemoryError(
+                    f"{self._own.device} has no room for a single text of {size} tokens. Lower max_tokens of the model "
+                    "in the parameters of the pipeline embedding, or choose a smaller model or a larger device."
+                )
+            return vectors
+        if size <= self.batch_tokens:
+            vectors = self._try(windows)
+            if vectors is not None:
+                return vectors
+            self._lower_budget(size)
+        middle = len(windows) // 2
+        return np.concatenate([self._compute(windows[:middle]), self._compute(windows[middle:])])
 
-        Args:
-            texts: Distinct texts.
-            tokens: What ``tokenize`` gave for them.
-            batch_tokens: Most tokens of a batch, padding included.
+    def _try(self, windows: Sequence[Window]) -> Vectors | None:
+        """Compute a batch; None if the device's memory does not hold it."""
+        device = self._own.device
+        try:
+            return self._model.compute(windows, device)
+        except RuntimeError as reason:
+            if not _is_out_of_memory(reason):
+                raise
+        # Not before the error is gone, which holds what the batch had taken.
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
 
-        Returns:
-            Shape (texts, dimensions).
+    def _lower_budget(self, size: int) -> None:
+        with self._lock:
+            # Another thread may have met the same limit in the meantime.
+            if size <= self.batch_tokens:
+                self.batch_tokens = max(1, size // 2)
+                logger.warning(
+                    "%s has no room for a batch of %d tokens: going on with %d",
+                    *(self._own.device, size, self.batch_tokens),
+                )
 
-        Raises:
-            FloatingPointError: If a vector is not finite, as where float16 overflows.
-        """
-        vectors = np.empty((len(texts), self.dimensions), dtype=np.float32)
-        with torch.inference_mode():
-            for rows in plan_batches(texts, [len(ids) for ids in tokens], batch_tokens):
-                vectors[rows] = self._embed_batch([tokens[row] for row in rows])
-        broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-        if len(broken):
-            raise FloatingPointError(
-                f"The encoder in {self.dtype} gives vectors that are not finite for {len(broken)} of {len(texts)} "
-                f"texts, the first: {texts[broken[0]][:40]!r}. Set embedding.precision to float32."
-            )
-        return vectors
+    def __enter__(self) -> "Workers[Input]":
+        return self
 
-    def _embed_batch(self, tokens: Sequence[Tokens]) -> Vectors:
-        width = max(len(ids) for ids in tokens)
-        input_ids = np.full((len(tokens), width), self._filler, dtype=np.int64)
-        mask = np.zeros((len(tokens), width), dtype=np.int64)
-        for row, ids in enumerate(tokens):
-            place = slice(width - len(ids), width) if self._tokenizer.padding_side == "left" else slice(len(ids))
-            input_ids[row, place] = ids
-            mask[row, place] = 1
-        attention_mask = torch.from_numpy(mask).to(self.device)
-        states = self._model(
-            input_ids=torch.from_numpy(input_ids).to(self.device), attention_mask=attention_mask
-        ).last_hidden_state
-        vectors = pool_states(states.float(), attention_mask, self.settings)
-        return vectors.cpu().numpy()
-
-    @property
-    def _filler(self) -> int:
-        """Fill up a batch with the padding token; an encoder without one ignores what stands there."""
-        known = (self._tokenizer.pad_token_id, self._tokenizer.eos_token_id, 0)
-        return int(next(token for token in known if token is not None))
-
-    def _find_max_tokens(self, folder: Path) -> int:
-        positions = getattr(self._model.config, "max_position_embeddings", None) or _MOST_TOKENS
-        wanted = self.settings.max_tokens
-        if wanted is None:
-            return min(int(self._tokenizer.model_max_length), positions)
-        if wanted > positions:
-            raise ValueError(
-                f"Encoder '{folder}' has positions for {positions} tokens, and {wanted} were asked for. "
-                "Lower embedding.max_tokens."
-            )
-        return wanted
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(self._torch_threads)
 
 
-def load_encoder(
-    folder: Path, settings: EncoderSettings, device: torch.device, precision: RequestedPrecision
-) -> Encoder:
-    """Load an encoder in the best precision that keeps its vectors.
+def run_model(
+    model: TextModel[Input],
+    inputs: Sequence[Input],
+    lengths: Sequence[int],
+    workers: Workers[Input],
+    shard_characters: int,
+    tally: Tally,
+) -> Iterator[tuple[Rows, Vectors]]:
+    """Give the vectors of inputs, shard by shard.
 
-    A shorter type than float32 is tried on a handful of texts first. Where a cosine to float32 falls below
-    ``LEAST_COSINE``, ``auto`` goes back to float32; a type that was asked for by name stays, with a warning.
+    While one shard is computed, the next is tokenised and the one before is in the hands of the caller. At no time are
+    there vectors of more than three shards in memory.
 
     Args:
-        folder: What ``find_encoder`` gave.
-        settings: What ``read_encoder_settings`` gave.
-        device: What ``select_device`` gave.
-        precision: Parameter ``embedding.precision``.
-
-    Returns:
-        The encoder.
-    """
-    dtype = select_precision(device, precision)
-    encoder = Encoder(folder, settings, device, torch.float32)
-    if dtype == torch.float32:
-        return encoder
-    shorter = Encoder(folder, settings, device, dtype)
-    cosine = compare_encoders(encoder, shorter)
-    if cosine >= LEAST_COSINE:
-        return shorter
-    message = "%s in %s gives vectors with a cosine of only %.4f to float32's"
-    if precision == "auto":
-        logger.warning(message + "; float32 is used", folder.name, dtype, cosine)
-        return encoder
-    logger.warning(message + "; it is used because embedding.precision asks for it", folder.name, dtype, cosine)
-    return shorter
-
-
-def compare_encoders(one: Encoder, other: Encoder) -> float:
-    """Give the least cosine between the vectors of two encoders over a handful of texts; -1 where one is not finite."""
-    tokens = one.tokenize(_CHECK_TEXTS)
-    budget = sum(len(ids) for ids in tokens)
-    try:
-        a, b = (torch.from_numpy(encoder.embed(_CHECK_TEXTS, tokens, budget)) for encoder in (one, other))
-    except FloatingPointError:
-        return -1.0
-    return float(torch.nn.functional.cosine_similarity(a, b).min())
-
-
-def plan_batches(texts: Sequence[str], lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Group texts of like length, longest first, so that little is padding and the first batch needs the most memory.
-
-    Args:
-        texts: Distinct texts; they decide between equal lengths.
-        lengths: Tokens of each.
-        batch_tokens: Most tokens of a batch, padding included; a single longer text is a batch of its own.
+        model: What reads the inputs.
+        inputs: Distinct inputs, in an order that follows from their contents alone.
+        lengths: Characters of each.
+        workers: Threads that compute.
+        shard_characters: Size of a shard.
+        tally: Counts what is done.
 
     Yields:
-        Indices of the texts of one batch.
+        The rows of a shard's inputs and their vectors, shape (rows, dimensions).
+    """
+    start = time.perf_counter()
+    under_way: deque[_Shard] = deque()
+    bar = tqdm(total=sum(lengths), unit="char", unit_scale=True, desc="0 tokens/s", disable=None, leave=False)
+
+    def advance(characters: float, _: "Future[Vectors]") -> None:
+        bar.update(characters)
+
+    def finish(shard: "_Shard") -> tuple[Rows, Vectors]:
+        vectors = shard.collect(model)
+        tally.texts += len(shard.rows)
+        tally.tokens += shard.tokens
+        tally.seconds = time.perf_counter() - start
+        bar.set_description(f"{tally.texts} of {len(inputs)} texts, {tally.tokens / tally.seconds:.0f} tokens/s")
+        return shard.rows, vectors
+
+    with bar:
+        for rows in plan_shards(lengths, shard_characters):
+            shard = _Shard(rows, model.tokenize([inputs[row] for row in rows]), workers)
+            characters = sum(lengths[row] for row in rows)
+            for batch in shard.batches:
+                batch.future.add_done_callback(partial(advance, characters * batch.tokens / shard.tokens))
+            under_way.append(shard)
+            if len(under_way) > 1:
+                yield finish(under_way.popleft())
+        while under_way:
+            yield finish(under_way.popleft())
+
+
+class _Batch(NamedTuple):
+    windows: list[int]
+    """Places of its windows among those of the shard."""
+    tokens: int
+    future: "Future[Vectors]"
+
+
+class _Shard:
+    """The inputs of one shard, on their way through the workers."""
+
+    def __init__(self, rows: Rows, windows: list[list[Window]], workers: Workers[Any]) -> None:
+        self.rows = rows
+        self._windows = windows
+        every_window = [window for of_input in windows for window in of_input]
+        lengths = [len(window.tokens) for window in every_window]
+        self.tokens = sum(lengths)
+        self.batches = [
+            _Batch(places, sum(lengths[place] for place in places), workers.submit([every_window[i] for i in places]))
+            for places in plan_batches(lengths, workers.batch_tokens)
+        ]
+
+    def collect(self, model: TextModel[Input]) -> Vectors:
+        """Wait for the batches and put the windows' vectors together."""
+        order = np.concatenate([batch.windows for batch in self.batches])
+        vectors = np.concatenate([batch.future.result() for batch in self.batches])[np.argsort(order)]
+        ends = np.cumsum([len(of_input) for of_input in self._windows])
+        return np.stack(
+            [
+                model.combine(of_input, vectors[end - len(of_input) : end])
+                for of_input, end in zip(self._windows, ends, strict=True)
+            ]
+        )
+
+
+def plan_shards(lengths: Sequence[int], shard_characters: int) -> Iterator[Rows]:
+    """Group inputs of like length, longest first.
+
+    A shard ends as soon as it has reached its size, whatever comes after it: when some of the shards are stored and the
+    others are planned again without them, they come out the same, and so do their vectors.
+
+    Args:
+        lengths: Characters of each input.
+        shard_characters: Size from which on a shard is full.
+
+    Yields:
+        Rows of the inputs of one shard.
+    """
+    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
+    shard: list[int] = []
+    size = 0
+    for row in order:
+        shard.append(row)
+        # An empty text takes room as well.
+        size += lengths[row] + 1
+        if size >= shard_characters:
+            yield np.array(shard)
+            shard, size = [], 0
+    if shard:
+        yield np.array(shard)
+
+
+def plan_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Group windows of like length, longest first, so that little is padding and the first batch needs the most memory.
+
+    Args:
+        lengths: Tokens of each window.
+        batch_tokens: Most tokens of a batch, padding included; a single longer window is a batch of its own.
+
+    Yields:
+        Places of the windows of one batch.
     """
     batch: list[int] = []
-    for row in sorted(range(len(texts)), key=lambda row: (-lengths[row], texts[row])):
+    for place in np.argsort(-np.asarray(lengths), kind="stable").tolist():
         if batch and (len(batch) + 1) * lengths[batch[0]] > batch_tokens:
             yield batch
             batch = []
-        batch.append(row)
+        batch.append(place)
     if batch:
         yield batch
 
 
-def pool_states(states: torch.Tensor, mask: torch.Tensor, settings: EncoderSettings) -> torch.Tensor:
-    """Make one vector of the token vectors of each text.
-
-    Args:
-        states: Float32 token vectors, shape (texts, width, dimensions).
-        mask: 1 at a text's own tokens, which are contiguous, 0 at padding on either side; shape (texts, width).
-        settings: How to pool, and whether to scale to length 1.
-
-    Returns:
-        Shape (texts, dimensions).
-    """
-    if settings.pooling == "mean":
-        weights = mask.unsqueeze(-1).to(states.dtype)
-        vectors = (states * weights).sum(dim=1) / weights.sum(dim=1)
-    else:
-        first = mask.argmax(dim=1)
-        place = first if settings.pooling == "cls" else first + mask.sum(dim=1) - 1
-        vectors = states[torch.arange(len(states), device=states.device), place]
-    return torch.nn.functional.normalize(vectors, dim=1) if settings.normalize else vectors
-
-
-def _load_model(folder: Path, dtype: torch.dtype) -> Any:
-    try:
-        with _quiet_transformers():
-            model, report = AutoModel.from_pretrained(
-                folder,
-                dtype=dtype,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-    except SafetensorError as reason:
-        raise ValueError(
-            f"The weights in '{folder}' cannot be read ({reason}). They are damaged: fetch the encoder again."
-        ) from reason
-    # A pooler that the checkpoint lacks is not used here; anything else would be random numbers.
-    missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
-    if missing:
-        raise ValueError(
-            f"The weights in '{folder}' lack {len(missing)} tensors of the encoder, the first: {missing[0]}. Fetch the "
-            "encoder again, or set embedding.model to one whose config.json fits its weights."
-        )
-    # The states of earlier tokens serve generation only.
-    model.config.use_cache = False
-    return model.eval()
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Silence progress bars and load reports: this module says itself what matters."""
-    verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bar:
-            transformers_logging.enable_progress_bar()
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return any(phrase in str(error).lower() for phrase in _OUT_OF_MEMORY)

@@ -2,31 +2,84 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from .nodes import compute_embedding_features, embed_texts, fit_embedding_projection
+from .nodes import (
+    compute_embedding_features,
+    compute_reward_features,
+    describe_encoder,
+    describe_reward_model,
+    embed_texts,
+    fit_embedding_projection,
+    score_answers,
+)
 
 
 def create_pipeline(split: str = "train") -> Pipeline:
-    """Embed the texts of a split and describe its battles; on ``train`` also fit the projection."""
-    compute = [
+    """Embed the texts and score the answers of a split, and describe its battles; ``train`` fixes the models.
+
+    On ``test`` the two models are inputs: they are those of training, and in a run that does both, train comes first.
+    """
+    describe_battles = [
+        Node(
+            compute_embedding_features,
+            inputs=["battles", "text_embeddings", "encoder", "embedding_projection"],
+            outputs="embedding_features",
+            name="compute_embedding_features",
+        ),
+        Node(
+            compute_reward_features,
+            inputs=["battles", "answer_scores", "reward_model"],
+            outputs="reward_features",
+            name="compute_reward_features",
+        ),
+    ]
+    # Only on test is there a trained model to compare with.
+    trained_encoder, trained_reward_model = (["encoder"], ["reward_model"]) if split == "test" else ([], [])
+    run_models = [
         Node(
             embed_texts,
-            inputs=["battles", "params:embedding"],
+            inputs=["battles", "embedding_store", "params:embedding", *trained_encoder],
             outputs="text_embeddings",
             name="embed_texts",
         ),
         Node(
-            compute_embedding_features,
-            inputs=["text_embeddings", "embedding_projection"],
-            outputs="embedding_features",
-            name="compute_embedding_features",
+            score_answers,
+            inputs=["battles", "embedding_store", "params:embedding", *trained_reward_model],
+            outputs="answer_scores",
+            name="score_answers",
         ),
     ]
+    fixed = {"encoder", "reward_model", "embedding_projection"}
     if split == "test":
-        return Pipeline(compute, namespace=split, inputs="embedding_projection", parameters="embedding")
-    fit = Node(
-        fit_embedding_projection,
-        inputs=["text_embeddings", "params:embedding"],
-        outputs="embedding_projection",
-        name="fit_embedding_projection",
+        return Pipeline(
+            [*run_models, *describe_battles],
+            namespace=split,
+            inputs={"embedding_store", *fixed},
+            parameters="embedding",
+        )
+    fix_models = [
+        Node(
+            describe_encoder,
+            inputs=["text_embeddings", "params:embedding"],
+            outputs="encoder",
+            name="describe_encoder",
+        ),
+        Node(
+            describe_reward_model,
+            inputs=["answer_scores", "params:embedding"],
+            outputs="reward_model",
+            name="describe_reward_model",
+        ),
+        Node(
+            fit_embedding_projection,
+            inputs=["battles", "text_embeddings", "encoder", "params:embedding"],
+            outputs="embedding_projection",
+            name="fit_embedding_projection",
+        ),
+    ]
+    return Pipeline(
+        [*run_models, *fix_models, *describe_battles],
+        namespace=split,
+        inputs="embedding_store",
+        outputs=fixed,
+        parameters="embedding",
     )
-    return Pipeline([*compute, fit], namespace=split, outputs="embedding_projection", parameters="embedding")

@@ -35,7 +35,10 @@ _CLASSES = list(range(N_CLASSES))
 
 
 def join_features(
-    text_features: pd.DataFrame, latent_features: pd.DataFrame, embedding_features: pd.DataFrame
+    text_features: pd.DataFrame,
+    latent_features: pd.DataFrame,
+    embedding_features: pd.DataFrame,
+    reward_features: pd.DataFrame,
 ) -> pd.DataFrame:
     """Put the feature tables of one split side by side.
 
@@ -43,15 +46,16 @@ def join_features(
         text_features: Schema ``Features``.
         latent_features: Schema ``Features``.
         embedding_features: Schema ``Features``.
+        reward_features: Schema ``Features``.
 
     Returns:
-        One row per battle in the order of ``text_features``: id and the columns of all three.
+        One row per battle in the order of ``text_features``: id and the columns of all four.
 
     Raises:
         ValueError: If the tables do not describe the same battles.
     """
     joined = text_features
-    for table in (latent_features, embedding_features):
+    for table in (latent_features, embedding_features, reward_features):
         if set(table[ID]) != set(joined[ID]):
             raise ValueError(
                 "The feature tables describe different battles, so they come from different runs. Run the feature "

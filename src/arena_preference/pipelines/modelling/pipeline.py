@@ -19,7 +19,7 @@ def create_pipeline(split: str = "train") -> Pipeline:
     """On ``train``: folds, models, calibration and metrics. On ``test``: predictions of the stored model."""
     join = Node(
         join_features,
-        inputs=["text_features", "latent_features", "embedding_features"],
+        inputs=["text_features", "latent_features", "embedding_features", "reward_features"],
         outputs="model_input",
         name="join_features",
     )
