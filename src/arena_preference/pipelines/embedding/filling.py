@@ -59,10 +59,8 @@ def fill_space(
     keys, places = keys[missing], places[missing]
     devices = select_devices(options.device)
     model = load_model(lambda dtype: load(devices, dtype), devices, options.precision, space.precision)
-    logger.info(
-        "%s: %d for the %s on %s in %s",
-        *(texts, len(keys), description["kind"], ", ".join(map(str, devices)), model.precision),
-    )
+    names = ", ".join(map(str, devices))
+    logger.info("%s: %d for the %s on %s in %s", texts, len(keys), description["kind"], names, model.precision)
     wanted = [inputs[place] for place in places]
     tally = Tally()
     with Workers(model, options.workers, getattr(options.batch_tokens, devices[0].type)) as workers:
@@ -76,6 +74,6 @@ def fill_space(
                 )
             yield EmbeddingShard(description, model.precision, keys[rows], vectors.astype(stored_as))
     logger.info(
-        "%d texts of %d tokens in %.1f s, %.0f tokens/s",
-        *(tally.texts, tally.tokens, tally.seconds, tally.tokens / tally.seconds),
+        "%s; the other %d of %d tokens done in %.1f s on %s in %s, %.0f tokens/s",
+        *(texts, tally.texts, tally.tokens, tally.seconds, names, model.precision, tally.tokens / tally.seconds),
     )
