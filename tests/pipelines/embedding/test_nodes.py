@@ -337,9 +337,7 @@ def test_a_vector_that_does_not_fit_its_type_is_an_error(
 ) -> None:
     monkeypatch.setattr(Encoder, "combine", lambda *_: np.array([70_000.0], dtype=np.float32))
     chosen = change(options, "encoder", stored_precision="float16")
-    with pytest.raises(
-        FloatingPointError, match=r"7e\+04 do not fit float16. Set embedding.encoder.stored_p"
-    ):
+    with pytest.raises(FloatingPointError, match=r"7e\+04 do not fit float16. Set embedding.encoder.stored_p"):
         fill(dataset, few_battles, chosen)
 
 

@@ -1,0 +1,319 @@
+"""Measure the encoder: how fast it reads, and what a larger set of texts costs.
+
+    python benchmarks/embedding.py                                  against sentence-transformers, on the demo battles
+    python benchmarks/embedding.py --raw-dir DIR --texts 5000       on any train.csv in the competition's schema
+    python benchmarks/embedding.py --device cuda --texts 30000      the same on the first GPU
+    python benchmarks/embedding.py --growth                         2,000, 8,000 and 32,000 texts through the node
+    python benchmarks/embedding.py --growth --max-tokens 64 --long-texts truncate
+
+The first compares with ``SentenceTransformer(folder).encode(texts)`` at its defaults, on the same folder, texts, device
+and tokens (long texts are cut). Both times are from text to vectors, without loading. The rounds of the competitors
+alternate and the best of each counts. "least cosine" is to the vectors of sentence-transformers. "share of peak" is the
+part of the machine's own speed in a large square matrix product of the same precision, also the best of all rounds,
+that the encoder's arithmetic amounts to. A text of n tokens, special tokens included and padding not, counts as
+
+    2 x weights x n + 4 x layers x hidden x n x n
+
+floating-point operations: a multiplication and an addition for each weight but the embeddings and the unused pooler,
+and attention's two products of n x n x hidden in each layer. --device cuda gives the model FLOP utilisation in this
+sense; our rows there are float32 and whatever the project would choose.
+
+The second runs the node ``embed_texts`` on sets of different size, each in a fresh process, into a store in a temporary
+folder. All sets are made of the same texts, repeated with a number at the end, so that their lengths are distributed
+alike. Seconds are of the node, which loads the encoder, and of saving its shards; imports and the hashing of its
+files come before, with a first text. The precision is what the device is made for, without the project's trial, which
+could turn out differently in each process. "peak" is the most memory that the process ever had, texts included.
+"""
+
+import argparse
+import importlib
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+import transformers
+from omegaconf import OmegaConf
+from transformers import AutoConfig, AutoModel
+
+from arena_preference.battles import ID, LABEL_COLUMNS, TEXT_COLUMNS
+from arena_preference.datasets import EmbeddingStoreDataset, RawCSVDataset
+from arena_preference.device import select_devices, select_precision
+from arena_preference.pipelines.embedding.encoder_settings import read_encoder_settings
+from arena_preference.pipelines.embedding.inference import Tally, Workers, run_model
+from arena_preference.pipelines.embedding.inputs import count_input_characters, join_turns
+from arena_preference.pipelines.embedding.model_files import find_model
+from arena_preference.pipelines.embedding.models import Encoder, Vectors
+from arena_preference.pipelines.embedding.nodes import embed_texts
+from arena_preference.pipelines.embedding.options import EmbeddingOptions, InferenceOptions
+from arena_preference.pipelines.ingestion.nodes import parse_train_battles
+
+PROJECT: Final = Path(__file__).parents[1]
+SEED: Final = 42
+MIB: Final = 2**20
+
+
+class Competitor(NamedTuple):
+    """Something that makes vectors of all the texts."""
+
+    name: str
+    dtype: torch.dtype
+    embed: Callable[[], Vectors]
+
+
+def read_options(arguments: argparse.Namespace) -> EmbeddingOptions:
+    """Read the project's parameters; what the command line says goes before them."""
+    parameters: Any = OmegaConf.to_container(OmegaConf.load(PROJECT / "conf" / "base" / "parameters_embedding.yml"))
+    encoder = {"max_tokens": arguments.max_tokens, "long_texts": arguments.long_texts}
+    inference = {"device": arguments.device, "precision": arguments.precision, "workers": arguments.workers}
+    for group, chosen in (("encoder", encoder), ("inference", inference)):
+        parameters["embedding"][group].update({name: value for name, value in chosen.items() if value is not None})
+    return EmbeddingOptions(**parameters["embedding"])
+
+
+def sample_texts(raw_dir: Path, count: int) -> list[str]:
+    """Sample distinct prompts and answers of train.csv; all of them where there are fewer."""
+    columns = [ID, *TEXT_COLUMNS, *LABEL_COLUMNS]
+    battles, _ = parse_train_battles(RawCSVDataset(filepath=str(raw_dir / "train.csv"), columns=columns).load())
+    texts = list(dict.fromkeys(join_turns(turns) for column in TEXT_COLUMNS for turns in battles[column]))
+    chosen = np.random.default_rng(SEED).permutation(len(texts))[:count]
+    return [texts[place] for place in chosen]
+
+
+def load_encoder(options: EmbeddingOptions, device: torch.device, dtype: torch.dtype) -> Encoder:
+    """Load the project's encoder on one device."""
+    folder = find_model(options.encoder.model, options.encoder.revision)
+    return Encoder(folder, [device], dtype, read_encoder_settings(folder, options.encoder))
+
+
+def embed(encoder: Encoder, texts: Sequence[str], options: InferenceOptions) -> Vectors:
+    """Embed texts as ``fill_space`` does, without a store; shape (texts, dimensions), in their order."""
+    inputs = [encoder.wrap(text) for text in texts]
+    lengths = [count_input_characters(part) for part in inputs]
+    with Workers(encoder, options.workers, getattr(options.batch_tokens, encoder.devices[0].type)) as workers:
+        shards = list(run_model(encoder, inputs, lengths, workers, options.shard_characters, Tally()))
+    order = np.concatenate([rows for rows, _ in shards])
+    return np.concatenate([vectors for _, vectors in shards])[np.argsort(order)]
+
+
+def count_tokens(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
+    """Count the tokens of each window of all the texts, special tokens included."""
+    parts = (texts[start : start + 1000] for start in range(0, len(texts), 1000))
+    return np.array(
+        [
+            len(window.tokens)
+            for part in parts
+            for windows in encoder.tokenize([encoder.wrap(text) for text in part])
+            for window in windows
+        ]
+    )
+
+
+def count_operations(encoder: Encoder, tokens: np.ndarray) -> float:
+    """Count the floating-point operations that windows of so many tokens need; the formula is at the top."""
+    config = AutoConfig.from_pretrained(encoder.folder, local_files_only=True)
+    with torch.device("meta"):
+        model = AutoModel.from_config(config)
+    weights = {name: weight.numel() for name, weight in model.named_parameters() if not name.startswith("pooler.")}
+    embeddings = sum(part.weight.numel() for part in model.modules() if isinstance(part, torch.nn.Embedding))
+    by_weights = 2 * (sum(weights.values()) - embeddings) * tokens.sum()
+    by_attention = 4 * config.num_hidden_layers * config.hidden_size * np.square(tokens).sum()
+    return float(by_weights + by_attention)
+
+
+def measure_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """Multiply large square matrices and give the best rate of three, in operations per second."""
+    size, products = (4096, 1) if device.type == "cpu" else (8192, 10)
+    one, other, product = (torch.rand(size, size).to(device, dtype) for _ in range(3))
+    best = np.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        for _ in range(products):
+            torch.matmul(one, other, out=product)
+        # Reading a value waits for the device.
+        product[0, 0].item()
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 * products / best
+
+
+def load_sentence_transformer(folder: Path, device: torch.device, max_tokens: int) -> Any:
+    """Load the encoder with sentence-transformers, which this project does not depend on."""
+    try:
+        # Not an import statement: type checks have to pass where it is not installed.
+        library = importlib.import_module("sentence_transformers")
+    except ModuleNotFoundError:
+        sys.exit("sentence-transformers is not installed, and this compares with it: pip install sentence-transformers")
+    model = library.SentenceTransformer(str(folder), device=str(device))
+    model.max_seq_length = max_tokens
+    return model
+
+
+def compare_speed(options: EmbeddingOptions, texts: list[str], rounds: int) -> pd.DataFrame:
+    """Let sentence-transformers and this project embed the same texts."""
+    device = select_devices(options.inference.device)[0]
+    exact = load_encoder(options, device, torch.float32)
+    settings = read_encoder_settings(exact.folder, options.encoder)
+    theirs = load_sentence_transformer(exact.folder, device, settings.max_tokens)
+    reference = Competitor(
+        f"sentence-transformers {version('sentence-transformers')}",
+        next(theirs.parameters()).dtype,
+        lambda: theirs.encode(texts),
+    )
+    competitors = [reference, Competitor("ours", exact.dtype, lambda: embed(exact, texts, options.inference))]
+    short = select_precision([device], options.inference.precision)
+    if short != exact.dtype:
+        rounded = load_encoder(options, device, short)
+        competitors.append(Competitor("ours", short, lambda: embed(rounded, texts, options.inference)))
+
+    tokens = count_tokens(exact, texts)
+    print(
+        f"{len(texts)} distinct texts, {tokens.sum()} tokens, {tokens.mean():.0f} in the mean and at most "
+        f"{settings.max_tokens}; best of {rounds} rounds on {describe_machine(device)}"
+    )
+    seconds = dict.fromkeys(competitors, np.inf)
+    peaks = {competitor.dtype: 0.0 for competitor in competitors}
+    vectors: dict[Competitor, Vectors] = {}
+    for _ in range(rounds):
+        for competitor in competitors:
+            start = time.perf_counter()
+            vectors[competitor] = competitor.embed()
+            seconds[competitor] = min(seconds[competitor], time.perf_counter() - start)
+        for dtype, peak in peaks.items():
+            peaks[dtype] = max(peak, measure_peak(device, dtype))
+
+    operations = count_operations(exact, tokens)
+    return pd.DataFrame(
+        {
+            "encoder": competitor.name,
+            "precision": name_dtype(competitor.dtype),
+            "tokens/s": f"{tokens.sum() / seconds[competitor]:.0f}",
+            "times": f"{seconds[reference] / seconds[competitor]:.2f}",
+            "least cosine": f"{least_cosine(vectors[reference], vectors[competitor]):.6f}",
+            "GFLOP/s": f"{operations / seconds[competitor] / 1e9:.0f}",
+            "peak GFLOP/s": f"{peaks[competitor.dtype] / 1e9:.0f}",
+            "share of peak": f"{operations / seconds[competitor] / peaks[competitor.dtype]:.1%}",
+        }
+        for competitor in competitors
+    )
+
+
+def least_cosine(one: Vectors, other: Vectors) -> float:
+    """Give the least cosine between vectors of the same text."""
+    a, b = (part.astype(np.float64) for part in (one, other))
+    return float(((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
+
+
+def measure_growth(options: EmbeddingOptions, raw_dir: Path, sizes: Sequence[int]) -> pd.DataFrame:
+    """Fill a store with sets of different size, each in a process of its own."""
+    chosen = name_dtype(select_precision(select_devices(options.inference.device), options.inference.precision))
+    options = options.model_copy(update={"inference": options.inference.model_copy(update={"precision": chosen})})
+    settings = read_encoder_settings(find_model(options.encoder.model, options.encoder.revision), options.encoder)
+    print(f"{settings}\n{options.inference!r}\n{describe_machine(select_devices(options.inference.device)[0])}")
+    pool = in_fresh_process(sample_texts, raw_dir, min(sizes))
+    table = pd.DataFrame([in_fresh_process(fill_store, options, pool, size) for size in sizes])
+    per_token = table["seconds"] / table["tokens"] * 1e6
+    return pd.DataFrame(
+        {
+            "texts": table["texts"],
+            "tokens": table["tokens"],
+            "text MiB": table["text_bytes"].div(MIB).round(1),
+            "seconds": table["seconds"].round(1),
+            "us/token": per_token.round(1),
+            "relative": (per_token / per_token[0]).round(3),
+            "peak MiB": table["peak_bytes"].div(MIB).round(),
+            "growth MiB": (table["peak_bytes"] - table["peak_bytes"][0]).div(MIB).round(),
+        }
+    )
+
+
+def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a new process.
+
+    Linux lets a process begin with the peak memory of the one that started it. Texts are therefore not even read in
+    this process, which has imported what the new one will import, and holds hardly more.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        return executor.submit(function, *arguments).result()
+
+
+def fill_store(options: EmbeddingOptions, pool: Sequence[str], size: int) -> dict[str, Any]:
+    """Fill a new store through the node as Kedro does, and measure it."""
+    texts = [f"{pool[place % len(pool)]} {place // len(pool)}" for place in range(size)]
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = EmbeddingStoreDataset(filepath=f"{folder}/store")
+        # So that imports and the hashing of the model's files are not timed.
+        save_shards(dataset, ["a first text"], options)
+        start = time.perf_counter()
+        save_shards(dataset, texts, options)
+        seconds = time.perf_counter() - start
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+    encoder = load_encoder(options, torch.device("cpu"), torch.float32)
+    return {
+        "texts": size,
+        "tokens": int(count_tokens(encoder, texts).sum()),
+        "text_bytes": sum(len(text.encode()) for text in texts),
+        "seconds": seconds,
+        # macOS counts in bytes, Linux in KiB.
+        "peak_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+    }
+
+
+def save_shards(dataset: EmbeddingStoreDataset, texts: Sequence[str], options: EmbeddingOptions) -> None:
+    """Run the node on battles that are made of these texts, three in each."""
+    # What is repeated to fill the last battle is embedded once.
+    turns = [[texts[place % len(texts)]] for place in range(len(texts) + -len(texts) % 3)]
+    battles = pd.DataFrame({column: turns[place::3] for place, column in enumerate(TEXT_COLUMNS)})
+    for shard in embed_texts(battles, dataset.load(), options):
+        dataset.save(shard)
+
+
+def describe_machine(device: torch.device) -> str:
+    """Name what computes, and the versions of what it computes with."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    libraries = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    return f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {libraries}"
+
+
+def name_dtype(dtype: torch.dtype) -> str:
+    """Name a precision as the parameters do."""
+    return str(dtype).removeprefix("torch.")
+
+
+def main() -> None:
+    """Read the command line, measure, print."""
+    cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    cli.add_argument("--growth", action="store_true", help="measure what more texts cost")
+    cli.add_argument("--sizes", type=int, nargs="+", default=[2000, 8000, 32000], help="texts of each set in --growth")
+    cli.add_argument("--texts", type=int, default=1500, help="texts of the comparison")
+    cli.add_argument("--rounds", type=int, default=3, help="rounds of the comparison")
+    cli.add_argument("--raw-dir", type=Path, default=PROJECT / "data" / "01_raw" / "demo", help="where train.csv is")
+    cli.add_argument("--max-tokens", type=int, help="of the encoder; its own number if not given")
+    cli.add_argument("--long-texts", choices=["windows", "truncate"], help="in --growth; as in the parameters")
+    cli.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], help="as in the parameters")
+    cli.add_argument("--precision", choices=["auto", "float32", "bfloat16", "float16"], help="as in the parameters")
+    cli.add_argument("--workers", type=int, help="as in the parameters")
+    arguments = cli.parse_args()
+    if not arguments.growth:
+        # sentence-transformers cuts.
+        arguments.long_texts = "truncate"
+    options = read_options(arguments)
+    raw_dir = arguments.raw_dir.resolve()
+    if arguments.growth:
+        table = measure_growth(options, raw_dir, arguments.sizes)
+    else:
+        table = compare_speed(options, sample_texts(raw_dir, arguments.texts), arguments.rounds)
+    print(table.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
