@@ -82,8 +82,7 @@ class EmbeddingSpace:
         sizes = np.array([len(part) for part in keys], dtype=np.int64)
         self._shard_of_key = np.repeat(np.arange(len(sizes)), sizes)[order]
         self._row_of_key = (np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes))[order]
-        space_file = f"{folder}/{_SPACE_FILE}"
-        self._precision = json.loads(fs.cat_file(space_file))["precision"] if fs.exists(space_file) else None
+        self._precision = _read_precision(fs, f"{folder}/{_SPACE_FILE}")
 
     @property
     def precision(self) -> str | None:
@@ -155,7 +154,7 @@ class EmbeddingStore:
         if not self._fs.exists(space_file):
             space = {"precision": shard.precision, "description": shard.description}
             with atomic_write(self._fs, space_file) as file:
-                file.write(json.dumps(space, indent=2, ensure_ascii=False).encode())
+                file.write(json.dumps(space, indent=2).encode())
         keys = np.frombuffer(shard.keys.tobytes(), dtype=np.uint8).reshape(len(shard.keys), KEY_DTYPE.itemsize)
         content = save({"keys": keys, "vectors": np.ascontiguousarray(shard.vectors)})
         with atomic_write(self._fs, f"{folder}/{hashlib.sha256(content).hexdigest()}{_SUFFIX}") as file:
@@ -236,6 +235,16 @@ def _list_shards(fs: fsspec.AbstractFileSystem, folder: str) -> list[str]:
     except FileNotFoundError:
         return []
     return sorted(path for path in paths if path.endswith(_SUFFIX))
+
+
+def _read_precision(fs: fsspec.AbstractFileSystem, path: str) -> str | None:
+    if not fs.exists(path):
+        return None
+    try:
+        return str(json.loads(fs.cat_file(path))["precision"])
+    except (ValueError, KeyError):
+        logger.warning("%s is damaged, and the precision in which its vectors were computed is not known.", path)
+        return None
 
 
 def _set_aside(fs: fsspec.AbstractFileSystem, path: str) -> None:

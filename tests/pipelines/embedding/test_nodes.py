@@ -248,6 +248,24 @@ def test_a_text_is_embedded_once_within_a_run_between_runs_and_across_splits(
     assert "36 texts, 34 of them distinct, 34 of those in the store: nothing to do for the encoder" in caplog.text
 
 
+def test_a_shard_is_handed_over_before_the_later_ones_are_computed(
+    dataset: EmbeddingStoreDataset,
+    few_battles: pd.DataFrame,
+    options: EmbeddingOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = change(options, "inference", shard_characters=1, workers=1)
+    computed: list[int] = []
+    compute = Encoder.compute
+    monkeypatch.setattr(Encoder, "compute", lambda *given: computed.append(1) or compute(*given))
+    shards = embed_texts(few_battles, dataset.load(), chosen)
+    next(shards)
+    # The longest text, of many windows, is a shard of its own, as is every other; one more shard may be under way.
+    at_first = len(computed)
+    assert len(list(shards)) == 33
+    assert len(computed) > at_first + 30
+
+
 def test_order_and_swap_of_battles_change_no_byte_of_the_store(
     few_battles: pd.DataFrame, options: EmbeddingOptions, tmp_path: Path
 ) -> None:
