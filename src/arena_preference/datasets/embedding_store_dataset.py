@@ -154,7 +154,7 @@ class EmbeddingStore:
         if not self._fs.exists(space_file):
             space = {"precision": shard.precision, "description": shard.description}
             with atomic_write(self._fs, space_file) as file:
-                file.write(json.dumps(space, indent=2).encode())
+                file.write(json.dumps(space, indent=2, ensure_ascii=False).encode())
         keys = np.frombuffer(shard.keys.tobytes(), dtype=np.uint8).reshape(len(shard.keys), KEY_DTYPE.itemsize)
         content = save({"keys": keys, "vectors": np.ascontiguousarray(shard.vectors)})
         with atomic_write(self._fs, f"{folder}/{hashlib.sha256(content).hexdigest()}{_SUFFIX}") as file:
