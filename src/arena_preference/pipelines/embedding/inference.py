@@ -79,8 +79,10 @@ class Workers(Generic[Input]):
         """Compute a batch; in halves if it is larger than the budget has become, or than the memory holds."""
         size = len(windows) * max(len(window.tokens) for window in windows)
         if len(windows) == 1:
-            # Another thread's batch may have filled the device: a single text has a second try.
-            vectors = self._try(windows) if (first := self._try(windows)) is None else first
+            vectors = self._try(windows)
+            if vectors is None:
+                # Another thread's batch may have filled the device.
+                vectors = self._try(windows)
             if vectors is None:
                 raise MemoryError(
                     f"{self._own.device} has no room for a single text of {size} tokens. Lower max_tokens of the model "

@@ -85,7 +85,8 @@ def describe_encoder(text_embeddings: EmbeddingStore, options: EmbeddingOptions)
         options: Parameters ``embedding``.
 
     Returns:
-        The encoder's name and revision, the precision it computed in, and the description of its space.
+        The encoder's name and revision, the precision its first vectors were computed in, and the description of its
+        space.
     """
     return _describe_model(text_embeddings, _describe_encoder_space(options), options.encoder)
 
