@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from skops import io
 
 from arena_preference.battles import FORM_SEPARATOR, ID, Features, is_antisymmetric, swap_battles, swap_features
+from arena_preference.pipelines.features import nodes
 from arena_preference.pipelines.features.nodes import (
     compute_latent_features,
     compute_text_features,
@@ -32,9 +33,8 @@ Turns = list[str | None]
 
 OPTIONS = TextFeatureOptions(chunk_rows=100, compressed_characters=5000)
 VECTORIZER: dict[str, Any] = {
-    "analyzer": "word",
-    "ngram_min": 1,
-    "ngram_max": 1,
+    "ngram_min": 4,
+    "ngram_max": 4,
     "min_texts": 1,
     "max_text_share": 1.0,
     "max_ngrams": 500,
@@ -527,9 +527,8 @@ def battles() -> pd.DataFrame:
 
 
 class TestTextVectorizer:
-    @pytest.mark.parametrize("analyzer", ["word", "char_wb"])
-    def test_skops_carries_it_without_trusting_any_type(self, battles, analyzer):
-        fitted = fit_text_vectorizer(battles, TextVectorizerOptions(**{**VECTORIZER, "analyzer": analyzer}), seed=0)
+    def test_skops_carries_it_without_trusting_any_type(self, battles):
+        fitted = fit_text_vectorizer(battles, TextVectorizerOptions(**VECTORIZER), seed=0)
         content = io.dumps(fitted)
         assert io.get_untrusted_types(data=content) == []
         pd.testing.assert_frame_equal(
@@ -543,12 +542,12 @@ class TestTextVectorizer:
         assert not np.array_equal(once["tfidf"].idf_, other["tfidf"].idf_)
 
     def test_it_reads_no_more_texts_than_allowed(self, battles):
-        one_each = make_battles([([f"word{k}"], [], []) for k in range(40)])
+        one_each = make_battles([([chr(ord("一") + k)], ["x"], ["x"]) for k in range(40)])
         fitted = fit_text_vectorizer(one_each, TextVectorizerOptions(**{**VECTORIZER, "max_fit_texts": 25}), seed=0)
-        assert len(fitted["tfidf"].vocabulary_) <= 25
+        assert len(fitted["ngrams"].vocabulary_) == 25
 
     def test_a_small_vocabulary_gives_fewer_components(self):
-        few = make_battles([(["red blue"], ["blue"], ["red"])])
+        few = make_battles([(["x y"], ["y"], ["x"])])
         fitted = fit_text_vectorizer(few, TextVectorizerOptions(**{**VECTORIZER, "components": 50}), seed=0)
         assert fitted["svd"].components_.shape == (2, 2)
 
@@ -578,12 +577,17 @@ class TestTextVectorizer:
         features = compute_latent_features(make_battles([(["zzz"], ["qqq"], [None])]), vectorizer)
         assert (features.drop(columns=ID) == 0).all(axis=None)
 
-    def test_each_distinct_text_is_transformed_once(self, battles, vectorizer, monkeypatch):
+    def test_each_distinct_word_is_cut_into_ngrams_once(self, battles, vectorizer, monkeypatch):
         seen = []
-        transform = vectorizer["tfidf"].transform
-        monkeypatch.setattr(vectorizer["tfidf"], "transform", lambda texts: (seen.extend(texts), transform(texts))[1])
+        transform = vectorizer["ngrams"].transform
+        monkeypatch.setattr(vectorizer["ngrams"], "transform", lambda words: (seen.extend(words), transform(words))[1])
         compute_latent_features(pd.concat([battles, battles, swap_battles(battles)]), vectorizer)
-        assert len(seen) == len(set(seen))
+        assert sorted(seen) == ["array", "bug", "code", "cup", "hot", "leaf", "loop", "tea", "type", "water"]
+
+    def test_the_number_of_battles_held_at_a_time_changes_nothing(self, battles, vectorizer, monkeypatch):
+        at_once = compute_latent_features(battles, vectorizer)
+        monkeypatch.setattr(nodes, "_LATENT_ROWS", 7)
+        pd.testing.assert_frame_equal(compute_latent_features(battles, vectorizer), at_once, check_exact=True)
 
 
 class TestOptions:

@@ -1,30 +1,29 @@
 """Nodes of the pipeline ``features``: what the two texts alone say about a battle."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import polars as pl
-from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.pipeline import Pipeline as TextVectorizer
 
 from arena_preference.battles import FORM_SEPARATOR, ID, FloatArray
 
 from .measurement import UNITS, join_turns, measure_battles, read_turns, split_rows
+from .ngrams import count_ngrams, fit_ngram_counter
 from .options import TextFeatureOptions, TextVectorizerOptions
 from .quantities import PAIR_QUANTITIES, PROMPT_QUANTITIES, SIDE_RATES, SIDE_SIZES, SUMMED
 
 Columns = dict[str, FloatArray]
-IntArray = npt.NDArray[np.int64]
 
+_NGRAMS: Final = "ngrams"
 _TFIDF: Final = "tfidf"
 _SVD: Final = "svd"
-# Rows of the sparse weights that are multiplied at a time; it bounds memory and changes no value.
-_COSINE_ROWS: Final = 8192
+# Battles whose n-grams are held at a time; it bounds memory and changes no value.
+_LATENT_ROWS: Final = 4000
 
 
 def _share(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -122,36 +121,29 @@ def fit_text_vectorizer(battles: pd.DataFrame, options: TextVectorizerOptions, s
         seed: Draws the texts, where there are more than ``max_fit_texts``, and starts the SVD.
 
     Returns:
-        A scikit-learn pipeline of the fitted steps ``tfidf`` and ``svd``, of scikit-learn's and NumPy's types alone.
+        A scikit-learn pipeline of the fitted steps ``ngrams``, ``tfidf`` and ``svd``, of scikit-learn's and NumPy's
+        types alone.
 
     Raises:
         ValueError: If no n-gram is both frequent and rare enough to enter the vocabulary.
     """
-    texts = _find_distinct_texts(battles).texts
+    joined = join_turns(read_turns(battles))
+    texts = pl.concat([joined[unit].alias("text") for unit in UNITS]).unique(maintain_order=True)
     if len(texts) > options.max_fit_texts:
         drawn = np.random.default_rng(seed).choice(len(texts), options.max_fit_texts, replace=False)
-        texts = [texts[place] for place in np.sort(drawn)]
-    tfidf = TfidfVectorizer(
-        analyzer=options.analyzer,
-        ngram_range=(options.ngram_min, options.ngram_max),
-        min_df=options.min_texts,
-        max_df=options.max_text_share,
-        max_features=options.max_ngrams,
-        sublinear_tf=True,
-        dtype=np.float32,
-    )
+        texts = texts.gather(np.sort(drawn))
     try:
-        weights = tfidf.fit_transform(texts)
+        counter, counts = fit_ngram_counter(texts, options)
     except ValueError as error:
         raise ValueError(
             f"No vocabulary came out of {len(texts)} distinct texts of {len(battles)} battles: {error} "
             "Lower features.vectorizer.min_texts, raise features.vectorizer.max_text_share, or give more battles."
         ) from error
-    # NumPy integers, which scikit-learn puts there, would each become a file inside the saved vectorizer.
-    tfidf.vocabulary_ = {ngram: int(column) for ngram, column in tfidf.vocabulary_.items()}
+    tfidf = TfidfTransformer(sublinear_tf=True)
+    weights = tfidf.fit_transform(counts)
     components = min(options.components, weights.shape[1])
     svd = TruncatedSVD(components, n_iter=options.power_iterations, random_state=seed).fit(weights)
-    return TextVectorizer([(_TFIDF, tfidf), (_SVD, svd)])
+    return TextVectorizer([(_NGRAMS, counter), (_TFIDF, tfidf), (_SVD, svd)])
 
 
 def compute_latent_features(battles: pd.DataFrame, text_vectorizer: TextVectorizer) -> pd.DataFrame:
@@ -169,50 +161,37 @@ def compute_latent_features(battles: pd.DataFrame, text_vectorizer: TextVectoriz
     Raises:
         ValueError: If a text column is missing.
     """
-    texts, rows = _find_distinct_texts(battles)
-    weights = text_vectorizer[_TFIDF].transform(texts).tocsr() if texts else sparse.csr_matrix((0, 1), dtype=np.float32)
-    latents = text_vectorizer[_SVD].transform(weights) if texts else np.empty((0, text_vectorizer[_SVD].n_components))
-    prompt, a, b = (rows[unit] for unit in UNITS)
-    features: Columns = {}
-    for component in range(latents.shape[1]):
-        features |= _contrast(f"latent_{component:03d}", latents[a, component], latents[b, component])
+    chunks = [
+        _compare_latents(join_turns(chunk), text_vectorizer) for chunk in split_rows(read_turns(battles), _LATENT_ROWS)
+    ]
+    return _tabulate(battles, {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]})
+
+
+def _compare_latents(texts: pl.DataFrame, text_vectorizer: TextVectorizer) -> Columns:
+    """Compare the three texts of some battles, as ``join_turns`` gives them."""
+    weights = _weigh_ngrams(pl.concat([texts[unit].alias("text") for unit in UNITS]), text_vectorizer)
+    # What TruncatedSVD.transform does, which refuses a table without rows.
+    latents = weights @ text_vectorizer[_SVD].components_.T
     directions = _scale_to_unit_length(latents)
+    prompt, a, b = (slice(place * len(texts), (place + 1) * len(texts)) for place in range(len(UNITS)))
+    features: Columns = {}
+    for component, values in enumerate(latents.T):
+        features |= _contrast(f"latent_{component:03d}", values[a], values[b])
     cosines = {
-        "tfidf": lambda x, y: _multiply_rows(weights, x, y),
+        "tfidf": lambda x, y: np.asarray(weights[x].multiply(weights[y]).sum(axis=1)).ravel(),
         "latent": lambda x, y: (directions[x] * directions[y]).sum(axis=1),
     }
     for space, cosine in cosines.items():
         features |= _contrast(f"{space}_prompt_cosine", cosine(prompt, a), cosine(prompt, b))
         features[_name(f"{space}_cosine", "pair")] = cosine(a, b)
     features[_name("latent_distance", "pair")] = np.sqrt(np.square(latents[a] - latents[b]).sum(axis=1))
-    return _tabulate(battles, features)
+    return features
 
 
-class _DistinctTexts(NamedTuple):
-    texts: list[str]
-    rows: dict[str, IntArray]  # of each unit: for each battle, the place of its text in texts
-
-
-def _find_distinct_texts(battles: pd.DataFrame) -> _DistinctTexts:
-    joined = join_turns(read_turns(battles))
-    distinct = pl.concat([joined[unit].alias("text") for unit in UNITS]).unique(maintain_order=True).to_frame()
-    numbered = distinct.with_row_index("row")
-    rows = {
-        unit: joined.select(text=unit).join(numbered, on="text", how="left", maintain_order="left")["row"]
-        for unit in UNITS
-    }
-    return _DistinctTexts(
-        distinct["text"].to_list(), {unit: row.to_numpy().astype(np.int64) for unit, row in rows.items()}
-    )
-
-
-def _multiply_rows(weights: Any, left: IntArray, right: IntArray) -> FloatArray:
-    """Sum of products of the rows ``left`` with the rows ``right`` of sparse weights of unit length: their cosines."""
-    products = np.zeros(len(left), dtype=np.float32)
-    for start in range(0, len(left), _COSINE_ROWS):
-        chunk = slice(start, start + _COSINE_ROWS)
-        products[chunk] = np.asarray(weights[left[chunk]].multiply(weights[right[chunk]]).sum(axis=1)).ravel()
-    return products
+def _weigh_ngrams(texts: pl.Series, text_vectorizer: TextVectorizer) -> Any:
+    """Give the TF-IDF weights, one sparse row of unit length per text."""
+    counts = count_ngrams(text_vectorizer[_NGRAMS], texts)
+    return text_vectorizer[_TFIDF].transform(counts) if len(texts) else counts
 
 
 def _scale_to_unit_length(latents: FloatArray) -> FloatArray:

@@ -1,7 +1,5 @@
 """Options of the pipeline ``features``, checked by Kedro before a node runs."""
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .measurement import MAX_CHUNK_ROWS
@@ -22,10 +20,9 @@ class TextFeatureOptions(BaseModel):
 
 
 class TextVectorizerOptions(BaseModel):
-    """Parameters ``features.vectorizer``: the TF-IDF of n-grams and its reduction by SVD.
+    """Parameters ``features.vectorizer``: the TF-IDF of n-grams of characters inside words and its reduction by SVD.
 
     Attributes:
-        analyzer: Whether an n-gram is of words or of characters (inside words: ``char_wb``).
         ngram_min: Shortest n-gram.
         ngram_max: Longest n-gram.
         min_texts: An n-gram of the vocabulary occurs in at least so many texts.
@@ -38,7 +35,6 @@ class TextVectorizerOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    analyzer: Literal["word", "char", "char_wb"]
     ngram_min: int = Field(ge=1)
     ngram_max: int = Field(ge=1, le=8)
     min_texts: int = Field(ge=1)

@@ -1,0 +1,140 @@
+"""Run the project once and print rows, seconds, rows per second and peak memory of each node.
+
+    python benchmarks/nodes.py                                         the demo battles
+    python benchmarks/nodes.py --battles 57477 --test-battles 25000    as many simulated battles
+    python benchmarks/nodes.py --raw-dir DIR                           any folder with train.csv and test.csv
+    python benchmarks/nodes.py --pipelines ingestion,features --params embedding.encoder.enabled=false
+
+"run" is the seconds in the node's function; "load" and "save" are those of its datasets, validation included; rows per
+second are rows over all three. "cpu" is the seconds of processor time of all threads, which tells a slow node from a
+busy machine. Peak memory is the largest resident set of the whole process from a node's first load to its last save, so
+what earlier nodes left is in it. It is read from /proc, which only Linux has.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import settings
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.pipeline.node import Node
+from omegaconf import OmegaConf
+
+PROJECT = Path(__file__).parents[1]
+_PROCESS = Path("/proc/self")
+
+
+class NodeMeter:
+    """Kedro hooks that time every load, run and save, and read the peak memory of each node."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, dict[str, float]] = {}
+        self._start = self._cpu_start = 0.0
+
+    def _begin(self, node: Node) -> None:
+        if node.name not in self._nodes:
+            self._nodes[node.name] = {"rows": 0, "load": 0.0, "run": 0.0, "save": 0.0, "cpu": 0.0, "peak GiB": 0.0}
+            # Linux counts the peak anew from here on.
+            (_PROCESS / "clear_refs").write_text("5")
+        self._start, self._cpu_start = time.perf_counter(), time.process_time()
+
+    def _end(self, node: Node, part: str, data: Any = None) -> None:
+        measured = self._nodes[node.name]
+        measured[part] += time.perf_counter() - self._start
+        measured["cpu"] += time.process_time() - self._cpu_start
+        measured["peak GiB"] = peak_gib()
+        if isinstance(data, pd.DataFrame):
+            measured["rows"] = max(measured["rows"], len(data))
+
+    @hook_impl
+    def before_dataset_loaded(self, node: Node) -> None:
+        """Start the clock."""
+        self._begin(node)
+
+    @hook_impl
+    def after_dataset_loaded(self, data: Any, node: Node) -> None:
+        """Stop the clock."""
+        self._end(node, "load", data)
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Start the clock."""
+        self._begin(node)
+
+    @hook_impl
+    def after_node_run(self, node: Node) -> None:
+        """Stop the clock."""
+        self._end(node, "run")
+
+    @hook_impl
+    def before_dataset_saved(self, node: Node) -> None:
+        """Start the clock."""
+        self._begin(node)
+
+    @hook_impl
+    def after_dataset_saved(self, data: Any, node: Node) -> None:
+        """Stop the clock."""
+        self._end(node, "save", data)
+
+    def tabulate(self) -> pd.DataFrame:
+        """Give one row per node, in the order of the run."""
+        table = pd.DataFrame.from_dict(self._nodes, orient="index")
+        table.insert(1, "rows/s", table["rows"] / table[["load", "run", "save"]].sum(axis=1))
+        return table.round({"rows/s": 0, "load": 1, "run": 1, "save": 1, "cpu": 1, "peak GiB": 2}).astype(
+            {"rows": int, "rows/s": int}
+        )
+
+
+def peak_gib() -> float:
+    """Give the process's highest resident set since it was last reset."""
+    status = (_PROCESS / "status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 2**20
+
+
+def main() -> None:
+    """Read the command line, run, print."""
+    cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    cli.add_argument("--battles", type=int, help="make so many simulated battles first")
+    cli.add_argument("--test-battles", type=int, help="and so many to predict; a quarter if not given")
+    cli.add_argument("--raw-dir", type=Path, default=PROJECT / "data" / "01_raw" / "demo")
+    cli.add_argument("--data-root", type=Path, help="keep the outputs there")
+    cli.add_argument("--pipelines", default="__default__", help="names, parted by commas, as in kedro run --pipelines")
+    cli.add_argument("--params", default="", help="further parameters, as in kedro run --params")
+    arguments = cli.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        raw_dir = arguments.raw_dir.resolve()
+        data_root = (arguments.data_root or Path(folder) / "data").resolve()
+        if arguments.battles:
+            raw_dir = Path(folder) / "raw"
+            train, test = arguments.battles, arguments.test_battles or arguments.battles // 4
+            sizes = f"simulation.battles={train},simulation.test_battles={test}"
+            # In a process of its own, so that its memory is no part of what is measured.
+            command = [sys.executable, "-m", "kedro", "run", "--pipelines=simulation"]
+            subprocess.run([*command, f"--params=raw_dir={raw_dir},{sizes}"], cwd=PROJECT, check=True)
+        bootstrap_project(PROJECT)
+        meter = NodeMeter()
+        settings.set("HOOKS", (*settings.HOOKS, meter))
+        parameters = [f"raw_dir={raw_dir}", f"data_root={data_root}", *filter(None, arguments.params.split(","))]
+        runtime_params: Any = OmegaConf.to_container(OmegaConf.from_dotlist(parameters))
+        start = time.perf_counter()
+        session = KedroSession.create(PROJECT, runtime_params=runtime_params)
+        with session:
+            session.run(pipeline_names=arguments.pipelines.split(","))
+        seconds, cpu = time.perf_counter() - start, time.process_time()
+    table = meter.tabulate()
+    print(table.to_string())
+    peak = table["peak GiB"].max()
+    print(f"\nkedro run: {seconds:.0f} s, cpu {cpu:.0f} s, peak memory {peak:.2f} GiB, {os.cpu_count()} cores")
+
+
+if __name__ == "__main__":
+    main()
