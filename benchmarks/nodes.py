@@ -5,10 +5,11 @@
     python benchmarks/nodes.py --raw-dir DIR                           any folder with train.csv and test.csv
     python benchmarks/nodes.py --pipelines ingestion,features --params embedding.encoder.enabled=false
 
-"run" is the seconds in the node's function; "load" and "save" are those of its datasets, validation included; rows per
-second are rows over all three. "cpu" is the seconds of processor time of all threads, which tells a slow node from a
-busy machine. Peak memory is the largest resident set of the whole process from a node's first load to its last save, so
-what earlier nodes left is in it. It is read from /proc, which only Linux has.
+"run" is the seconds in the node's function, for a node that yields its outputs those between two saves; "load" and
+"save" are those of its datasets, validation included; rows per second are rows over all three. "cpu" is the seconds of
+processor time of all threads, which tells a slow node from a busy machine. Peak memory is the largest resident set of
+the whole process from a node's first load to its last save, so what earlier nodes left is in it. It is read from /proc,
+which only Linux has.
 """
 
 import argparse
@@ -51,6 +52,7 @@ class NodeMeter:
         measured[part] += time.perf_counter() - self._start
         measured["cpu"] += time.process_time() - self._cpu_start
         measured["peak GiB"] = peak_gib()
+        self._start, self._cpu_start = time.perf_counter(), time.process_time()
         if isinstance(data, pd.DataFrame):
             measured["rows"] = max(measured["rows"], len(data))
 
@@ -76,7 +78,8 @@ class NodeMeter:
 
     @hook_impl
     def before_dataset_saved(self, node: Node) -> None:
-        """Start the clock."""
+        """Stop the clock of a node that yields its outputs, and start it for saving."""
+        self._end(node, "run")
         self._begin(node)
 
     @hook_impl
