@@ -14,6 +14,16 @@ from kedro.io.core import AbstractVersionedDataset, DatasetError, Version, get_f
 Data = TypeVar("Data")
 
 
+def open_filesystem(
+    protocol: str, fs_args: dict[str, Any] | None, credentials: dict[str, Any] | None
+) -> fsspec.AbstractFileSystem:
+    """Open a filesystem to write to; a local one makes the folders that a path needs."""
+    options = {**deepcopy(fs_args or {}), **deepcopy(credentials or {})}
+    if protocol == "file":
+        options.setdefault("auto_mkdir", True)
+    return fsspec.filesystem(protocol, **options)
+
+
 @contextmanager
 def atomic_write(fs: fsspec.AbstractFileSystem, path: str) -> Iterator[BinaryIO]:
     """Open ``path`` for writing so that it appears on success only, under its own name in one step.
@@ -53,11 +63,8 @@ class AtomicFileDataset(AbstractVersionedDataset[Data, Data]):
             metadata: Ignored by Kedro, read by plugins.
         """
         protocol, path = get_protocol_and_path(filepath, version)
-        options = {**deepcopy(fs_args or {}), **deepcopy(credentials or {})}
-        if protocol == "file":
-            options.setdefault("auto_mkdir", True)
         self._protocol = protocol
-        self._fs = fsspec.filesystem(protocol, **options)
+        self._fs = open_filesystem(protocol, fs_args, credentials)
         self.metadata = metadata
         super().__init__(
             filepath=PurePosixPath(path),

@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -16,7 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 from kedro.io.core import AbstractDataset, get_protocol_and_path
 from safetensors.numpy import load, save
 
-from .atomic_file_dataset import atomic_write
+from .atomic_file_dataset import atomic_write, open_filesystem
 
 logger = logging.getLogger(__name__)
 
@@ -205,12 +204,9 @@ class EmbeddingStoreDataset(AbstractDataset[EmbeddingShard, EmbeddingStore]):
             metadata: Ignored by Kedro, read by plugins.
         """
         protocol, path = get_protocol_and_path(filepath)
-        options = {**deepcopy(fs_args or {}), **deepcopy(credentials or {})}
-        if protocol == "file":
-            options.setdefault("auto_mkdir", True)
         self._protocol = protocol
         self._filepath = PurePosixPath(path)
-        self._fs = fsspec.filesystem(protocol, **options)
+        self._fs = open_filesystem(protocol, fs_args, credentials)
         self.metadata = metadata
 
     def load(self) -> EmbeddingStore:

@@ -202,7 +202,8 @@ def describe_reward_model(answer_scores: EmbeddingStore, options: EmbeddingOptio
         options: Parameters ``embedding``.
 
     Returns:
-        The reward model's name and revision, the precision it computed in, and the description of its space.
+        The reward model's name and revision, the precision its first scores were computed in, and the description of
+        its space.
     """
     return _describe_model(answer_scores, _describe_reward_space(options), options.reward_model)
 
@@ -263,7 +264,9 @@ def _describe_reward_space(options: EmbeddingOptions) -> dict[str, Any]:
     }
 
 
-def _describe_model(store: EmbeddingStore, space: dict[str, Any], chosen: EncoderOptions | RewardModelOptions) -> Any:
+def _describe_model(
+    store: EmbeddingStore, space: dict[str, Any], chosen: EncoderOptions | RewardModelOptions
+) -> ModelDescription:
     if not space:
         return {}
     precision = store.open_space(space).precision
