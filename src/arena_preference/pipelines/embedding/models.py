@@ -15,6 +15,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 from transformers.utils import logging as transformers_logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
+from .attention import UNFUSED_ATTENTION
 from .encoder_settings import EncoderSettings
 from .inputs import Conversation, PrefixedText
 from .windows import Tokens, Window, cut_middle, cut_windows
@@ -124,6 +125,10 @@ class TextModel(ABC, Generic[Input]):
                 f"The weights in '{self.folder}' lack {len(missing)} tensors of the model, the first: {missing[0]}. "
                 "Fetch it again, or choose one whose config.json fits its weights."
             )
+        in_short = device.type == "cpu" and self.dtype != torch.float32
+        # Older releases of transformers have models that take none but their own ways of attending.
+        if in_short and model.config._attn_implementation == "sdpa" and model._supports_attention_backend:
+            model.set_attn_implementation(UNFUSED_ATTENTION)
         # The states of earlier tokens serve generation only.
         model.config.use_cache = False
         return model.to(device).eval()
