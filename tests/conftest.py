@@ -54,8 +54,8 @@ def model_input(battles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame
     return pd.DataFrame(
         {
             "id": battles["id"],
-            "characters__log_ratio": np.log(a / b).astype("float32"),
-            "characters__abs_diff": (a - b).abs().astype("float32"),
+            "characters__share": ((a - b) / (a + b)).astype("float32"),
+            "characters__sum": (a + b).astype("float32"),
             "chance__diff": noise[:, 0],
             "chance__pair": noise[:, 1],
             "chance__prompt": noise[:, 2],

@@ -54,7 +54,7 @@ def test_swapping_probabilities_exchanges_their_columns() -> None:
 
 
 def test_swapping_features_negates_antisymmetric_ones_only() -> None:
-    features = pd.DataFrame({"x__diff": [2.0], "x__abs_diff": [2.0], "x__share": [0.5]}, dtype="float32")
+    features = pd.DataFrame({"x__diff": [2.0], "x__sum": [2.0], "x__share": [0.5]}, dtype="float32")
     swapped = swap_features(features)
     assert swapped.iloc[0].tolist() == [-2.0, 2.0, -0.5]
     assert (swapped.dtypes == "float32").all()
@@ -67,7 +67,7 @@ def test_swapping_battles_twice_gives_them_back(battles: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(swap_battles(swapped), battles)
 
 
-@pytest.mark.parametrize("name", ["characters", "characters__", "characters__double", "abs_diff"])
+@pytest.mark.parametrize("name", ["characters", "characters__", "characters__double", "diff"])
 def test_a_feature_without_a_known_form_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="does not say what a swap does to it"):
         is_antisymmetric(name)

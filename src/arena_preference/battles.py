@@ -27,8 +27,8 @@ N_CLASSES: Final = 3
 
 # A feature is named <quantity>__<form>. The form alone says what a swap of the sides does to it.
 FORM_SEPARATOR: Final = "__"
-ANTISYMMETRIC_FORMS: Final = frozenset({"diff", "log_ratio", "share"})
-SYMMETRIC_FORMS: Final = frozenset({"abs_diff", "sum", "pair", "prompt"})
+ANTISYMMETRIC_FORMS: Final = frozenset({"diff", "share"})
+SYMMETRIC_FORMS: Final = frozenset({"sum", "pair", "prompt"})
 
 
 def normalise_prompt(first_turn: str | None) -> str:

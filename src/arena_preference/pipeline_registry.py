@@ -3,8 +3,8 @@
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-#: Runs only when asked for by name: it makes the battles that the others read.
-NOT_IN_DEFAULT_RUN = frozenset({"__default__", "simulation"})
+#: Run only when asked for by name: one makes the battles that the others read, one searches for their parameters.
+NOT_IN_DEFAULT_RUN = frozenset({"__default__", "simulation", "tuning"})
 
 
 def register_pipelines() -> dict[str, Pipeline]:

@@ -14,6 +14,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "EmbeddingStoreDataset",
             "make_keys",
         ],
+        "optional_json_dataset": ["OptionalJSONDataset"],
+        "optuna_storage_dataset": ["OptunaStorageDataset"],
         "raw_csv_dataset": ["RawCSVDataset"],
         "safetensors_dataset": ["SafetensorsDataset"],
         "simulated_csv_dataset": ["SimulatedCSVDataset"],

@@ -157,13 +157,10 @@ def test_features_of_known_vectors() -> None:
     expected = {
         "id": [0, 1],
         "emb_01__diff": [2, -2],
-        "emb_01__abs_diff": [2, 2],
         "emb_02__diff": [3, 0],
-        "emb_02__abs_diff": [3, 0],
         "emb_distance__pair": [13**0.5, 2],
         "emb_cosine__pair": [0.8, 0],
         "emb_prompt_cosine__diff": [0.6, 0],
-        "emb_prompt_cosine__abs_diff": [0.6, 0],
         "emb_prompt_cosine__sum": [0.6, 0],
     }
     pd.testing.assert_frame_equal(features, pd.DataFrame(expected), check_dtype=False)
@@ -414,7 +411,7 @@ def test_reward_features_are_the_difference_and_sum_of_the_scores_and_follow_a_s
     features = Features.validate(compute_reward_features(few_battles, dataset.load(), reward_model))
     assert features["reward__diff"].std() > 0.01
     assert features["reward__diff"][9] == 0
-    np.testing.assert_array_equal(features["reward__abs_diff"], features["reward__diff"].abs())
+    assert features["reward__sum"].std() > 0.01
     swapped = compute_reward_features(swap_battles(few_battles), dataset.load(), reward_model)
     pd.testing.assert_frame_equal(swapped, swap_table(features), check_exact=True)
 

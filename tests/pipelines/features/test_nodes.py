@@ -1,5 +1,6 @@
 """What the nodes of the pipeline ``features`` promise."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from scipy import sparse
 from sklearn.pipeline import Pipeline
 from skops import io
 
@@ -16,9 +18,11 @@ from arena_preference.pipelines.features import nodes
 from arena_preference.pipelines.features.nodes import (
     compute_latent_features,
     compute_text_features,
+    compute_word_differences,
     fit_text_vectorizer,
+    fit_word_vectorizer,
 )
-from arena_preference.pipelines.features.options import TextFeatureOptions, TextVectorizerOptions
+from arena_preference.pipelines.features.options import TextFeatureOptions, TextVectorizerOptions, WordVectorizerOptions
 from arena_preference.pipelines.features.patterns import LEXICA
 from arena_preference.pipelines.features.quantities import (
     LAST_TURN_COUNTS,
@@ -70,6 +74,14 @@ def text_features(rows: list[tuple[Turns, Turns, Turns]], options: TextFeatureOp
 def contrast(answer_a: Turns | str, answer_b: Turns | str, prompt: str = "Say something.") -> dict[str, float]:
     a, b = ([answer] if isinstance(answer, str) else answer for answer in (answer_a, answer_b))
     return text_features([([prompt], a, b)]).iloc[0].to_dict()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def exact_sizes() -> Iterator[None]:
+    """Sizes as differences, too, which tell how much was counted; models get shares alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nodes, "_SIZE_FORMS", ("diff", "share"))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -195,11 +207,8 @@ class TestTable:
 
 
 class TestForms:
-    def test_the_four_forms_of_a_size(self):
+    def test_the_forms_of_a_size(self):
         features = contrast("one two three", "one")
-        assert features["words__diff"] == 2
-        assert features["words__abs_diff"] == 2
-        assert features["words__log_ratio"] == pytest.approx(np.log(4 / 2))
         assert features["words__share"] == pytest.approx((3 - 1) / (3 + 1))
         assert features["words__sum"] == 4
 
@@ -588,6 +597,57 @@ class TestTextVectorizer:
         at_once = compute_latent_features(battles, vectorizer)
         monkeypatch.setattr(nodes, "_LATENT_ROWS", 7)
         pd.testing.assert_frame_equal(compute_latent_features(battles, vectorizer), at_once, check_exact=True)
+
+
+WORDS = WordVectorizerOptions(ngram_max=2, min_texts=2, max_ngrams=100, max_fit_texts=100)
+
+
+def to_matrix(differences: dict[str, Any]) -> sparse.csr_matrix:
+    parts = (differences["data"], differences["indices"], differences["indptr"])
+    return sparse.csr_matrix(parts, shape=tuple(differences["shape"]))
+
+
+class TestWordDifferences:
+    def test_they_are_the_weights_of_a_minus_those_of_b(self, battles):
+        vectorizer = fit_word_vectorizer(battles, WORDS, seed=0)
+        differences = compute_word_differences(battles, vectorizer)
+        a, b = (vectorizer.transform(battles[side].map(" ".join)).toarray() for side in ("response_a", "response_b"))
+        np.testing.assert_array_equal(to_matrix(differences).toarray(), a - b)
+        np.testing.assert_array_equal(differences[ID], battles[ID])
+        assert {"tea", "leaf hot"} <= set(vectorizer.vocabulary_)
+
+    @laws
+    @given(rows=tables)
+    def test_swapping_sides_negates_them_exactly(self, rows):
+        battles = make_battles([*rows, (["p"], ["word here"], ["word there"]), (["p"], ["word"], ["word"])])
+        vectorizer = fit_word_vectorizer(battles, WORDS, seed=0)
+        there, back = (
+            to_matrix(compute_word_differences(table, vectorizer)) for table in (battles, swap_battles(battles))
+        )
+        np.testing.assert_array_equal(back.toarray(), -there.toarray())
+
+    def test_the_number_of_battles_held_at_a_time_changes_nothing(self, battles, monkeypatch):
+        vectorizer = fit_word_vectorizer(battles, WORDS, seed=0)
+        at_once = compute_word_differences(battles, vectorizer)
+        monkeypatch.setattr(nodes, "_LATENT_ROWS", 7)
+        for name, part in compute_word_differences(battles, vectorizer).items():
+            np.testing.assert_array_equal(part, at_once[name])
+
+    def test_no_battles_give_no_row_and_every_word(self, battles):
+        vectorizer = fit_word_vectorizer(battles, WORDS, seed=0)
+        none = to_matrix(compute_word_differences(make_battles([]), vectorizer))
+        assert none.shape == (0, len(vectorizer.vocabulary_))
+
+    def test_skops_carries_the_vectorizer_without_trusting_any_type(self, battles):
+        fitted = fit_word_vectorizer(battles, WORDS, seed=0)
+        content = io.dumps(fitted)
+        assert io.get_untrusted_types(data=content) == []
+        loaded = compute_word_differences(battles, io.loads(content, trusted=[]))
+        np.testing.assert_array_equal(loaded["data"], compute_word_differences(battles, fitted)["data"])
+
+    def test_no_vocabulary_says_what_to_change(self):
+        with pytest.raises(ValueError, match=r"Lower features\.words\.min_texts"):
+            fit_word_vectorizer(make_battles([(["p"], ["?"], ["!"])]), WORDS, seed=0)
 
 
 class TestOptions:

@@ -1,5 +1,6 @@
 """How the pipeline ``features`` is wired and configured."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from arena_preference.battles import ID, Features
+from arena_preference.battles import ID, Features, is_antisymmetric
 from arena_preference.pipelines.features import create_pipeline
-from arena_preference.pipelines.features.options import TextFeatureOptions, TextVectorizerOptions
+from arena_preference.pipelines.features.nodes import compute_text_features
+from arena_preference.pipelines.features.options import TextFeatureOptions, TextVectorizerOptions, WordVectorizerOptions
+from arena_preference.pipelines.features.quantities import SIDE_RATES, SIDE_SIZES
 
 PARAMETERS = Path(__file__).parents[3] / "conf" / "base" / "parameters_features.yml"
 
@@ -31,31 +34,48 @@ def make_battles(n_rows: int) -> pd.DataFrame:
     return pd.DataFrame({ID: np.arange(n_rows), "prompt": write(), "response_a": write(), "response_b": write()})
 
 
-def test_train_fits_the_vectorizer_that_test_reads():
+FITTED = {"text_vectorizer", "word_vectorizer"}
+TABLES = ("text_features", "latent_features")
+
+
+def test_train_fits_the_vectorizers_that_test_reads():
     train, test = create_pipeline("train"), create_pipeline("test")
-    assert train.inputs() == {"train.battles", "params:features.text", "params:features.vectorizer", "params:seed"}
-    assert train.all_outputs() == {"train.text_features", "train.latent_features", "text_vectorizer"}
-    assert test.inputs() == {"test.battles", "text_vectorizer", "params:features.text"}
-    assert test.all_outputs() == {"test.text_features", "test.latent_features"}
+    parameters = {f"params:{name}" for name in ("features.text", "features.vectorizer", "features.words", "seed")}
+    assert train.inputs() == {"train.battles", *parameters}
+    assert train.all_outputs() == {*FITTED, *(f"train.{name}" for name in (*TABLES, "word_differences"))}
+    assert test.inputs() == {"test.battles", *FITTED, "params:features.text"}
+    assert test.all_outputs() == {f"test.{name}" for name in (*TABLES, "word_differences")}
 
 
 def test_both_splits_give_the_same_columns(parameters):
     features = {
         "features.text": TextFeatureOptions(**parameters["text"]),
         "features.vectorizer": TextVectorizerOptions(**{**parameters["vectorizer"], "max_text_share": 1.0}),
+        "features.words": WordVectorizerOptions(**parameters["words"]),
     }
     inputs = {"train.battles": make_battles(40), "test.battles": make_battles(3), "params:seed": 0}
     inputs |= {f"params:{name}": options for name, options in features.items()}
     catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()})
     outputs = SequentialRunner().run(create_pipeline("train") + create_pipeline("test"), catalog)
     tables = {name: output.load() for name, output in outputs.items()}
-    for kind in ("text_features", "latent_features"):
+    for kind in TABLES:
         Features.validate(tables[f"test.{kind}"])
         assert tables[f"train.{kind}"].columns.equals(tables[f"test.{kind}"].columns)
         assert len(tables[f"test.{kind}"]) == 3
+    words = [tables[f"{split}.word_differences"]["shape"] for split in ("train", "test")]
+    assert words[0][1] == words[1][1]
+    assert (words[0][0], words[1][0]) == (40, 3)
+
+
+def test_every_quantity_of_a_side_has_one_antisymmetric_feature(parameters):
+    features = compute_text_features(make_battles(2), TextFeatureOptions(**parameters["text"]))
+    quantities = Counter(name.rpartition("__")[0] for name in features.columns.drop(ID) if is_antisymmetric(name))
+    assert set(quantities) == set(SIDE_SIZES) | set(SIDE_RATES)
+    assert set(quantities.values()) == {1}
 
 
 def test_every_option_has_its_value_in_the_base_configuration_and_nothing_else(parameters):
-    assert set(parameters) == {"text", "vectorizer"}
+    assert set(parameters) == {"text", "vectorizer", "words"}
     TextFeatureOptions(**parameters["text"])
     TextVectorizerOptions(**parameters["vectorizer"])
+    WordVectorizerOptions(**parameters["words"])

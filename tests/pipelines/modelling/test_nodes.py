@@ -7,6 +7,7 @@ from sklearn.metrics import log_loss
 
 from arena_preference.battles import (
     LABEL_COLUMNS,
+    Features,
     Folds,
     OutOfFoldPredictions,
     Predictions,
@@ -15,41 +16,32 @@ from arena_preference.battles import (
     swap_probabilities,
 )
 from arena_preference.pipelines.modelling import nodes
+from arena_preference.pipelines.modelling.boosting import predict_logits
 from arena_preference.pipelines.modelling.nodes import (
-    LOGIT_COLUMNS,
+    IN_ORDER,
+    SWAPPED,
     assign_folds,
+    average_orders,
     calibrate_model,
     evaluate_predictions,
     fit_baselines,
     fit_calibration,
     fit_fold_models,
+    fit_word_models,
     join_features,
-    predict_logits,
+    join_fold_scores,
+    list_feature_families,
+    predict_first_level,
     predict_out_of_fold,
     predict_preferences,
+    score_words,
 )
-from arena_preference.pipelines.modelling.options import CatBoostOptions, ModellingOptions
+from arena_preference.pipelines.modelling.options import ModellingOptions
+from arena_preference.pipelines.modelling.word_model import SCORE_COLUMNS, Arrays
 
-OPTIONS = ModellingOptions(
-    folds=3,
-    early_stopping_share=0.2,
-    early_stopping_rounds=20,
-    catboost=CatBoostOptions(
-        iterations=80, learning_rate=0.1, depth=3, l2_leaf_reg=3, rsm=1, border_count=64, thread_count=1
-    ),
-    calibration_bins=10,
-    bootstrap_draws=50,
-)
+from .conftest import OPTIONS, make_differences
 
-
-@pytest.fixture
-def folds(battles: pd.DataFrame) -> pd.DataFrame:
-    return assign_folds(battles, OPTIONS, seed=0)
-
-
-@pytest.fixture
-def fitted(model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame) -> tuple[CatBoost, pd.DataFrame]:
-    return fit_fold_models(model_input, battles, folds, OPTIONS, seed=0)
+Fitted = tuple[CatBoost, pd.DataFrame]
 
 
 def make_predictions(label: list[int], probabilities: list[list[float]]) -> pd.DataFrame:
@@ -96,24 +88,26 @@ def test_a_class_that_lies_in_one_prompt_group_is_an_error_that_names_it(battles
     in_one_group = battles["prompt_group"] == "group-3"
     others = battles[~in_one_group & (battles["label"] < 2)]
     ties = battles[in_one_group].assign(label=np.int8(2))
-    with pytest.raises(ValueError, match="All battles with the label winner_tie are in fold"):
+    with pytest.raises(ValueError, match="All battles with the label winner_tie are in folds"):
         assign_folds(pd.concat([others, ties]), OPTIONS, seed=0)
 
 
 def test_tables_of_different_runs_are_refused(
-    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
+    model_input: pd.DataFrame, oof_word_scores: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
 ) -> None:
     with pytest.raises(ValueError, match="come from different runs"):
-        fit_fold_models(model_input[:-1], battles, folds, OPTIONS, seed=0)
+        fit_fold_models(model_input[:-1], oof_word_scores, battles, folds, OPTIONS, seed=0)
+    with pytest.raises(ValueError, match="come from different runs"):
+        fit_fold_models(model_input, oof_word_scores[1:], battles, folds, OPTIONS, seed=0)
     with pytest.raises(ValueError, match="come from different runs"):
         fit_baselines(battles, folds[1:])
 
 
 def test_models_learn_what_decides_and_beat_both_baselines(
-    battles: pd.DataFrame, folds: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+    battles: pd.DataFrame, folds: pd.DataFrame, fitted: Fitted
 ) -> None:
     scores = fitted[1]
-    model_loss = log_loss(battles["label"], softmax(scores[LOGIT_COLUMNS].to_numpy(), axis=1))
+    model_loss = log_loss(battles["label"], softmax(average_orders(scores), axis=1))
     baselines = fit_baselines(battles, folds)
     prior_loss = log_loss(battles["label"], baselines[[f"prior_{name}" for name in LABEL_COLUMNS]].to_numpy())
     assert model_loss < prior_loss - 0.15
@@ -130,26 +124,100 @@ def test_length_baseline_beats_the_prior_where_length_decides(battles: pd.DataFr
 
 
 def test_shuffled_labels_give_no_better_than_the_prior(
-    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
+    model_input: pd.DataFrame, word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame
 ) -> None:
     shuffled = battles.assign(label=battles["label"].sample(frac=1, random_state=1).to_numpy())
-    scores = fit_fold_models(model_input, shuffled, folds, OPTIONS, seed=0)[1]
+    shuffled_scores = fit_word_models(word_differences, shuffled, folds, OPTIONS)[1]
+    scores = fit_fold_models(model_input, shuffled_scores, shuffled, folds, OPTIONS, seed=0)[1]
     baselines = fit_baselines(shuffled, folds)
     prior = log_loss(shuffled["label"], baselines[[f"prior_{name}" for name in LABEL_COLUMNS]].to_numpy())
-    assert log_loss(shuffled["label"], softmax(scores[LOGIT_COLUMNS].to_numpy(), axis=1)) > prior - 0.02
+    assert log_loss(shuffled["label"], softmax(average_orders(scores), axis=1)) > prior - 0.02
 
 
 def test_a_held_out_label_cannot_reach_its_own_prediction(
-    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+    model_input: pd.DataFrame, word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame, fitted: Fitted
 ) -> None:
     held_out = folds["fold"].to_numpy() == 0
     changed = battles.assign(label=np.where(held_out, (battles["label"] + 1) % 3, battles["label"]).astype("int8"))
-    scores = fit_fold_models(model_input, changed, folds, OPTIONS, seed=0)[1]
+    word_scores = fit_word_models(word_differences, changed, folds, OPTIONS)[1]
+    scores = fit_fold_models(model_input, word_scores, changed, folds, OPTIONS, seed=0)[1]
     pd.testing.assert_frame_equal(scores[held_out], fitted[1][held_out])
+    assert not scores[~held_out].equals(fitted[1][~held_out])
+
+
+def test_no_label_of_a_fold_has_a_part_in_its_word_scores(
+    word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame, oof_word_scores: pd.DataFrame
+) -> None:
+    in_fold = folds["fold"].to_numpy() == 1
+    changed = battles.assign(label=np.where(in_fold, (battles["label"] + 1) % 3, battles["label"]).astype("int8"))
+    after = fit_word_models(word_differences, changed, folds, OPTIONS)[1]
+    own, others = ([f"{name}_{number}" for name in SCORE_COLUMNS for number in numbers] for numbers in ((1,), (0, 2)))
+    pd.testing.assert_frame_equal(after[own], oof_word_scores[own])
+    assert not after[others].equals(oof_word_scores[others])
+
+
+def test_a_battle_is_never_scored_by_a_word_model_that_saw_it(
+    word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame, oof_word_scores: pd.DataFrame
+) -> None:
+    one = int(np.flatnonzero(folds["fold"] == 2)[0])
+    labels = battles["label"].to_numpy().copy()
+    labels[one] = (labels[one] + 1) % 3
+    after = fit_word_models(word_differences, battles.assign(label=labels), folds, OPTIONS)[1]
+    pd.testing.assert_series_equal(after.loc[one], oof_word_scores.loc[one])
+    assert not after.equals(oof_word_scores)
+
+
+def test_the_word_model_tells_the_better_side_by_its_words_and_follows_a_swap(
+    battles: pd.DataFrame, folds: pd.DataFrame
+) -> None:
+    telling = make_differences(battles, telling=True)
+    model, oof = fit_word_models(telling, battles, folds, OPTIONS)
+    scores = Features.validate(score_words(telling, model))
+    decided = battles["label"] < 2
+    side = scores[SCORE_COLUMNS[0]]
+    assert ((side > 0) == (battles["label"] == 0))[decided].mean() > 0.8
+    swapped = score_words({**telling, "data": -telling["data"]}, model)
+    np.testing.assert_array_equal(swapped[SCORE_COLUMNS[0]], -side)
+    np.testing.assert_array_equal(swapped[SCORE_COLUMNS[1]], scores[SCORE_COLUMNS[1]])
+    own = join_fold_scores(battles[["id"]], oof)
+    assert np.corrcoef(own[SCORE_COLUMNS[0]], side)[0, 1] > 0.8
+
+
+def test_a_word_model_of_another_vocabulary_is_refused(word_differences: Arrays, word_model: Arrays) -> None:
+    other = {**word_model, "side": word_model["side"][1:]}
+    with pytest.raises(ValueError, match="come from different runs"):
+        score_words(word_differences, other)
+
+
+def test_families_name_every_feature_once_and_empty_tables_none(model_input: pd.DataFrame) -> None:
+    latent = model_input[["id"]].assign(latent_000__diff=np.float32(0))
+    families = list_feature_families(model_input, latent, model_input[["id"]], model_input[["id"]])
+    assert list(families) == ["text", "latent", "word model"]
+    assert families["latent"] == ["latent_000__diff"]
+    assert len(families["text"]) == model_input.shape[1] - 1
+
+
+def test_first_level_predictions_are_distributions_and_average_to_the_final_logits(
+    fitted: Fitted, battles: pd.DataFrame, oof_word_scores: pd.DataFrame, folds: pd.DataFrame
+) -> None:
+    calibration = fit_calibration(fitted[1], battles)
+    first = predict_first_level(fitted[1], calibration, oof_word_scores)
+    final = predict_out_of_fold(fitted[1], calibration, battles, fit_baselines(battles, folds))
+    logs = []
+    for prefix in (IN_ORDER, SWAPPED, "word_model_"):
+        probabilities = first[[f"{prefix}{name}" for name in LABEL_COLUMNS]].to_numpy()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+        logs.append(np.log(probabilities))
+    np.testing.assert_allclose(softmax((logs[0] + logs[1]) / 2, axis=1), final[list(LABEL_COLUMNS)], rtol=1e-9)
+    assert not np.allclose(logs[0], logs[1])
 
 
 def test_average_model_scores_are_the_mean_of_the_fold_models(
-    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    model_input: pd.DataFrame,
+    oof_word_scores: pd.DataFrame,
+    battles: pd.DataFrame,
+    folds: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fold_models: list[CatBoost] = []
     sum_models = nodes.sum_models
@@ -159,48 +227,55 @@ def test_average_model_scores_are_the_mean_of_the_fold_models(
         return sum_models(models, weights=weights)
 
     monkeypatch.setattr(nodes, "sum_models", remember_and_sum)
-    average, _ = fit_fold_models(model_input, battles, folds, OPTIONS, seed=0)
-    assert len(fold_models) == OPTIONS.folds
-    mean = np.mean([predict_logits(model, model_input) for model in fold_models], axis=0)
-    np.testing.assert_allclose(predict_logits(average, model_input), mean, rtol=1e-9, atol=1e-12)
+    two_models = OPTIONS.model_copy(update={"models_per_fold": 2})
+    average, _ = fit_fold_models(model_input, oof_word_scores, battles, folds, two_models, seed=0)
+    assert len(fold_models) == 2 * OPTIONS.folds
+    features = join_fold_scores(model_input, oof_word_scores)
+    of_each = [predict_logits(model, features) for model in fold_models]
+    assert not np.array_equal(of_each[0], of_each[1])
+    np.testing.assert_allclose(predict_logits(average, features), np.mean(of_each, axis=0), rtol=1e-9, atol=1e-12)
 
 
 def test_swapping_sides_swaps_predictions_exactly(
-    model_input: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+    model_input: pd.DataFrame, word_differences: Arrays, word_model: Arrays, fitted: Fitted
 ) -> None:
-    features = model_input.drop(columns="id")
-    swapped = predict_logits(fitted[0], swap_features(features))
-    np.testing.assert_array_equal(swapped, swap_probabilities(predict_logits(fitted[0], features)))
-    swapped_table = swap_features(features).assign(id=model_input["id"])
-    in_order = predict_preferences(model_input, fitted[0])[list(LABEL_COLUMNS)].to_numpy()
-    exchanged = predict_preferences(swapped_table, fitted[0])[list(LABEL_COLUMNS)].to_numpy()
+    swapped_input = swap_features(model_input.drop(columns="id")).assign(id=model_input["id"])
+    swapped_words = {**word_differences, "data": -word_differences["data"]}
+    in_order, exchanged = (
+        predict_preferences(features, score_words(words, word_model), fitted[0])[list(LABEL_COLUMNS)].to_numpy()
+        for features, words in ((model_input, word_differences), (swapped_input, swapped_words))
+    )
     np.testing.assert_allclose(exchanged, swap_probabilities(in_order), rtol=0, atol=1e-15)
+    assert np.abs(in_order[:, 0] - in_order[:, 1]).max() > 0.1
 
 
 def test_training_does_not_depend_on_which_side_is_called_a(
-    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+    model_input: pd.DataFrame, word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame, fitted: Fitted
 ) -> None:
     swapped_input = swap_features(model_input.drop(columns="id"))
     swapped_input.insert(0, "id", model_input["id"])
-    scores = fit_fold_models(swapped_input, swap_battles(battles), folds, OPTIONS, seed=0)[1]
-    in_order, exchanged = fitted[1][LOGIT_COLUMNS].to_numpy(), swap_probabilities(scores[LOGIT_COLUMNS].to_numpy())
+    swapped_words = {**word_differences, "data": -word_differences["data"]}
+    word_scores = fit_word_models(swapped_words, swap_battles(battles), folds, OPTIONS)[1]
+    scores = fit_fold_models(swapped_input, word_scores, swap_battles(battles), folds, OPTIONS, seed=0)[1]
+    in_order, exchanged = average_orders(fitted[1]), swap_probabilities(average_orders(scores))
     assert np.corrcoef(in_order.ravel(), exchanged.ravel())[0, 1] > 0.95
 
 
 def test_same_seed_gives_the_same_scores(
-    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+    model_input: pd.DataFrame, oof_word_scores: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, fitted: Fitted
 ) -> None:
-    pd.testing.assert_frame_equal(fit_fold_models(model_input, battles, folds, OPTIONS, seed=0)[1], fitted[1])
+    again = fit_fold_models(model_input, oof_word_scores, battles, folds, OPTIONS, seed=0)[1]
+    pd.testing.assert_frame_equal(again, fitted[1])
 
 
 def test_order_of_columns_does_not_matter_and_a_missing_one_is_named(
-    model_input: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+    model_input: pd.DataFrame, oof_word_scores: pd.DataFrame, fitted: Fitted
 ) -> None:
-    features = model_input.drop(columns="id")
+    features = join_fold_scores(model_input, oof_word_scores).drop(columns="id")
     np.testing.assert_array_equal(
         predict_logits(fitted[0], features[features.columns[::-1]]), predict_logits(fitted[0], features)
     )
-    with pytest.raises(ValueError, match=r"1 of the model's 5 features are not here.*chance__pair"):
+    with pytest.raises(ValueError, match=r"1 of the model's 7 features are not here.*chance__pair"):
         predict_logits(fitted[0], features.drop(columns="chance__pair"))
 
 
@@ -210,17 +285,15 @@ def test_calibration_finds_the_temperature_that_spoiled_the_logits(
 ) -> None:
     true_logits = rng.normal(size=(6000, 3))
     labels = np.array([rng.choice(3, p=row) for row in softmax(true_logits, axis=1)])
-    scores = pd.DataFrame(true_logits * temperature, columns=LOGIT_COLUMNS).assign(
-        id=range(6000), fold=np.arange(6000) % 3
-    )
+    scores = pd.DataFrame({"id": range(6000), "fold": np.arange(6000) % 3})
+    for prefix in (IN_ORDER, SWAPPED):
+        scores[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = true_logits * temperature
     calibration = fit_calibration(scores, pd.DataFrame({"id": range(6000), "label": labels}))
     assert calibration["temperature"] == pytest.approx(temperature, rel=0.1)
     assert set(calibration["fold_temperatures"]) == {"0", "1", "2"}
 
 
-def test_a_fold_is_calibrated_by_the_other_folds_only(
-    fitted: tuple[CatBoost, pd.DataFrame], battles: pd.DataFrame
-) -> None:
+def test_a_fold_is_calibrated_by_the_other_folds_only(fitted: Fitted, battles: pd.DataFrame) -> None:
     scores = fitted[1]
     before = fit_calibration(scores, battles)["fold_temperatures"]
     held_out = scores["fold"] == 1
@@ -231,19 +304,19 @@ def test_a_fold_is_calibrated_by_the_other_folds_only(
 
 
 def test_calibrated_model_gives_logits_divided_by_the_temperature(
-    model_input: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
+    model_input: pd.DataFrame, word_differences: Arrays, word_model: Arrays, fitted: Fitted
 ) -> None:
-    raw = predict_logits(fitted[0], model_input)
+    word_scores = score_words(word_differences, word_model)
+    features = model_input.merge(word_scores, on="id")
+    raw = predict_logits(fitted[0], features)
     calibrated = calibrate_model(fitted[0], {"temperature": 2.0})
-    np.testing.assert_allclose(predict_logits(calibrated, model_input), raw / 2.0, rtol=1e-12)
-    np.testing.assert_array_equal(predict_logits(fitted[0], model_input), raw)
-    predictions = Predictions.validate(predict_preferences(model_input, calibrated))
+    np.testing.assert_allclose(predict_logits(calibrated, features), raw / 2.0, rtol=1e-12)
+    np.testing.assert_array_equal(predict_logits(fitted[0], features), raw)
+    predictions = Predictions.validate(predict_preferences(model_input, word_scores, calibrated))
     np.testing.assert_allclose(predictions[list(LABEL_COLUMNS)].to_numpy(), softmax(raw / 2.0, axis=1), rtol=1e-12)
 
 
-def test_out_of_fold_table_holds_what_scoring_needs(
-    battles: pd.DataFrame, folds: pd.DataFrame, fitted: tuple[CatBoost, pd.DataFrame]
-) -> None:
+def test_out_of_fold_table_holds_what_scoring_needs(battles: pd.DataFrame, folds: pd.DataFrame, fitted: Fitted) -> None:
     scores = fitted[1]
     predictions = predict_out_of_fold(scores, fit_calibration(scores, battles), battles, fit_baselines(battles, folds))
     OutOfFoldPredictions.validate(predictions)
@@ -282,7 +355,8 @@ def test_intervals_are_wider_where_groups_are_few(rng: np.random.Generator) -> N
 
 
 @pytest.mark.parametrize(
-    "change", [{"folds": 1}, {"early_stopping_share": 0.9}, {"fold": 5}, {"catboost": {"depht": 6}}]
+    "change",
+    [{"folds": 2}, {"models_per_fold": 0}, {"fold": 5}, {"catboost": {"depht": 6}}, {"learning_curve": [1.5]}],
 )
 def test_parameters_out_of_range_or_unknown_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="validation error"):

@@ -137,8 +137,8 @@ def compute_embedding_features(
         embedding_projection: What ``fit_embedding_projection`` gave.
 
     Returns:
-        Schema ``Features``, one row per battle: a - b along each component and its absolute value, the length of a - b,
-        the cosine of the answers, and the cosine of each answer with the prompt. A vector of zeros has cosine 0. Only
+        Schema ``Features``, one row per battle: a - b along each component, the length of a - b, the cosine of
+        the answers, and the cosine of each answer with the prompt. A vector of zeros has cosine 0. Only
         the column id where the encoder is switched off.
 
     Raises:
@@ -219,7 +219,7 @@ def compute_reward_features(
         reward_model: What ``describe_reward_model`` gave.
 
     Returns:
-        Schema ``Features``, one row per battle: difference, absolute difference and sum of the scores. Only the column
+        Schema ``Features``, one row per battle: difference and sum of the scores. Only the column
         id where the reward model is switched off.
     """
     features = battles[[ID]].reset_index(drop=True)
@@ -230,7 +230,6 @@ def compute_reward_features(
     return features.assign(
         **{
             f"reward{FORM_SEPARATOR}diff": a - b,
-            f"reward{FORM_SEPARATOR}abs_diff": np.abs(a - b),
             f"reward{FORM_SEPARATOR}sum": a + b,
         }
     )
@@ -319,11 +318,9 @@ def _describe_vectors(vectors: dict[str, FloatArray], components: FloatArray) ->
     features: dict[str, FloatArray] = {}
     for number, column in enumerate(projected.T, start=1):
         features[f"emb_{number:02d}{FORM_SEPARATOR}diff"] = column
-        features[f"emb_{number:02d}{FORM_SEPARATOR}abs_diff"] = np.abs(column)
     features[f"emb_distance{FORM_SEPARATOR}pair"] = np.sqrt(_dot(difference, difference))
     features[f"emb_cosine{FORM_SEPARATOR}pair"] = _cosine(a, b)
     features[f"emb_prompt_cosine{FORM_SEPARATOR}diff"] = prompt_a - prompt_b
-    features[f"emb_prompt_cosine{FORM_SEPARATOR}abs_diff"] = np.abs(prompt_a - prompt_b)
     features[f"emb_prompt_cosine{FORM_SEPARATOR}sum"] = prompt_a + prompt_b
     return pd.DataFrame({name: values.astype(np.float32) for name, values in features.items()})
 

@@ -1,24 +1,29 @@
 """Nodes of the pipeline ``features``: what the two texts alone say about a battle."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import polars as pl
+from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.feature_extraction.text import TfidfTransformer, TfidfVectorizer
 from sklearn.pipeline import Pipeline as TextVectorizer
 
 from arena_preference.battles import FORM_SEPARATOR, ID, FloatArray
 
 from .measurement import UNITS, join_turns, measure_battles, read_turns, split_rows
 from .ngrams import count_ngrams, fit_ngram_counter
-from .options import TextFeatureOptions, TextVectorizerOptions
+from .options import TextFeatureOptions, TextVectorizerOptions, WordVectorizerOptions
 from .quantities import PAIR_QUANTITIES, PROMPT_QUANTITIES, SIDE_RATES, SIDE_SIZES, SUMMED
 
 Columns = dict[str, FloatArray]
+Arrays = dict[str, npt.NDArray[Any]]
 
+# A word may be a single letter or digit, unlike scikit-learn's own.
+_WORD: Final = r"(?u)\b\w+\b"
 _NGRAMS: Final = "ngrams"
 _TFIDF: Final = "tfidf"
 _SVD: Final = "svd"
@@ -34,22 +39,20 @@ def _share(a: FloatArray, b: FloatArray) -> FloatArray:
 # Each form is exact in floating point: exchanging a and b gives the same number, or the same number negated.
 _FORMS: Final[Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]]] = {
     "diff": lambda a, b: a - b,
-    "abs_diff": lambda a, b: np.abs(a - b),
-    "log_ratio": lambda a, b: np.log1p(a) - np.log1p(b),
     "share": _share,
     "sum": lambda a, b: a + b,
 }
-_SIZE_FORMS: Final = ("diff", "abs_diff", "log_ratio", "share")
-_RATE_FORMS: Final = ("diff", "abs_diff")
+# One form for each quantity: with differences, absolute values and log ratios of sizes besides, models were worse.
+_SIZE_FORMS: Final = ("share",)
+_RATE_FORMS: Final = ("diff",)
 
 
 def compute_text_features(battles: pd.DataFrame, options: TextFeatureOptions) -> pd.DataFrame:
     """Describe each battle by how its texts are written and what they share.
 
-    A size x of a side (characters, list items, apologies ...) enters as x_a - x_b, |x_a - x_b|,
-    log1p(x_a) - log1p(x_b) and (x_a - x_b) / (x_a + x_b), the last being the form of LMArena's style control (Chiang et
-    al., 2024), with 0 / 0 = 0; a rate (words per sentence, share of capitals ...) enters as the first two. Quantities
-    of the pair and of the prompt enter as they are.
+    A size x of a side (characters, list items, apologies ...) enters as (x_a - x_b) / (x_a + x_b), the form of
+    LMArena's style control (Chiang et al., 2024), with 0 / 0 = 0; some enter as x_a + x_b, too. A rate (words per
+    sentence, share of capitals ...) enters as x_a - x_b. Quantities of the pair and of the prompt enter as they are.
 
     Args:
         battles: One row per battle, schema ``Battles``; null turns, empty lists, answers of unequal length are fine.
@@ -127,11 +130,7 @@ def fit_text_vectorizer(battles: pd.DataFrame, options: TextVectorizerOptions, s
     Raises:
         ValueError: If no n-gram is both frequent and rare enough to enter the vocabulary.
     """
-    joined = join_turns(read_turns(battles))
-    texts = pl.concat([joined[unit].alias("text") for unit in UNITS]).unique(maintain_order=True)
-    if len(texts) > options.max_fit_texts:
-        drawn = np.random.default_rng(seed).choice(len(texts), options.max_fit_texts, replace=False)
-        texts = texts.gather(np.sort(drawn))
+    texts = _draw_texts(battles, UNITS, options.max_fit_texts, seed)
     try:
         counter, counts = fit_ngram_counter(texts, options)
     except ValueError as error:
@@ -146,6 +145,79 @@ def fit_text_vectorizer(battles: pd.DataFrame, options: TextVectorizerOptions, s
     return TextVectorizer([(_NGRAMS, counter), (_TFIDF, tfidf), (_SVD, svd)])
 
 
+def fit_word_vectorizer(battles: pd.DataFrame, options: WordVectorizerOptions, seed: int) -> TfidfVectorizer:
+    """Learn which words and sequences of words answers have in common, and how much each tells.
+
+    Args:
+        battles: The training battles. Every distinct answer is one text.
+        options: Parameters ``features.words``.
+        seed: Draws the texts, where there are more than ``max_fit_texts``.
+
+    Returns:
+        scikit-learn's TF-IDF of words with logarithmic counts, fitted.
+
+    Raises:
+        ValueError: If no word occurs in enough texts to enter the vocabulary.
+    """
+    texts = _draw_texts(battles, UNITS[1:], options.max_fit_texts, seed)
+    vectorizer = TfidfVectorizer(
+        ngram_range=(1, options.ngram_max),
+        min_df=options.min_texts,
+        max_features=options.max_ngrams,
+        token_pattern=_WORD,
+        sublinear_tf=True,
+        dtype=np.float32,
+    )
+    try:
+        vectorizer.fit(texts)
+    except ValueError as error:
+        raise ValueError(
+            f"No vocabulary of words came out of {len(texts)} distinct answers: {error} "
+            "Lower features.words.min_texts, or give more battles."
+        ) from error
+    # Of Python's own types: skops would make a file of each of NumPy's.
+    vectorizer.vocabulary_ = {name: int(column) for name, column in vectorizer.vocabulary_.items()}
+    return vectorizer
+
+
+def compute_word_differences(battles: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> Arrays:
+    """Give the TF-IDF weights of answer a minus those of answer b, battle by battle.
+
+    Differences carry what a linear model needs to tell the sides apart; swapping the sides negates them exactly.
+
+    Args:
+        battles: One row per battle, schema ``Battles``.
+        word_vectorizer: As ``fit_word_vectorizer`` gives it, with v entries in its vocabulary.
+
+    Returns:
+        A sparse matrix of shape (n, v) in the format of SciPy's ``csr_matrix``: float32 ``data``, ``indices``,
+        ``indptr`` and ``shape``; besides, the battles' ``id``, shape (n,).
+    """
+    # scikit-learn refuses to transform no texts at all.
+    parts = [sparse.csr_matrix((0, len(word_vectorizer.vocabulary_)), dtype=np.float32)]
+    for chunk in read_turns(battles).iter_slices(_LATENT_ROWS):
+        texts = join_turns(chunk)
+        a, b = (word_vectorizer.transform(texts[side].to_list()) for side in UNITS[1:])
+        parts.append(a - b)
+    differences = sparse.vstack(parts, format="csr")
+    differences.sort_indices()
+    return {
+        ID: battles[ID].to_numpy(np.int64),
+        "data": differences.data,
+        "indices": differences.indices,
+        "indptr": differences.indptr,
+        "shape": np.array(differences.shape),
+    }
+
+
+def _draw_texts(battles: pd.DataFrame, units: Sequence[str], most: int, seed: int) -> pl.Series:
+    joined = join_turns(read_turns(battles))
+    texts = pl.concat([joined[unit].alias("text") for unit in units]).unique(maintain_order=True)
+    if len(texts) > most:
+        texts = texts.gather(np.sort(np.random.default_rng(seed).choice(len(texts), most, replace=False)))
+    return texts
+
+
 def compute_latent_features(battles: pd.DataFrame, text_vectorizer: TextVectorizer) -> pd.DataFrame:
     """Compare what the texts of each battle are about, in the space of ``text_vectorizer``.
 
@@ -154,9 +226,9 @@ def compute_latent_features(battles: pd.DataFrame, text_vectorizer: TextVectoriz
         text_vectorizer: As ``fit_text_vectorizer`` gives it, with k components.
 
     Returns:
-        Schema ``Features``: id, then float32 columns, one row per battle in the order given: difference and absolute
-        difference of each latent component and of the cosines prompt-a and prompt-b; the cosines and the distance of a
-        and b. The cosine with a text of which no n-gram is known is 0.
+        Schema ``Features``: id, then float32 columns, one row per battle in the order given: the difference of
+        each latent component and of the cosines prompt-a and prompt-b; the cosines and the distance of a and b. The
+        cosine with a text of which no n-gram is known is 0.
 
     Raises:
         ValueError: If a text column is missing.

@@ -51,3 +51,21 @@ class TextVectorizerOptions(BaseModel):
                 f"ngram_min {self.ngram_min} is above ngram_max {self.ngram_max}: lower it or raise ngram_max."
             )
         return self
+
+
+class WordVectorizerOptions(BaseModel):
+    """Parameters ``features.words``: the TF-IDF of words and sequences of words, for the linear model.
+
+    Attributes:
+        ngram_max: Longest sequence of words.
+        min_texts: An entry of the vocabulary occurs in at least so many texts.
+        max_ngrams: Size of the vocabulary; the most frequent entries stay.
+        max_fit_texts: The vectorizer is fitted on at most so many distinct answers, drawn at random.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ngram_max: int = Field(ge=1, le=5)
+    min_texts: int = Field(ge=1)
+    max_ngrams: int = Field(ge=2)
+    max_fit_texts: int = Field(ge=2)

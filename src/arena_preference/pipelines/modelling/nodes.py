@@ -1,17 +1,17 @@
 """Nodes of the pipeline ``modelling``."""
 
 import logging
+from itertools import combinations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from catboost import CatBoost, CatBoostClassifier, Pool, sum_models
+from catboost import CatBoost, sum_models
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold
 
 from arena_preference.battles import (
     ID,
@@ -21,16 +21,25 @@ from arena_preference.battles import (
     FloatArray,
     count_characters,
     length_features,
-    swap_features,
-    swap_labels,
-    swap_probabilities,
 )
 
+from .boosting import fit_catboost, predict_both_orders, predict_logits
+from .evaluation import bootstrap, calibration_error_of, compute_losses, mean_of, select_probabilities
 from .options import ModellingOptions
+from .word_model import (
+    SCORE_COLUMNS,
+    Arrays,
+    Labels,
+    average_models,
+    fit_without_pairs,
+    read_differences,
+    score_by_words,
+    take_fold_scores,
+)
 
 logger = logging.getLogger(__name__)
 
-LOGIT_COLUMNS = [f"logit_{name}" for name in LABEL_COLUMNS]
+IN_ORDER, SWAPPED = "catboost_in_order_", "catboost_swapped_"
 _CLASSES = list(range(N_CLASSES))
 
 
@@ -56,13 +65,36 @@ def join_features(
     """
     joined = text_features
     for table in (latent_features, embedding_features, reward_features):
-        if set(table[ID]) != set(joined[ID]):
-            raise ValueError(
-                "The feature tables describe different battles, so they come from different runs. Run the feature "
-                "pipelines again, or name the versions of one run with --load-versions."
-            )
-        joined = joined.merge(table, on=ID, validate="one_to_one")
+        joined = join_tables(joined, table)
     return joined
+
+
+def list_feature_families(
+    text_features: pd.DataFrame,
+    latent_features: pd.DataFrame,
+    embedding_features: pd.DataFrame,
+    reward_features: pd.DataFrame,
+) -> dict[str, list[str]]:
+    """Say which table each feature comes from; tables without features are left out.
+
+    Args:
+        text_features: Schema ``Features``.
+        latent_features: Schema ``Features``.
+        embedding_features: Schema ``Features``.
+        reward_features: Schema ``Features``.
+
+    Returns:
+        Names of features by family, the word model's scores among them.
+    """
+    tables = {
+        "text": text_features,
+        "latent": latent_features,
+        "embedding": embedding_features,
+        "reward model": reward_features,
+    }
+    families = {name: [str(column) for column in table.columns.drop(ID)] for name, table in tables.items()}
+    families["word model"] = list(SCORE_COLUMNS)
+    return {name: columns for name, columns in families.items() if columns}
 
 
 def assign_folds(battles: pd.DataFrame, options: ModellingOptions, seed: int) -> pd.DataFrame:
@@ -77,15 +109,14 @@ def assign_folds(battles: pd.DataFrame, options: ModellingOptions, seed: int) ->
         Schema ``Folds``, one row per battle in the order of ``battles``.
 
     Raises:
-        ValueError: If there are no more prompt groups than folds, a class has fewer battles than there are folds, or
-            all of a class lies in one fold.
+        ValueError: If there are fewer prompt groups than folds, a class has fewer battles than there are folds, or
+            all of a class lies in two folds.
     """
     groups, labels = battles["prompt_group"], battles["label"].to_numpy()
-    # Outside of a fold there must be one group to learn from and one to stop early by.
-    if groups.nunique() <= options.folds:
+    if groups.nunique() < options.folds:
         raise ValueError(
             f"{groups.nunique()} prompt groups are too few for {options.folds} folds, because a fold takes whole "
-            f"groups; {options.folds + 1} are the least. Add battles or lower modelling.folds."
+            "groups. Add battles or lower modelling.folds."
         )
     counts = np.bincount(labels, minlength=N_CLASSES)
     if counts.min() < options.folds:
@@ -98,82 +129,123 @@ def assign_folds(battles: pd.DataFrame, options: ModellingOptions, seed: int) ->
     fold = np.empty(len(battles), dtype=np.int8)
     for number, (_, held_out) in enumerate(splitter.split(battles, labels, groups)):
         fold[held_out] = number
-    for number in range(options.folds):
-        absent = np.setdiff1d(_CLASSES, labels[fold != number])
+    # Word models are fitted on the battles outside of two folds.
+    for pair in combinations(range(options.folds), 2):
+        absent = np.setdiff1d(_CLASSES, labels[~np.isin(fold, pair)])
         if len(absent):
             raise ValueError(
-                f"All battles with the label {LABEL_COLUMNS[absent[0]]} are in fold {number}, because they share a "
-                "prompt group, so the model of that fold could not learn it. Add battles or change seed."
+                f"All battles with the label {LABEL_COLUMNS[absent[0]]} are in folds {pair[0]} and {pair[1]}, because "
+                "they share prompt groups, so a model that is fitted outside of them could not learn it. Add battles "
+                "or change seed."
             )
     return pd.DataFrame({ID: battles[ID], "fold": fold})
 
 
-def fit_fold_models(
-    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, options: ModellingOptions, seed: int
-) -> tuple[CatBoost, pd.DataFrame]:
-    """Fit one CatBoost model per fold, on both orders of every battle outside the fold.
+def fit_word_models(
+    word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame, options: ModellingOptions
+) -> tuple[Arrays, pd.DataFrame]:
+    """Fit word models on what lies outside each pair of folds, so that CatBoost can learn how far to trust them.
 
-    The number of trees is chosen on prompt groups set aside inside the training part, so the held-out fold plays no
-    part in its own model.
+    The CatBoost model of fold k is fitted on the other folds, and needs there the scores of word models that saw
+    neither the battle itself nor fold k: for a battle of fold j, those of the model without j and k. On fold k itself
+    it gets the mean of the models without k and another fold. One model serves both folds of its pair.
 
     Args:
-        model_input: Features of the training battles.
+        word_differences: What ``compute_word_differences`` gave for the training battles.
         battles: The same battles, schema ``Battles`` with label.
         folds: Schema ``Folds``.
         options: Parameters ``modelling``.
-        seed: The project's seed.
 
     Returns:
-        The average of the fold models (one CatBoost model whose raw scores are the mean of theirs), and the
-        out-of-fold logits: id, fold and one column per class, averaged over both orders.
-
-    Raises:
-        ValueError: If the training part of a fold lacks a class.
+        The average of all these models, for new battles; and a table of id, fold and, for each fold k, two columns
+        ``<score>_<k>`` in which no label of fold k had a part.
     """
-    labelled = _find_rows(battles, model_input).assign(fold=_find_rows(folds, model_input)["fold"])
-    features = model_input.drop(columns=ID)
-    labels, groups, fold = (labelled[name].to_numpy() for name in ("label", "prompt_group", "fold"))
-
-    models, logits = [], np.empty((len(features), N_CLASSES))
-    for number in np.unique(fold):
-        held_out = fold == number
-        model = _fit_model(features[~held_out], labels[~held_out], groups[~held_out], options, seed)
-        logits[held_out] = predict_logits(model, features[held_out])
-        loss = log_loss(labels[held_out], softmax(logits[held_out], axis=1), labels=_CLASSES)
-        logger.info("fold %d: log loss %.4f on %d battles, %d trees", number, loss, held_out.sum(), model.tree_count_)
+    table = pd.DataFrame({ID: word_differences[ID]})
+    labels = find_rows(battles, table)["label"].to_numpy()
+    fold = find_rows(folds, table)["fold"].to_numpy()
+    differences = read_differences(word_differences)
+    numbers = np.unique(fold)
+    scores = {number: np.zeros((len(table), len(SCORE_COLUMNS))) for number in numbers}
+    models = []
+    for pair, model in fit_without_pairs(differences, labels, fold, options.word_model):
+        of_pair = score_by_words(differences, model)
+        for number, other in (pair, pair[::-1]):
+            scores[number][fold == other] = of_pair[fold == other]
+            scores[number][fold == number] += of_pair[fold == number] / (len(numbers) - 1)
         models.append(model)
-    average = sum_models(models, weights=[1 / len(models)] * len(models))
-    scores = pd.DataFrame(logits, columns=LOGIT_COLUMNS)
-    scores.insert(0, ID, model_input[ID].to_numpy())
-    scores.insert(1, "fold", fold)
-    return average, scores
+    table["fold"] = fold
+    for number in numbers:
+        columns = [f"{name}_{number}" for name in SCORE_COLUMNS]
+        table[columns] = scores[number].astype(np.float32)
+    return average_models(models), table
 
 
-def predict_logits(model: CatBoost, features: pd.DataFrame) -> FloatArray:
-    """Score battles in both orders and average, so that the order of the answers cannot matter.
-
-    The swapped scores are the same two numbers with A and B exchanged, hence the equivariance is exact.
+def score_words(word_differences: Arrays, word_model: Arrays) -> pd.DataFrame:
+    """Let the word model score battles.
 
     Args:
-        model: A CatBoost model with three classes.
-        features: One row per battle; the model's features, in any order.
+        word_differences: What ``compute_word_differences`` gave.
+        word_model: What ``fit_word_models`` gave.
 
     Returns:
-        Logits, shape (n, 3), in the order of ``LABEL_COLUMNS``.
+        Schema ``Features``, one row per battle: the log-odds of A against B, and of a tie.
 
     Raises:
-        ValueError: If a feature that the model was fitted on is missing.
+        ValueError: If the model was fitted on another vocabulary.
     """
-    missing = [name for name in model.feature_names_ if name not in features]
-    if missing:
+    differences = read_differences(word_differences)
+    if differences.shape[1] != len(word_model["side"]):
         raise ValueError(
-            f"{len(missing)} of the model's {len(model.feature_names_)} features are not here, the first: "
-            f"{', '.join(missing[:3])}. The model was fitted with other parameters: fit it again, or use its own."
+            f"The word model was fitted on {len(word_model['side'])} words and these battles are described by "
+            f"{differences.shape[1]}: they come from different runs. Run the pipelines features and modelling again, "
+            "or name the versions of one run with --load-versions."
         )
-    features = features[model.feature_names_]
-    in_order = model.predict(Pool(features), prediction_type="RawFormulaVal")
-    swapped = model.predict(Pool(swap_features(features)), prediction_type="RawFormulaVal")
-    return (in_order + swap_probabilities(swapped)) / 2
+    scores = pd.DataFrame(score_by_words(differences, word_model).astype(np.float32), columns=list(SCORE_COLUMNS))
+    scores.insert(0, ID, word_differences[ID])
+    return scores
+
+
+def fit_fold_models(
+    model_input: pd.DataFrame,
+    oof_word_scores: pd.DataFrame,
+    battles: pd.DataFrame,
+    folds: pd.DataFrame,
+    options: ModellingOptions,
+    seed: int,
+) -> tuple[CatBoost, pd.DataFrame]:
+    """Fit CatBoost models on both orders of every battle outside each fold, and let them score the fold.
+
+    Args:
+        model_input: Features of the training battles.
+        oof_word_scores: What ``fit_word_models`` gave.
+        battles: The same battles, schema ``Battles`` with label.
+        folds: Schema ``Folds``.
+        options: Parameters ``modelling``.
+        seed: The project's seed; the models of a fold take it and the numbers that follow.
+
+    Returns:
+        The average of all models (one CatBoost model whose raw scores are the mean of theirs); and the out-of-fold
+        logits: id, fold, and one column per class for either order of the sides.
+    """
+    labels = find_rows(battles, model_input)["label"].to_numpy()
+    fold = find_rows(folds, model_input)["fold"].to_numpy()
+    models, logits = [], np.empty((2, len(model_input), N_CLASSES))
+    for number in np.unique(fold):
+        features = join_tables(model_input, take_fold_scores(oof_word_scores, number)).drop(columns=ID)
+        held_out = fold == number
+        of_fold = [
+            fit_catboost(features[~held_out], labels[~held_out], options.catboost, seed + step)
+            for step in range(options.models_per_fold)
+        ]
+        logits[:, held_out] = np.mean([predict_both_orders(model, features[held_out]) for model in of_fold], axis=0)
+        loss = compute_losses(softmax(logits[:, held_out].mean(axis=0), axis=1), labels[held_out]).mean()
+        logger.info("fold %d: log loss %.4f on %d battles", number, loss, held_out.sum())
+        models += of_fold
+    average = sum_models(models, weights=[1 / len(models)] * len(models))
+    scores = pd.DataFrame({ID: model_input[ID].to_numpy(), "fold": fold})
+    for prefix, of_order in zip((IN_ORDER, SWAPPED), logits, strict=True):
+        scores[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = of_order
+    return average, scores
 
 
 def fit_baselines(battles: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
@@ -188,7 +260,7 @@ def fit_baselines(battles: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
     """
     labels = battles["label"].to_numpy()
     lengths = length_features(np.column_stack([battles[name].map(count_characters) for name in TEXT_COLUMNS[1:]]))
-    fold = _find_rows(folds, battles)["fold"].to_numpy()
+    fold = find_rows(folds, battles)["fold"].to_numpy()
     prior, length = np.empty((len(battles), N_CLASSES)), np.empty((len(battles), N_CLASSES))
     for number in np.unique(fold):
         held_out = fold == number
@@ -204,7 +276,7 @@ def fit_calibration(oof_scores: pd.DataFrame, battles: pd.DataFrame) -> dict[str
     """Fit the temperature by which logits are divided (Guo et al., 2017).
 
     Args:
-        oof_scores: id, fold and out-of-fold logits.
+        oof_scores: What ``fit_fold_models`` gave.
         battles: The same battles, schema ``Battles`` with label.
 
     Returns:
@@ -212,8 +284,8 @@ def fit_calibration(oof_scores: pd.DataFrame, battles: pd.DataFrame) -> dict[str
         extreme than any one of them; ``fold_temperatures``, each fitted on the other folds, so
         that reported scores are honest.
     """
-    logits = oof_scores[LOGIT_COLUMNS].to_numpy()
-    labels = _find_rows(battles, oof_scores)["label"].to_numpy()
+    logits = average_orders(oof_scores)
+    labels = find_rows(battles, oof_scores)["label"].to_numpy()
     fold = oof_scores["fold"].to_numpy()
     return {
         "temperature": _fit_temperature(logits, labels),
@@ -229,7 +301,7 @@ def predict_out_of_fold(
     """Turn out-of-fold logits into calibrated probabilities, next to those of the baselines.
 
     Args:
-        oof_scores: id, fold and out-of-fold logits.
+        oof_scores: What ``fit_fold_models`` gave.
         calibration: What ``fit_calibration`` gave; each fold takes the temperature of the others.
         battles: The same battles, schema ``Battles`` with label.
         baseline_predictions: What ``fit_baselines`` gave.
@@ -237,15 +309,54 @@ def predict_out_of_fold(
     Returns:
         Schema ``OutOfFoldPredictions``.
     """
-    temperature = oof_scores["fold"].astype(str).map(calibration["fold_temperatures"]).to_numpy(dtype=float)
-    probabilities = softmax(oof_scores[LOGIT_COLUMNS].to_numpy() / temperature[:, None], axis=1)
     predictions = oof_scores[[ID, "fold"]].merge(battles[[ID, "prompt_group", "label"]], on=ID, validate="one_to_one")
-    predictions[list(LABEL_COLUMNS)] = probabilities
+    temperature = select_temperatures(oof_scores, calibration)
+    predictions[list(LABEL_COLUMNS)] = softmax(average_orders(oof_scores) / temperature, axis=1)
     return predictions.merge(baseline_predictions, on=ID, validate="one_to_one")
 
 
+def predict_first_level(
+    oof_scores: pd.DataFrame, calibration: dict[str, Any], oof_word_scores: pd.DataFrame
+) -> pd.DataFrame:
+    """Give what stands below the final probabilities: CatBoost asked in one order only, and the word model alone.
+
+    Args:
+        oof_scores: What ``fit_fold_models`` gave.
+        calibration: What ``fit_calibration`` gave; each fold takes the temperature of the others.
+        oof_word_scores: What ``fit_word_models`` gave.
+
+    Returns:
+        id and out-of-fold probabilities of each class by ``catboost_in_order_``, ``catboost_swapped_`` (asked with the
+        sides exchanged, its answer exchanged back) and ``word_model_``.
+    """
+    temperature = select_temperatures(oof_scores, calibration)
+    predictions = oof_scores[[ID]].copy()
+    for prefix in (IN_ORDER, SWAPPED):
+        logits = select_probabilities(oof_scores, prefix)
+        predictions[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = softmax(logits / temperature, axis=1)
+    scores = join_fold_scores(oof_scores[[ID]], oof_word_scores)
+    side, tie = (1 / (1 + np.exp(-scores[name].to_numpy(dtype=float))) for name in SCORE_COLUMNS)
+    words = np.column_stack([(1 - tie) * side, (1 - tie) * (1 - side), tie])
+    predictions[[f"word_model_{name}" for name in LABEL_COLUMNS]] = words
+    return predictions
+
+
+def join_fold_scores(model_input: pd.DataFrame, oof_word_scores: pd.DataFrame) -> pd.DataFrame:
+    """Add to each battle's features the word model's scores in which no label of its own fold had a part.
+
+    Args:
+        model_input: Features of the training battles.
+        oof_word_scores: What ``fit_word_models`` gave.
+
+    Returns:
+        The features that the models were asked by: one row per battle, in the order of ``model_input``.
+    """
+    parts = [take_fold_scores(of_fold, number) for number, of_fold in oof_word_scores.groupby("fold")]
+    return join_tables(model_input, pd.concat(parts))
+
+
 def calibrate_model(fold_average: CatBoost, calibration: dict[str, Any]) -> CatBoost:
-    """Write the temperature into the model, so that one file holds all that a prediction needs.
+    """Write the temperature into the model, so that one file holds all that a prediction from features needs.
 
     Args:
         fold_average: The average of the fold models.
@@ -264,9 +375,6 @@ def calibrate_model(fold_average: CatBoost, calibration: dict[str, Any]) -> CatB
 def evaluate_predictions(oof_predictions: pd.DataFrame, options: ModellingOptions, seed: int) -> dict[str, Any]:
     """Score the out-of-fold predictions, each figure with a 95 % interval from a bootstrap over prompt groups.
 
-    The expected calibration error is that of the likeliest class (Guo et al., 2017): the mean gap between its
-    probability and how often it came true, over bins of equal width.
-
     Args:
         oof_predictions: Schema ``OutOfFoldPredictions``.
         options: Parameters ``modelling``.
@@ -277,93 +385,54 @@ def evaluate_predictions(oof_predictions: pd.DataFrame, options: ModellingOption
         ``{value, low, high}``; ``battles`` and ``folds``.
     """
     labels = oof_predictions["label"].to_numpy()
-    rows = np.arange(len(labels))
-    probabilities = oof_predictions[list(LABEL_COLUMNS)].to_numpy()
-    bins = _calibration_bins(probabilities, options.calibration_bins)
-    confidence, hit = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-
-    def mean_of(values: FloatArray) -> Any:
-        return lambda weights: float(np.average(values, weights=weights))
-
-    def loss_of(prefix: str) -> Any:
-        chosen = oof_predictions[[f"{prefix}{name}" for name in LABEL_COLUMNS]].to_numpy()[rows, labels]
-        return mean_of(-np.log(np.clip(chosen, np.finfo(float).tiny, 1.0)))
-
-    def calibration_error(weights: FloatArray) -> float:
-        gaps = np.bincount(bins, weights=weights * (confidence - hit), minlength=options.calibration_bins)
-        return float(np.abs(gaps).sum() / weights.sum())
-
+    probabilities = select_probabilities(oof_predictions)
     statistics = {
-        "log_loss": loss_of(""),
-        "accuracy": mean_of(hit.astype(float)),
-        "expected_calibration_error": calibration_error,
-        "prior_log_loss": loss_of("prior_"),
-        "length_log_loss": loss_of("length_"),
+        "log_loss": mean_of(compute_losses(probabilities, labels)),
+        "accuracy": mean_of((probabilities.argmax(axis=1) == labels).astype(float)),
+        "expected_calibration_error": calibration_error_of(probabilities, labels, options.calibration_bins),
+        "prior_log_loss": mean_of(compute_losses(select_probabilities(oof_predictions, "prior_"), labels)),
+        "length_log_loss": mean_of(compute_losses(select_probabilities(oof_predictions, "length_"), labels)),
     }
-    group = oof_predictions["prompt_group"].astype("category").cat.codes.to_numpy()
-    rng = np.random.default_rng(seed)
-    groups = group.max() + 1
-    draws: dict[str, list[float]] = {name: [] for name in statistics}
-    for _ in range(options.bootstrap_draws):
-        weights = np.bincount(rng.integers(groups, size=groups), minlength=groups)[group].astype(float)
-        for name, statistic in statistics.items():
-            draws[name].append(statistic(weights))
-    metrics: dict[str, Any] = {}
-    for name, statistic in statistics.items():
-        value = statistic(np.ones(len(labels)))
-        drawn = np.array(draws[name])
-        # A sum of absolute gaps, such as the calibration error, grows with every resampling; that bias is taken off.
-        low, high = np.percentile(drawn - (drawn.mean() - value), [2.5, 97.5])
-        metrics[name] = {"value": value, "low": max(0.0, float(low)), "high": float(high)}
-        logger.info("%s %.4f [%.4f, %.4f]", name, *metrics[name].values())
+    metrics: dict[str, Any] = dict(
+        bootstrap(statistics, oof_predictions["prompt_group"], options.bootstrap_draws, seed)
+    )
+    for name, figure in metrics.items():
+        figure["low"] = max(0.0, figure["low"])
+        logger.info("%s %.4f [%.4f, %.4f]", name, *figure.values())
     return {**metrics, "battles": len(labels), "folds": int(oof_predictions["fold"].nunique())}
 
 
-def predict_preferences(model_input: pd.DataFrame, preference_model: CatBoost) -> pd.DataFrame:
+def predict_preferences(
+    model_input: pd.DataFrame, word_scores: pd.DataFrame, preference_model: CatBoost
+) -> pd.DataFrame:
     """Predict with the calibrated model, both orders averaged.
 
     Args:
         model_input: Features of the battles.
+        word_scores: What ``score_words`` gave for them.
         preference_model: What ``calibrate_model`` gave.
 
     Returns:
         Schema ``Predictions``, in the order of ``model_input``.
     """
-    probabilities = softmax(predict_logits(preference_model, model_input.drop(columns=ID)), axis=1)
+    features = join_tables(model_input, word_scores).drop(columns=ID)
+    probabilities = softmax(predict_logits(preference_model, features), axis=1)
     predictions = pd.DataFrame(probabilities, columns=list(LABEL_COLUMNS))
     predictions.insert(0, ID, model_input[ID].to_numpy())
     return predictions
 
 
-def _fit_model(
-    features: pd.DataFrame,
-    labels: npt.NDArray[np.integer[Any]],
-    groups: npt.NDArray[Any],
-    options: ModellingOptions,
-    seed: int,
-) -> CatBoostClassifier:
-    inner = GroupShuffleSplit(n_splits=1, test_size=options.early_stopping_share, random_state=seed)
-    fit_rows, stop_rows = next(inner.split(features, labels, groups))
-    if len(np.unique(labels[fit_rows])) < N_CLASSES:
+def join_tables(features: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Put two tables of the same battles side by side, in the order of the first."""
+    if len(others) != len(features) or set(others[ID]) != set(features[ID]):
         raise ValueError(
-            "The training part of a fold lacks one of the three labels, so no three-class model can be fitted on it. "
-            "Add battles or lower modelling.folds."
+            "The feature tables describe different battles, so they come from different runs. Run the feature "
+            "pipelines again, or name the versions of one run with --load-versions."
         )
-    model = CatBoostClassifier(
-        loss_function="MultiClass",
-        random_seed=seed,
-        early_stopping_rounds=options.early_stopping_rounds,
-        allow_writing_files=False,
-        verbose=False,
-        **options.catboost.model_dump(),
-    )
-    return model.fit(
-        _both_orders(features.iloc[fit_rows], labels[fit_rows]),
-        eval_set=_both_orders(features.iloc[stop_rows], labels[stop_rows]),
-    )
+    return features.merge(others, on=ID, validate="one_to_one")
 
 
-def _find_rows(table: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
+def find_rows(table: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
     """Bring a table into the order of another one's ids."""
     missing = ~wanted[ID].isin(table[ID])
     if missing.any() or len(table) != len(wanted):
@@ -375,21 +444,20 @@ def _find_rows(table: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
     return table.set_index(ID).loc[wanted[ID]]
 
 
-def _both_orders(features: pd.DataFrame, labels: npt.NDArray[np.integer[Any]]) -> Pool:
-    return Pool(
-        pd.concat([features, swap_features(features)], ignore_index=True),
-        np.concatenate([labels, swap_labels(labels)]),
-    )
+def average_orders(oof_scores: pd.DataFrame) -> FloatArray:
+    """Average the out-of-fold logits of both orders; shape (n, 3)."""
+    return (select_probabilities(oof_scores, IN_ORDER) + select_probabilities(oof_scores, SWAPPED)) / 2
 
 
-def _fit_temperature(logits: FloatArray, labels: npt.NDArray[np.integer[Any]]) -> float:
+def select_temperatures(oof_scores: pd.DataFrame, calibration: dict[str, Any]) -> FloatArray:
+    """Give each battle the temperature that was fitted on the other folds; shape (n, 1)."""
+    temperatures = oof_scores["fold"].astype(str).map(calibration["fold_temperatures"])
+    return temperatures.to_numpy(dtype=float)[:, None]
+
+
+def _fit_temperature(logits: FloatArray, labels: Labels) -> float:
     def loss(log_temperature: float) -> float:
         return float(log_loss(labels, softmax(logits / np.exp(log_temperature), axis=1), labels=_CLASSES))
 
     # A temperature outside of 1/5 .. 5 would say that the model is broken, not that it needs calibration.
     return float(np.exp(minimize_scalar(loss, bounds=(-np.log(5), np.log(5)), method="bounded").x))
-
-
-def _calibration_bins(probabilities: FloatArray, bins: int) -> npt.NDArray[np.intp]:
-    """Bin of each prediction by the probability of its likeliest class."""
-    return np.minimum((probabilities.max(axis=1) * bins).astype(np.intp), bins - 1)

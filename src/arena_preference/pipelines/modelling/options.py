@@ -5,22 +5,37 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class WordModelOptions(BaseModel):
+    """Parameters ``modelling.word_model``: two logistic regressions on the differences of the answers' words."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    side_c: float = Field(gt=0)
+    """Inverse strength of the penalty, scikit-learn's C, of the model that tells A from B."""
+    tie_c: float = Field(gt=0)
+    """The same of the model that tells ties from verdicts."""
+    iterations: int = Field(ge=1)
+    """Most steps of the solver."""
+
+
 class CatBoostOptions(BaseModel):
     """Settings of each CatBoost model; the names are CatBoost's own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     iterations: int = Field(ge=1)
-    """Most trees that a model may have; early stopping usually takes fewer."""
+    """Trees of each model."""
     learning_rate: float = Field(gt=0, le=1)
     depth: int = Field(ge=1, le=12)
     l2_leaf_reg: float = Field(ge=0)
     rsm: float = Field(gt=0, le=1)
-    """Share of the features that each split may choose from."""
-    border_count: int = Field(ge=1, le=65535)
+    """Share of the features that each split may choose from; on a GPU it is all of them."""
+    border_count: int = Field(ge=1, le=255)
     """Values at which a feature may be split; fewer take less time and memory."""
     thread_count: Literal[-1] | Annotated[int, Field(ge=1)]
     """-1 takes all cores. Another count may change the last digits."""
+    task_type: Literal["auto", "CPU", "GPU"]
+    """auto takes a CUDA device if there is one, which changes the models: see ``rsm``."""
 
 
 class ModellingOptions(BaseModel):
@@ -28,13 +43,16 @@ class ModellingOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    folds: int = Field(ge=2, le=50)
+    folds: int = Field(ge=3, le=50)
     """Number of stratified folds; a prompt group lies in one of them."""
-    early_stopping_share: float = Field(gt=0, lt=0.5)
-    """Share of each fold's training part, in whole prompt groups, that decides on the number of trees."""
-    early_stopping_rounds: int = Field(ge=1)
-    """Trees without a gain after which a model stops."""
+    word_model: WordModelOptions
     catboost: CatBoostOptions
+    models_per_fold: int = Field(ge=1, le=100)
+    """CatBoost models that are averaged in each fold; they differ in their seeds."""
+    learning_curve: tuple[Annotated[float, Field(gt=0, le=1)], ...]
+    """Shares of the training battles at which the learning curve is measured; none leaves it out."""
+    ablation: bool
+    """Whether to measure what each family of features and the word model are worth, by leaving it out."""
     calibration_bins: int = Field(ge=2, le=100)
     """Bins of equal width for the expected calibration error."""
     bootstrap_draws: int = Field(ge=10)

@@ -1,0 +1,87 @@
+"""CatBoost on both orders of every battle: fitting and predicting."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from catboost import CatBoost, CatBoostClassifier, Pool
+
+from arena_preference.battles import FloatArray, swap_features, swap_labels, swap_probabilities
+
+from .options import CatBoostOptions
+
+
+def fit_catboost(
+    features: pd.DataFrame, labels: npt.NDArray[np.integer[Any]], options: CatBoostOptions, seed: int
+) -> CatBoostClassifier:
+    """Fit a three-class model on every battle in both orders.
+
+    Args:
+        features: One row per battle, columns ``<quantity>__<form>``.
+        labels: Shape (n,).
+        options: Parameters ``modelling.catboost``.
+        seed: Of CatBoost's own draws.
+
+    Returns:
+        The fitted model.
+    """
+    settings = options.model_dump()
+    if settings["task_type"] == "auto":
+        # PyTorch, because CatBoost's own question writes to the console. It takes seconds to import.
+        from arena_preference.device import select_devices
+
+        settings["task_type"] = "GPU" if select_devices("auto")[0].type == "cuda" else "CPU"
+    if settings["task_type"] == "GPU":
+        # CatBoost draws features for each split on the CPU alone.
+        del settings["rsm"]
+    model = CatBoostClassifier(
+        loss_function="MultiClass", random_seed=seed, allow_writing_files=False, verbose=False, **settings
+    )
+    both_orders = pd.concat([features, swap_features(features)], ignore_index=True)
+    return model.fit(Pool(both_orders, np.concatenate([labels, swap_labels(labels)])))
+
+
+def predict_both_orders(model: CatBoost, features: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+    """Score battles as they are, and with their sides exchanged.
+
+    Args:
+        model: A CatBoost model with three classes.
+        features: One row per battle; the model's features, in any order.
+
+    Returns:
+        Two tables of logits, shape (n, 3), in the order of ``LABEL_COLUMNS``; the second is exchanged back, so that in
+        both the first column speaks for the side that is called A in ``features``.
+
+    Raises:
+        ValueError: If a feature that the model was fitted on is missing.
+    """
+    missing = [name for name in model.feature_names_ if name not in features]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of the model's {len(model.feature_names_)} features are not here, the first: "
+            f"{', '.join(missing[:3])}. The model was fitted with other parameters: fit it again, or use its own."
+        )
+    features = features[model.feature_names_]
+    in_order = model.predict(Pool(features), prediction_type="RawFormulaVal")
+    swapped = model.predict(Pool(swap_features(features)), prediction_type="RawFormulaVal")
+    return in_order, swap_probabilities(swapped)
+
+
+def predict_logits(model: CatBoost, features: pd.DataFrame) -> FloatArray:
+    """Score battles in both orders and average, so that the order of the answers cannot matter.
+
+    The two orders are the same two numbers for a swapped battle, exchanged, hence the equivariance is exact.
+
+    Args:
+        model: A CatBoost model with three classes.
+        features: One row per battle; the model's features, in any order.
+
+    Returns:
+        Logits, shape (n, 3), in the order of ``LABEL_COLUMNS``.
+
+    Raises:
+        ValueError: If a feature that the model was fitted on is missing.
+    """
+    in_order, swapped = predict_both_orders(model, features)
+    return (in_order + swapped) / 2

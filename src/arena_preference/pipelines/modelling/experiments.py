@@ -1,0 +1,137 @@
+"""Nodes of the pipeline ``modelling`` that fit models to learn about models: what battles and features are worth."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from arena_preference.battles import ID, N_CLASSES, FloatArray
+
+from .boosting import fit_catboost, predict_logits
+from .evaluation import bootstrap, compute_losses, mean_of
+from .nodes import average_orders, find_rows, fit_calibration, fit_fold_models, select_temperatures
+from .options import ModellingOptions
+from .word_model import SCORE_COLUMNS
+
+logger = logging.getLogger(__name__)
+
+
+def compute_oof_losses(
+    model_input: pd.DataFrame,
+    oof_word_scores: pd.DataFrame,
+    battles: pd.DataFrame,
+    folds: pd.DataFrame,
+    options: ModellingOptions,
+    seed: int,
+) -> FloatArray:
+    """Compute the calibrated out-of-fold log loss of each training battle, as the preference model's is computed.
+
+    Args:
+        model_input: Features of the training battles.
+        oof_word_scores: What ``fit_word_models`` gave.
+        battles: The same battles, schema ``Battles`` with label.
+        folds: Schema ``Folds``.
+        options: Parameters ``modelling``.
+        seed: The project's seed.
+
+    Returns:
+        Shape (n,), in the order of ``model_input``.
+    """
+    _, oof_scores = fit_fold_models(model_input, oof_word_scores, battles, folds, options, seed)
+    logits = average_orders(oof_scores) / select_temperatures(oof_scores, fit_calibration(oof_scores, battles))
+    return compute_losses(softmax(logits, axis=1), find_rows(battles, model_input)["label"].to_numpy())
+
+
+def measure_learning_curve(
+    model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, options: ModellingOptions, seed: int
+) -> pd.DataFrame:
+    """Score the folds by models that were fitted on a share of the battles outside them, in whole prompt groups.
+
+    Each fold has one CatBoost model without the word model's scores, and no temperature, so that the points differ in
+    the number of battles alone.
+
+    Args:
+        model_input: Features of the training battles.
+        battles: The same battles, schema ``Battles`` with label.
+        folds: Schema ``Folds``.
+        options: Parameters ``modelling``.
+        seed: The project's seed.
+
+    Returns:
+        One row for each of ``options.learning_curve``: ``battles`` (the mean number that a model was fitted on),
+        ``log_loss``, and its 95 % interval ``low`` to ``high``.
+    """
+    labelled = find_rows(battles, model_input)
+    labels, groups = labelled["label"].to_numpy(), labelled["prompt_group"]
+    fold = find_rows(folds, model_input)["fold"].to_numpy()
+    features = model_input.drop(columns=ID)
+    # A group's place in the queue is the same at every share, so that smaller sets lie in larger ones.
+    queue = pd.Series(np.random.default_rng(seed).random(groups.nunique()), index=groups.unique())
+    place = groups.map(queue).to_numpy()
+    points = []
+    for share in options.learning_curve:
+        logits, sizes = np.empty((len(features), N_CLASSES)), []
+        for number in np.unique(fold):
+            held_out = fold == number
+            chosen = ~held_out & (place <= np.quantile(place[~held_out], share))
+            # One battle of each class outside the fold, so that a small set can be learned from.
+            for label in np.setdiff1d(range(N_CLASSES), labels[chosen]):
+                chosen[np.flatnonzero(~held_out & (labels == label))[0]] = True
+            model = fit_catboost(features[chosen], labels[chosen], options.catboost, seed)
+            logits[held_out] = predict_logits(model, features[held_out])
+            sizes.append(chosen.sum())
+        losses = mean_of(compute_losses(softmax(logits, axis=1), labels))
+        figure = bootstrap({"log_loss": losses}, groups, options.bootstrap_draws, seed)["log_loss"]
+        points.append((np.mean(sizes), *figure.values()))
+    return pd.DataFrame(points, columns=["battles", "log_loss", "low", "high"], dtype=float)
+
+
+def measure_ablation(
+    model_input: pd.DataFrame,
+    oof_word_scores: pd.DataFrame,
+    feature_families: dict[str, list[str]],
+    battles: pd.DataFrame,
+    folds: pd.DataFrame,
+    options: ModellingOptions,
+    seed: int,
+) -> pd.DataFrame:
+    """Measure what each family of features is worth: the log loss without it, on the same folds, one model a fold.
+
+    Args:
+        model_input: Features of the training battles.
+        oof_word_scores: What ``fit_word_models`` gave.
+        feature_families: What ``list_feature_families`` gave.
+        battles: The same battles, schema ``Battles`` with label.
+        folds: Schema ``Folds``.
+        options: Parameters ``modelling``.
+        seed: The project's seed.
+
+    Returns:
+        One row per family, none where ``options.ablation`` is off: ``left_out``, ``features`` (how many),
+        ``log_loss`` without it, and ``difference`` to the log loss with all of them, positive where the family earns
+        its place, with its paired 95 % interval ``low`` to ``high``.
+    """
+    columns = ["left_out", "features", "log_loss", "difference", "low", "high"]
+    if not options.ablation:
+        return pd.DataFrame(columns=columns)
+    groups = find_rows(battles, model_input)["prompt_group"]
+    single = options.model_copy(update={"models_per_fold": 1})
+
+    def compute_losses_without(family: list[str]) -> FloatArray:
+        kept = model_input.drop(columns=family, errors="ignore")
+        scores = oof_word_scores
+        if set(family) & set(SCORE_COLUMNS):
+            # The word model's columns stay and say nothing.
+            scores = scores.assign(**dict.fromkeys(scores.columns.drop([ID, "fold"]), np.float32(0)))
+        return compute_oof_losses(kept, scores, battles, folds, single, seed)
+
+    with_all = compute_losses_without([])
+    rows = []
+    for name, family in feature_families.items():
+        without = compute_losses_without(family)
+        difference = {"difference": mean_of(without - with_all)}
+        figure = bootstrap(difference, groups, options.bootstrap_draws, seed)["difference"]
+        rows.append((name, len(family), float(without.mean()), *figure.values()))
+        logger.info("without %s: log loss %.4f, %+.4f [%+.4f, %+.4f]", name, without.mean(), *figure.values())
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,110 @@
+"""Nodes of the pipeline ``tuning``."""
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from arena_preference.pipelines.modelling.experiments import compute_oof_losses
+from arena_preference.pipelines.modelling.options import ModellingOptions
+
+from .options import TuningOptions
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.storages import BaseStorage
+
+logger = logging.getLogger(__name__)
+
+# Of these settings there are whole numbers only.
+_WHOLE = frozenset({"iterations", "depth"})
+
+
+def tune_catboost(
+    model_input: pd.DataFrame,
+    oof_word_scores: pd.DataFrame,
+    battles: pd.DataFrame,
+    folds: pd.DataFrame,
+    tuning_trials: "BaseStorage",
+    modelling: ModellingOptions,
+    options: TuningOptions,
+    seed: int,
+) -> dict[str, Any]:
+    """Search for the CatBoost settings of least out-of-fold log loss, on the folds of modelling, one model a fold.
+
+    A study is identified by the battles, folds, features and parameters that it depends on. A run that was stopped, or
+    one that asks for more trials, goes on with it; on other battles a new study begins.
+
+    Args:
+        model_input: Features of the training battles.
+        oof_word_scores: What ``fit_word_models`` gave.
+        battles: The same battles, schema ``Battles`` with label.
+        folds: Schema ``Folds``.
+        tuning_trials: Where the trials of all studies are stored; it grows.
+        modelling: Parameters ``modelling``; the first trial takes their settings.
+        options: Parameters ``tuning``.
+        seed: The project's seed.
+
+    Returns:
+        The best settings as the part of ``parameters_modelling.yml`` that they replace. A log loss that was chosen from
+        many is a little too good: score the settings on battles that had no part in the choice.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    single = modelling.model_copy(update={"models_per_fold": 1})
+    study = optuna.create_study(
+        storage=tuning_trials,
+        study_name=_identify(model_input, oof_word_scores, battles[["id", "label"]], folds, single, options, seed),
+        load_if_exists=True,
+    )
+    finished = _count_finished(study)
+    # Resumed, a sampler with the same seed would draw its first settings again.
+    study.sampler = optuna.samplers.TPESampler(seed=seed + finished)
+    current = single.catboost.model_dump()
+    study.enqueue_trial({name: current[name] for name in options.space.model_dump()}, skip_if_exists=True)
+
+    def score(trial: "Trial") -> float:
+        catboost = single.catboost.model_copy(update=_draw_settings(trial, options))
+        chosen = single.model_copy(update={"catboost": catboost})
+        return float(compute_oof_losses(model_input, oof_word_scores, battles, folds, chosen, seed).mean())
+
+    def report(study: "Study", trial: Any) -> None:
+        logger.info("trial %d: log loss %.4f, best %.4f", trial.number, trial.value, study.best_value)
+
+    logger.info("study %s: %d of %d trials are there", study.study_name, finished, options.trials)
+    study.optimize(score, n_trials=max(0, options.trials - finished), callbacks=[report])
+    return {"modelling": {"catboost": study.best_params}}
+
+
+def _draw_settings(trial: "Trial", options: TuningOptions) -> dict[str, int | float]:
+    settings: dict[str, int | float] = {}
+    for name, bounds in options.space:
+        if name in _WHOLE:
+            settings[name] = trial.suggest_int(name, int(bounds.low), int(bounds.high), log=bounds.log)
+        else:
+            settings[name] = trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
+    return settings
+
+
+def _count_finished(study: "Study") -> int:
+    from optuna.trial import TrialState
+
+    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+
+
+def _identify(*parts: Any) -> str:
+    """Hash all that a trial's result depends on, but for the number of trials and the settings under search."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, pd.DataFrame):
+            digest.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
+            digest.update(repr(list(part.columns)).encode())
+        elif isinstance(part, ModellingOptions):
+            digest.update(part.model_dump_json(exclude={"learning_curve", "ablation", "bootstrap_draws"}).encode())
+        elif isinstance(part, TuningOptions):
+            digest.update(part.space.model_dump_json().encode())
+        else:
+            digest.update(repr(part).encode())
+    return digest.hexdigest()[:16]

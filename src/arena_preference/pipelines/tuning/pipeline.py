@@ -1,0 +1,25 @@
+"""Wiring of the pipeline ``tuning``."""
+
+from kedro.pipeline import Node, Pipeline
+
+from .nodes import tune_catboost
+
+
+def create_pipeline() -> Pipeline:
+    """From the tables of a training run to better parameters of its models."""
+    tune = Node(
+        tune_catboost,
+        inputs=[
+            "train.model_input",
+            "oof_word_scores",
+            "train.battles",
+            "folds",
+            "tuning_trials",
+            "params:modelling",
+            "params:tuning",
+            "params:seed",
+        ],
+        outputs="tuned_parameters",
+        name="tune_catboost",
+    )
+    return Pipeline([tune])

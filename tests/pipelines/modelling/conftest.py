@@ -1,0 +1,79 @@
+"""Models of the small battles, and words that their answers differ in."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from catboost import CatBoost
+from scipy import sparse
+
+from arena_preference.pipelines.modelling.nodes import assign_folds, fit_fold_models, fit_word_models
+from arena_preference.pipelines.modelling.options import CatBoostOptions, ModellingOptions, WordModelOptions
+from arena_preference.pipelines.modelling.word_model import Arrays
+
+OPTIONS = ModellingOptions(
+    folds=3,
+    word_model=WordModelOptions(side_c=1, tie_c=0.1, iterations=100),
+    catboost=CatBoostOptions(
+        iterations=60,
+        learning_rate=0.1,
+        depth=3,
+        l2_leaf_reg=3,
+        rsm=1,
+        border_count=64,
+        thread_count=1,
+        task_type="CPU",
+    ),
+    models_per_fold=1,
+    learning_curve=(0.5, 1.0),
+    ablation=True,
+    calibration_bins=10,
+    bootstrap_draws=50,
+)
+
+
+def make_differences(battles: pd.DataFrame, telling: bool = False) -> Arrays:
+    """Make differences of 20 words; where they are telling, the winner uses the first word more."""
+    values = np.random.default_rng(3).normal(size=(len(battles), 20)).astype("float32")
+    values[np.abs(values) < 1] = 0
+    if telling:
+        values[:, 0] += 3 * battles["label"].map({0: 1, 1: -1, 2: 0}).to_numpy()
+    matrix = sparse.csr_matrix(values)
+    return {
+        "id": battles["id"].to_numpy(),
+        "data": matrix.data,
+        "indices": matrix.indices,
+        "indptr": matrix.indptr,
+        "shape": np.array(matrix.shape),
+    }
+
+
+@pytest.fixture
+def folds(battles: pd.DataFrame) -> pd.DataFrame:
+    return assign_folds(battles, OPTIONS, seed=0)
+
+
+@pytest.fixture
+def word_differences(battles: pd.DataFrame) -> Arrays:
+    return make_differences(battles)
+
+
+@pytest.fixture
+def word_models(word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame) -> tuple[Arrays, pd.DataFrame]:
+    return fit_word_models(word_differences, battles, folds, OPTIONS)
+
+
+@pytest.fixture
+def word_model(word_models: tuple[Arrays, pd.DataFrame]) -> Arrays:
+    return word_models[0]
+
+
+@pytest.fixture
+def oof_word_scores(word_models: tuple[Arrays, pd.DataFrame]) -> pd.DataFrame:
+    return word_models[1]
+
+
+@pytest.fixture
+def fitted(
+    model_input: pd.DataFrame, oof_word_scores: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
+) -> tuple[CatBoost, pd.DataFrame]:
+    return fit_fold_models(model_input, oof_word_scores, battles, folds, OPTIONS, seed=0)
