@@ -64,7 +64,7 @@ def plot_verbosity_bias(verbosity_bias: pd.DataFrame) -> Figure:
         )
     axes.axhline(0.5, color=GREY, linestyle="--", linewidth=1)
     axes.set_xticks(places, [format_ratio(value) for value in bins["times_longer"]], fontsize=8)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axes.set_xlabel("times as long as the shorter answer (median of the bin)", fontsize=9)
     axes.set_ylabel("win rate (ties half), 95 % interval", fontsize=9)
     axes.grid(axis="y", alpha=0.3)

@@ -120,7 +120,7 @@ def plot_confusion(oof_predictions: pd.DataFrame) -> Figure:
         axes.text(
             column,
             row,
-            f"{counts[row, column]:,.0f}\n{shares[row, column]:.0%}",
+            f"{counts[row, column]:,.0f}\n{100 * shares[row, column]:.0f} %",
             ha="center",
             va="center",
             fontsize=10,
@@ -243,7 +243,7 @@ def plot_sharpness(oof_predictions: pd.DataFrame) -> Figure:
     bottom.set(xlim=(0, 1))
     bottom.set_xlabel("predicted probability", fontsize=9)
     for axes in (top, bottom):
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         axes.set_ylabel("share of battles", fontsize=9)
         axes.tick_params(labelsize=9)
         axes.grid(alpha=0.3)

@@ -121,10 +121,10 @@ def write_report(
         Section("importance", "What it rests on", _show_importance(feature_ranking, ablation, options)),
     ]
     facts = [
-        ("battles", f"{metrics['battles']:,}"),
-        ("prompt groups", f"{oof_predictions['prompt_group'].nunique():,}"),
-        ("folds", str(metrics["folds"])),
-        ("seed", str(seed)),
+        f"{metrics['battles']:,} battles",
+        f"{oof_predictions['prompt_group'].nunique():,} prompt groups",
+        f"{metrics['folds']} folds",
+        f"seed {seed}",
     ]
     tiles = [
         ("log loss", format_interval(metrics["log_loss"])),
@@ -231,9 +231,9 @@ def _show_failures(
     slice_scores: pd.DataFrame, surprising_battles: list[dict[str, Any]], metrics: dict[str, Any]
 ) -> list[Part]:
     note = (
-        f"A prompt is in another script if at least {OTHER_SCRIPT_SHARE:.0%} of its characters are outside of ASCII; "
-        f"else in English if at least {ENGLISH_SHARE:.0%} of its words are common function words of English; else in "
-        "another language in Latin script, or too short to tell. Lengths are those of both answers together, in "
+        f"A prompt is in another script if at least {100 * OTHER_SCRIPT_SHARE:.0f} % of its characters are outside of "
+        f"ASCII; else in English if at least {100 * ENGLISH_SHARE:.0f} % of its words are common function words of "
+        "English; else in another language in Latin script, or too short to tell. Lengths are those of both answers together, in "
         "quarters. The first-level models agree where all have the same likeliest class."
     )
     slices = _embed("Log loss by part", plot_slices(slice_scores, metrics))
@@ -296,7 +296,7 @@ def _tabulate_classes(class_scores: pd.DataFrame) -> Table:
         [
             row["verdict"],
             f"{row['battles']:,}",
-            *(f"{row[name]:.1%}" for name in ("observed_share", "mean_probability", "recall", "precision")),
+            *(f"{100 * row[name]:.1f} %" for name in ("observed_share", "mean_probability", "recall", "precision")),
             f"{row['log_loss']:.4f}",
             f"{row['loss_contribution']:.4f}",
         ]

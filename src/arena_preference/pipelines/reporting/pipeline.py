@@ -149,7 +149,7 @@ def _create_figures() -> list[Node]:
             outputs="formatting_bias_figure",
             name="plot_formatting_bias",
         ),
-        Node(plot_slices, inputs=["slice_scores", "metrics"], outputs="slice_figure", name="plot_slices"),
+        Node(plot_slices, inputs=["slice_scores", "metrics"], outputs="slice_scores_figure", name="plot_slices"),
         Node(
             plot_prompt_kinds,
             inputs=["slice_scores", "metrics"],

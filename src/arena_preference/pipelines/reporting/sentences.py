@@ -49,9 +49,9 @@ def describe_classes(class_scores: pd.DataFrame) -> str:
     missed = class_scores.loc[class_scores["recall"].idxmin()]
     share = costly["loss_contribution"] / class_scores["loss_contribution"].sum()
     return (
-        f"Battles with the verdict \u201c{costly['verdict']}\u201d are {costly['observed_share']:.1%} of all and make "
-        f"{share:.1%} of the log loss; \u201c{missed['verdict']}\u201d is the least often found, in "
-        f"{missed['recall']:.1%} of its battles."
+        f"Battles with the verdict \u201c{costly['verdict']}\u201d are {_percent(costly['observed_share'])} of all and "
+        f"make {_percent(share)} of the log loss; \u201c{missed['verdict']}\u201d is the least often found, in "
+        f"{_percent(missed['recall'])} of its battles."
     )
 
 
@@ -82,7 +82,7 @@ def describe_sharpness(largest: pd.Series) -> str:
     """Say how large the largest probability is."""
     return (
         f"The largest of the three probabilities is {largest.median():.2f} in the median; it exceeds 0.5 in "
-        f"{(largest > 0.5).mean():.1%} of the battles and 0.8 in {(largest > 0.8).mean():.1%}."
+        f"{_percent((largest > 0.5).mean())} of the battles and 0.8 in {_percent((largest > 0.8).mean())}."
     )
 
 
@@ -153,7 +153,7 @@ def describe_surprises(surprising_battles: list[dict[str, Any]], metrics: dict[s
     share = sum(losses) / (metrics["log_loss"]["value"] * metrics["battles"])
     return (
         f"The {len(losses)} most surprising battles have log losses from {max(losses):.2f} down to {min(losses):.2f} "
-        f"and make {share:.1%} of the whole, being {len(losses) / metrics['battles']:.1%} of the battles."
+        f"and make {_percent(share)} of the whole, being {_percent(len(losses) / metrics['battles'])} of the battles."
     )
 
 
@@ -193,3 +193,7 @@ def _name_part(part: pd.Series) -> str:
 
 def _name_style(row: pd.Series) -> str:
     return f"the share of {row['style'].replace('_', ' ')}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
