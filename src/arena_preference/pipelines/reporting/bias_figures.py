@@ -53,7 +53,7 @@ def plot_verbosity_bias(verbosity_bias: pd.DataFrame) -> Figure:
         table = select_interval(bins, name)
         axes.errorbar(
             places + shift,
-            table["value"],
+            table["value"].to_numpy(),
             yerr=measure_arms(table),
             color=colour,
             marker=marker,

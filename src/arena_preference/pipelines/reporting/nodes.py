@@ -147,7 +147,13 @@ def plot_learning_curve(learning_curve: pd.DataFrame) -> Figure:
     table = learning_curve.rename(columns={"log_loss": "value"}).sort_values("battles")
     figure, axes = make_axes(3.2, "Log loss by the number of battles learnt from")
     axes.errorbar(
-        table["battles"], table["value"], yerr=measure_arms(table), color=BLUE, marker="o", linewidth=1.5, capsize=3
+        table["battles"].to_numpy(),
+        table["value"].to_numpy(),
+        yerr=measure_arms(table),
+        color=BLUE,
+        marker="o",
+        linewidth=1.5,
+        capsize=3,
     )
     axes.set_xlim(0, table["battles"].max() * 1.05)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -199,8 +205,8 @@ def plot_reliability(oof_predictions: pd.DataFrame, metrics: dict[str, Any], opt
     for label, (text, colour, marker) in enumerate(CLASSES.values()):
         of_class = bins[bins["label"] == label]
         axes.errorbar(
-            of_class["predicted"],
-            of_class["value"],
+            of_class["predicted"].to_numpy(),
+            of_class["value"].to_numpy(),
             yerr=measure_arms(of_class),
             color=colour,
             marker=marker,

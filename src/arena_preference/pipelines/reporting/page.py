@@ -233,8 +233,8 @@ def _show_failures(
     note = (
         f"A prompt is in another script if at least {100 * OTHER_SCRIPT_SHARE:.0f} % of its characters are outside of "
         f"ASCII; else in English if at least {100 * ENGLISH_SHARE:.0f} % of its words are common function words of "
-        "English; else in another language in Latin script, or too short to tell. Lengths are those of both answers together, in "
-        "quarters. The first-level models agree where all have the same likeliest class."
+        "English; else in another language in Latin script, or too short to tell. Lengths are those of both answers "
+        "together, in quarters. The first-level models agree where all have the same likeliest class."
     )
     slices = _embed("Log loss by part", plot_slices(slice_scores, metrics))
     parts = [Part("By kind of battle", sentences.describe_slices(slice_scores, metrics), [slices], [], note)]

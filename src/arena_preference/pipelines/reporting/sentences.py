@@ -18,7 +18,7 @@ def format_interval(interval: Mapping[str, float], digits: int = 4, sign: bool =
 
 def format_share(interval: Mapping[str, float]) -> str:
     """Write a share with its 95 % interval in percent."""
-    return f"{100 * interval['value']:.1f} % [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
+    return f"{100 * interval['value']:.1f}\u00a0% [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
 
 
 def describe_scores(metrics: dict[str, Any], bayes_limit: float | None) -> str:
@@ -160,11 +160,11 @@ def describe_surprises(surprising_battles: list[dict[str, Any]], metrics: dict[s
 def describe_families(feature_ranking: pd.DataFrame) -> str:
     """Name the strongest family and the strongest feature."""
     families = sum_families(feature_ranking)
-    shares = ", ".join(f"{row['family']} {row['importance']:.1f} %" for row in families.to_dict("records"))
+    shares = ", ".join(f"{row['family']} {row['importance']:.1f}\u00a0%" for row in families.to_dict("records"))
     first = feature_ranking.iloc[0]
     return (
         f"Of the change in scores, the families of features carry: {shares}; the strongest single feature is "
-        f"\u201c{name_feature(first['feature'])}\u201d with {first['importance']:.1f} %."
+        f"\u201c{name_feature(first['feature'])}\u201d with {first['importance']:.1f}\u00a0%."
     )
 
 
@@ -196,4 +196,4 @@ def _name_style(row: pd.Series) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}\u00a0%"
