@@ -30,10 +30,12 @@ def test_importance_names_the_strongest_feature_first(run: Run, options: Reporti
     [
         ("characters__share", "text"),
         ("emboldened__diff", "text"),
-        ("latent_cosine__pair", "n-gram latent"),
-        ("tfidf_cosine__pair", "n-gram latent"),
+        ("latent_cosine__pair", "latent"),
+        ("tfidf_cosine__pair", "latent"),
         ("emb_01__diff", "embedding"),
         ("reward__diff", "reward"),
+        ("word_model_side__diff", "word model"),
+        ("words__share", "text"),
         ("ngram_side__diff", "n-gram linear"),
         ("cross_encoder_score__diff", "cross encoder"),
     ],
@@ -45,7 +47,7 @@ def test_the_prefix_of_a_feature_tells_its_family(feature: str, family: str) -> 
 def test_families_add_up_to_the_whole(run: Run) -> None:
     families = sum_families(rank_features(run.preference_model))
     assert families["importance"].sum() == pytest.approx(100)
-    assert dict(zip(families["family"], families["features"], strict=True)) == {"text": 8, "n-gram latent": 1}
+    assert dict(zip(families["family"], families["features"], strict=True)) == {"text": 8, "latent": 1}
     assert len(plot_family_importance(rank_features(run.preference_model)).axes[0].patches) == 2
 
 

@@ -15,10 +15,11 @@ from .options import ReportingOptions
 
 # The first prefix that fits decides; a feature that none fits is measured on the text.
 _FAMILIES: Final = {
-    "latent_": "n-gram latent",
-    "tfidf_": "n-gram latent",
+    "latent_": "latent",
+    "tfidf_": "latent",
     "emb_": "embedding",
     "reward": "reward",
+    "word_model": "word model",
     "ngram_": "n-gram linear",
     "cross_encoder": "cross encoder",
 }

@@ -25,32 +25,46 @@ from .page import write_report
 def create_pipeline() -> Pipeline:
     """From out-of-fold predictions, metrics and model to tables, figures and one page that holds them all."""
     drawn = ["params:reporting", "params:seed"]
+    nodes = [*_create_tables(drawn), *_create_figures(), _create_page(drawn)]
     return Pipeline(
-        [
-            *_create_tables(drawn),
-            *_create_figures(),
-            Node(
-                write_report,
-                inputs=[
-                    "oof_predictions",
-                    "metrics",
-                    "simulation_summary",
-                    "learning_curve",
-                    "ablation",
-                    "class_scores",
-                    "position_bias",
-                    "verbosity_bias",
-                    "chatbot_bias",
-                    "formatting_bias",
-                    "slice_scores",
-                    "surprising_battles",
-                    "feature_ranking",
-                    *drawn,
-                ],
-                outputs="report",
-                name="write_report",
-            ),
-        ]
+        nodes,
+        namespace="train",
+        # What modelling makes of the training split needs no split in its name, and neither does what is made here.
+        inputs={
+            "oof_predictions",
+            "first_level_predictions",
+            "metrics",
+            "learning_curve",
+            "ablation",
+            "preference_model",
+            "simulation_summary",
+        },
+        outputs={name for node in nodes for name in node.outputs},
+        parameters={"reporting", "seed"},
+    )
+
+
+def _create_page(drawn: list[str]) -> Node:
+    return Node(
+        write_report,
+        inputs=[
+            "oof_predictions",
+            "metrics",
+            "simulation_summary",
+            "learning_curve",
+            "ablation",
+            "class_scores",
+            "position_bias",
+            "verbosity_bias",
+            "chatbot_bias",
+            "formatting_bias",
+            "slice_scores",
+            "surprising_battles",
+            "feature_ranking",
+            *drawn,
+        ],
+        outputs="report",
+        name="write_report",
     )
 
 
@@ -65,25 +79,25 @@ def _create_tables(drawn: list[str]) -> list[Node]:
         ),
         Node(
             measure_verbosity_bias,
-            inputs=["oof_predictions", "train.battles", *drawn],
+            inputs=["oof_predictions", "battles", *drawn],
             outputs="verbosity_bias",
             name="measure_verbosity_bias",
         ),
         Node(
             measure_self_enhancement,
-            inputs=["oof_predictions", "train.battles", *drawn],
+            inputs=["oof_predictions", "battles", *drawn],
             outputs="chatbot_bias",
             name="measure_self_enhancement",
         ),
         Node(
             measure_formatting_bias,
-            inputs=["oof_predictions", "train.model_input", *drawn],
+            inputs=["oof_predictions", "model_input", *drawn],
             outputs="formatting_bias",
             name="measure_formatting_bias",
         ),
         Node(
             score_slices,
-            inputs=["oof_predictions", "train.battles", "train.model_input", "first_level_predictions", *drawn],
+            inputs=["oof_predictions", "battles", "model_input", "first_level_predictions", *drawn],
             outputs="slice_scores",
             name="score_slices",
         ),
@@ -91,8 +105,8 @@ def _create_tables(drawn: list[str]) -> list[Node]:
             find_surprising_battles,
             inputs=[
                 "oof_predictions",
-                "train.battles",
-                "train.explained_input",
+                "battles",
+                "explained_input",
                 "preference_model",
                 "params:reporting",
             ],
