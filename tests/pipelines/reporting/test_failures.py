@@ -54,6 +54,11 @@ def test_every_dimension_has_a_panel_of_its_own(run: Run, options: ReportingOpti
     ]
 
 
+def test_features_that_tell_no_kind_of_prompt_give_a_note(run: Run, options: ReportingOptions) -> None:
+    run.model_input = run.model_input.drop(columns=["kind_code__prompt", "kind_maths__prompt"])
+    assert not plot_prompt_kinds(score(run, options), run.metrics).axes
+
+
 def test_the_most_surprising_battles_come_first(run: Run, options: ReportingOptions) -> None:
     found = find_surprising_battles(run.oof_predictions, run.battles, run.model_input, run.preference_model, options)
     losses = [battle["log_loss"] for battle in found]

@@ -22,7 +22,7 @@ from arena_preference.battles import (
 )
 
 from .bootstrap import estimate_ratios
-from .drawing import BLUE, GREY, draw_rows, make_figure, name_rows
+from .drawing import BLUE, GREY, draw_note, draw_rows, make_figure, name_rows
 from .options import ReportingOptions
 from .tables import compute_losses, get_probabilities, list_first_level_models, match_rows
 
@@ -112,9 +112,11 @@ def plot_prompt_kinds(slice_scores: pd.DataFrame, metrics: dict[str, Any]) -> Fi
         metrics: What ``evaluate_predictions`` gave.
 
     Returns:
-        One row per kind, the hardest on top; a line at the log loss of all battles.
+        One row per kind, the hardest on top; a line at the log loss of all battles. A note where no kind was told.
     """
     kinds = slice_scores[slice_scores["dimension"] == PROMPT_KIND]
+    if kinds.empty:
+        return draw_note("no prompt kinds: the features tell none")
     return _draw_panels(kinds.sort_values("value", ascending=False, kind="stable"), metrics)
 
 
