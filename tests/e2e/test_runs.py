@@ -23,6 +23,7 @@ OUTPUTS = [
     "07_model_output/oof_predictions.parquet",
     "07_model_output/submission.csv",
     "08_reporting/metrics.json",
+    "08_reporting/report.html",
     "08_reporting/reliability_diagram.png",
     "08_reporting/feature_importance.png",
 ]
