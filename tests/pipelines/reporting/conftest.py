@@ -47,6 +47,12 @@ class Run:
     ablation: pd.DataFrame = field(default_factory=NO_ABLATION.copy)
     simulation_summary: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def feature_families(self) -> dict[str, list[str]]:
+        names = self.preference_model.feature_names_
+        latent = [name for name in names if name.startswith("latent_")]
+        return {"text": [name for name in names if name not in latent], "latent": latent}
+
 
 @pytest.fixture
 def options() -> ReportingOptions:

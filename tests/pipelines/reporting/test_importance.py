@@ -2,7 +2,6 @@ import pandas as pd
 import pytest
 
 from arena_preference.pipelines.reporting.importance import (
-    name_family,
     plot_ablation,
     plot_family_importance,
     plot_feature_importance,
@@ -15,7 +14,7 @@ from .conftest import NO_ABLATION, Run
 
 
 def test_importance_names_the_strongest_feature_first(run: Run, options: ReportingOptions) -> None:
-    ranking = rank_features(run.preference_model)
+    ranking = rank_features(run.preference_model, run.feature_families)
     assert ranking["importance"].sum() == pytest.approx(100)
     axes = plot_feature_importance(ranking, options).axes[0]
     names = [text.get_text() for text in axes.get_yticklabels()]
@@ -25,30 +24,11 @@ def test_importance_names_the_strongest_feature_first(run: Run, options: Reporti
     assert strongest.get_width() == pytest.approx(max(run.preference_model.get_feature_importance()))
 
 
-@pytest.mark.parametrize(
-    ("feature", "family"),
-    [
-        ("characters__share", "text"),
-        ("emboldened__diff", "text"),
-        ("latent_cosine__pair", "latent"),
-        ("tfidf_cosine__pair", "latent"),
-        ("emb_01__diff", "embedding"),
-        ("reward__diff", "reward"),
-        ("word_model_side__diff", "word model"),
-        ("words__share", "text"),
-        ("ngram_side__diff", "n-gram linear"),
-        ("cross_encoder_score__diff", "cross encoder"),
-    ],
-)
-def test_the_prefix_of_a_feature_tells_its_family(feature: str, family: str) -> None:
-    assert name_family(feature) == family
-
-
 def test_families_add_up_to_the_whole(run: Run) -> None:
-    families = sum_families(rank_features(run.preference_model))
+    families = sum_families(rank_features(run.preference_model, run.feature_families))
     assert families["importance"].sum() == pytest.approx(100)
     assert dict(zip(families["family"], families["features"], strict=True)) == {"text": 8, "latent": 1}
-    assert len(plot_family_importance(rank_features(run.preference_model)).axes[0].patches) == 2
+    assert len(plot_family_importance(rank_features(run.preference_model, run.feature_families)).axes[0].patches) == 2
 
 
 def test_the_part_that_costs_most_is_on_top_and_no_ablation_is_a_note() -> None:

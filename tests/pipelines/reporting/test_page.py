@@ -67,7 +67,7 @@ def write(run: Run, options: ReportingOptions) -> str:
         bias.measure_formatting_bias(oof, run.model_input, options, seed),
         failures.score_slices(oof, run.battles, run.model_input, run.first_level_predictions, options, seed),
         failures.find_surprising_battles(oof, run.battles, run.model_input, run.preference_model, options),
-        importance.rank_features(run.preference_model),
+        importance.rank_features(run.preference_model, run.feature_families),
         options,
         seed,
     )

@@ -110,7 +110,7 @@ def test_other_battles_or_folds_begin_a_study_of_their_own(
 
 
 def test_ranges_run_from_low_to_high() -> None:
-    with pytest.raises(ValueError, match="low 2.0 is above high 1.0"):
+    with pytest.raises(ValueError, match=r"low 2\.0 is above high 1\.0"):
         Range(low=2, high=1)
 
 

@@ -1,7 +1,5 @@
 """Nodes of the pipeline ``reporting`` that show what the predictions rest on."""
 
-from typing import Final
-
 import numpy as np
 import pandas as pd
 from catboost import CatBoost
@@ -13,43 +11,29 @@ from .bias_figures import excludes_zero
 from .drawing import BLUE, GREY, ORANGE, clean_label, draw_note, draw_rows, make_axes, name_rows
 from .options import ReportingOptions
 
-# The first prefix that fits decides; a feature that none fits is measured on the text.
-_FAMILIES: Final = {
-    "latent_": "latent",
-    "tfidf_": "latent",
-    "emb_": "embedding",
-    "reward": "reward",
-    "word_model": "word model",
-    "ngram_": "n-gram linear",
-    "cross_encoder": "cross encoder",
-}
-
-
-def name_family(feature: str) -> str:
-    """Tell from its name which part of the project a feature comes from."""
-    return next((family for prefix, family in _FAMILIES.items() if feature.startswith(prefix)), "text")
-
 
 def name_feature(feature: str) -> str:
     """Write a feature's name for readers: quantity and form."""
     return " · ".join(part.replace("_", " ") for part in feature.rsplit(FORM_SEPARATOR, 1))
 
 
-def rank_features(preference_model: CatBoost) -> pd.DataFrame:
+def rank_features(preference_model: CatBoost, feature_families: dict[str, list[str]]) -> pd.DataFrame:
     """Rank the features by how much they move the model's scores.
 
     Args:
         preference_model: The stored model.
+        feature_families: What ``list_feature_families`` gave.
 
     Returns:
         ``feature``, ``family`` and ``importance``: CatBoost's ``PredictionValuesChange`` in percent, which sums to 100;
         the strongest first.
     """
     names = list(preference_model.feature_names_)
+    family_of = {name: family for family, members in feature_families.items() for name in members}
     ranking = pd.DataFrame(
         {
             "feature": names,
-            "family": [name_family(name) for name in names],
+            "family": [family_of[name] for name in names],
             "importance": preference_model.get_feature_importance(),
         }
     )

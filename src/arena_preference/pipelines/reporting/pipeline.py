@@ -37,6 +37,7 @@ def create_pipeline() -> Pipeline:
             "learning_curve",
             "ablation",
             "preference_model",
+            "feature_families",
             "simulation_summary",
         },
         outputs={name for node in nodes for name in node.outputs},
@@ -113,7 +114,12 @@ def _create_tables(drawn: list[str]) -> list[Node]:
             outputs="surprising_battles",
             name="find_surprising_battles",
         ),
-        Node(rank_features, inputs="preference_model", outputs="feature_ranking", name="rank_features"),
+        Node(
+            rank_features,
+            inputs=["preference_model", "feature_families"],
+            outputs="feature_ranking",
+            name="rank_features",
+        ),
     ]
 
 

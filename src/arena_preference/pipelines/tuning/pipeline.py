@@ -10,9 +10,9 @@ def create_pipeline() -> Pipeline:
     tune = Node(
         tune_catboost,
         inputs=[
-            "train.model_input",
+            "model_input",
             "oof_word_scores",
-            "train.battles",
+            "battles",
             "folds",
             "tuning_trials",
             "params:modelling",
@@ -22,4 +22,10 @@ def create_pipeline() -> Pipeline:
         outputs="tuned_parameters",
         name="tune_catboost",
     )
-    return Pipeline([tune])
+    return Pipeline(
+        [tune],
+        namespace="train",
+        inputs={"oof_word_scores", "folds", "tuning_trials"},
+        outputs="tuned_parameters",
+        parameters={"modelling", "tuning", "seed"},
+    )
