@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
@@ -81,6 +82,32 @@ def test_submission_runs_on_its_own_from_what_training_stored(
     assert submission.read_bytes() == newest(trained, "07_model_output/submission.csv").read_bytes()
 
 
+def test_tuning_gives_parameters_from_a_stored_run_and_resumes(
+    newest, trained: Path, kedro, raw_dir: Path, tmp_path: Path
+) -> None:
+    data_root = tmp_path / "data"
+    shutil.copytree(trained, data_root)
+    for trials in (1, 2):
+        parameters = f"--params=raw_dir={raw_dir},data_root={data_root},tuning.trials={trials}"
+        run = kedro("run", "--env=test", "--pipelines=tuning", parameters)
+    assert "1 of 2 trials are there" in run.stdout + run.stderr
+    tuned = yaml.safe_load(newest(data_root, "06_models/tuned_parameters.yml").read_text())
+    assert set(tuned["modelling"]["catboost"]) == {"iterations", "learning_rate", "depth", "l2_leaf_reg", "rsm"}
+
+
+def test_an_ablation_is_measured_on_demand_and_shown_in_the_report(
+    newest, trained: Path, kedro, raw_dir: Path, tmp_path: Path
+) -> None:
+    data_root = tmp_path / "data"
+    shutil.copytree(trained, data_root)
+    parameters = f"--params=raw_dir={raw_dir},data_root={data_root},modelling.ablation=true"
+    kedro("run", "--env=test", "--pipelines=modelling,reporting", parameters)
+    assert "What leaving a part out costs" not in newest(trained, "08_reporting/report.html").read_text()
+    table = pd.read_parquet(newest(data_root, "08_reporting/ablation.parquet"))
+    assert table["left_out"].tolist() == ["text", "latent", "embedding", "word model"]
+    assert "ablation" in newest(data_root, "08_reporting/report.html").read_text().lower()
+
+
 def test_submission_reads_whatever_the_test_file_holds_now(
     newest, trained: Path, kedro, raw_dir: Path, tmp_path: Path
 ) -> None:
@@ -114,7 +141,7 @@ def test_each_pipeline_runs_on_its_own(trained: Path, kedro, raw_dir: Path, tmp_
     ("parameter", "message"),
     [
         ("modelling.catboost.dept=3", "dept"),
-        ("modelling.folds=1", "greater than or equal to 2"),
+        ("modelling.folds=1", "greater than or equal to 3"),
         ("embedding.encoder.max_tokens=many", "max_tokens"),
     ],
 )

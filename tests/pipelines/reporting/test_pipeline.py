@@ -9,6 +9,8 @@ CATALOG = Path(__file__).parents[3] / "conf" / "base" / "catalog_reporting.yml"
 
 def test_all_that_the_report_makes_is_kept_under_a_version_and_shown_in_its_layer() -> None:
     catalog = yaml.safe_load(CATALOG.read_text(encoding="utf-8"))
+    # What it reads of the simulation is not made here.
+    del catalog["simulation_summary"]
     assert create_pipeline().all_outputs() == set(catalog)
     for dataset in catalog.values():
         assert dataset["versioned"]
@@ -25,6 +27,7 @@ def test_the_report_reads_what_the_training_split_left() -> None:
         "learning_curve",
         "ablation",
         "preference_model",
+        "feature_families",
         "simulation_summary",
         "train.battles",
         "train.model_input",

@@ -72,6 +72,15 @@ def test_the_first_trial_takes_the_current_settings(
     assert get_trials(storage)[0].params == {name: current[name] for name in tuning.space.model_dump()}
 
 
+def test_current_settings_outside_of_the_space_are_not_tried(
+    tables: list[pd.DataFrame], storage: Any, modelling: ModellingOptions, tuning: TuningOptions
+) -> None:
+    space = tuning.space.model_copy(update={"depth": Range(low=2, high=3)})
+    chosen = tuning.model_copy(update={"space": space, "trials": 1})
+    tuned = tune_catboost(*tables, storage, modelling, chosen, seed=0)
+    assert tuned["modelling"]["catboost"]["depth"] in (2, 3)
+
+
 def test_a_stopped_study_goes_on_and_a_finished_one_fits_nothing(
     tables: list[pd.DataFrame],
     storage: Any,

@@ -7,9 +7,9 @@ import pandas as pd
 from scipy.special import softmax
 
 from arena_preference.battles import ID, N_CLASSES, FloatArray
+from arena_preference.scoring import as_interval, compute_losses, estimate_means
 
 from .boosting import fit_catboost, predict_logits
-from .evaluation import bootstrap, compute_losses, mean_of
 from .nodes import average_orders, find_rows, fit_calibration, fit_fold_models, select_temperatures
 from .options import ModellingOptions
 from .word_model import SCORE_COLUMNS
@@ -81,8 +81,8 @@ def measure_learning_curve(
             model = fit_catboost(features[chosen], labels[chosen], options.catboost, seed)
             logits[held_out] = predict_logits(model, features[held_out])
             sizes.append(chosen.sum())
-        losses = mean_of(compute_losses(softmax(logits, axis=1), labels))
-        figure = bootstrap({"log_loss": losses}, groups, options.bootstrap_draws, seed)["log_loss"]
+        losses = compute_losses(softmax(logits, axis=1), labels)
+        figure = as_interval(estimate_means(losses[:, None], groups, options.bootstrap_draws, seed).iloc[0])
         points.append((np.mean(sizes), *figure.values()))
     return pd.DataFrame(points, columns=["battles", "log_loss", "low", "high"], dtype=float)
 
@@ -130,8 +130,8 @@ def measure_ablation(
     rows = []
     for name, family in feature_families.items():
         without = compute_losses_without(family)
-        difference = {"difference": mean_of(without - with_all)}
-        figure = bootstrap(difference, groups, options.bootstrap_draws, seed)["difference"]
+        difference = (without - with_all)[:, None]
+        figure = as_interval(estimate_means(difference, groups, options.bootstrap_draws, seed).iloc[0])
         rows.append((name, len(family), float(without.mean()), *figure.values()))
         logger.info("without %s: log loss %.4f, %+.4f [%+.4f, %+.4f]", name, without.mean(), *figure.values())
     return pd.DataFrame(rows, columns=columns)

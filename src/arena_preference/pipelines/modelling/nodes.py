@@ -22,9 +22,15 @@ from arena_preference.battles import (
     count_characters,
     length_features,
 )
+from arena_preference.scoring import (
+    as_interval,
+    compute_losses,
+    estimate_calibration_error,
+    estimate_means,
+    select_probabilities,
+)
 
 from .boosting import fit_catboost, predict_both_orders, predict_logits
-from .evaluation import bootstrap, calibration_error_of, compute_losses, mean_of, select_probabilities
 from .options import ModellingOptions
 from .word_model import (
     SCORE_COLUMNS,
@@ -386,18 +392,20 @@ def evaluate_predictions(oof_predictions: pd.DataFrame, options: ModellingOption
     """
     labels = oof_predictions["label"].to_numpy()
     probabilities = select_probabilities(oof_predictions)
-    statistics = {
-        "log_loss": mean_of(compute_losses(probabilities, labels)),
-        "accuracy": mean_of((probabilities.argmax(axis=1) == labels).astype(float)),
-        "expected_calibration_error": calibration_error_of(probabilities, labels, options.calibration_bins),
-        "prior_log_loss": mean_of(compute_losses(select_probabilities(oof_predictions, "prior_"), labels)),
-        "length_log_loss": mean_of(compute_losses(select_probabilities(oof_predictions, "length_"), labels)),
+    groups = oof_predictions["prompt_group"]
+    bootstrap = (groups, options.bootstrap_draws, seed)
+    means = {
+        "log_loss": compute_losses(probabilities, labels),
+        "accuracy": (probabilities.argmax(axis=1) == labels).astype(float),
+        "prior_log_loss": compute_losses(select_probabilities(oof_predictions, "prior_"), labels),
+        "length_log_loss": compute_losses(select_probabilities(oof_predictions, "length_"), labels),
     }
-    metrics: dict[str, Any] = dict(
-        bootstrap(statistics, oof_predictions["prompt_group"], options.bootstrap_draws, seed)
+    table = estimate_means(np.column_stack(list(means.values())), *bootstrap)
+    metrics = {name: as_interval(row) for name, (_, row) in zip(means, table.iterrows(), strict=True)}
+    metrics["expected_calibration_error"] = estimate_calibration_error(
+        probabilities, labels, options.calibration_bins, *bootstrap
     )
     for name, figure in metrics.items():
-        figure["low"] = max(0.0, figure["low"])
         logger.info("%s %.4f [%.4f, %.4f]", name, *figure.values())
     return {**metrics, "battles": len(labels), "folds": int(oof_predictions["fold"].nunique())}
 

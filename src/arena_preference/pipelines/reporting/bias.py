@@ -8,10 +8,17 @@ import pandas as pd
 from scipy.special import expit
 
 from arena_preference.battles import FORM_SEPARATOR, MODEL_COLUMNS, FloatArray, count_characters, length_features
+from arena_preference.scoring import (
+    as_interval,
+    estimate_means,
+    estimate_ratios,
+    resample_sums,
+    select_probabilities,
+    tabulate_intervals,
+)
 
-from .bootstrap import as_interval, estimate_means, estimate_ratios, resample_sums, tabulate_intervals
 from .options import ReportingOptions
-from .tables import compute_leads, compute_wins, encode_labels, get_probabilities, match_rows
+from .tables import compute_leads, compute_wins, encode_labels, match_rows
 
 IN_ORDER: Final = "catboost_in_order_"
 SWAPPED: Final = "catboost_swapped_"
@@ -40,11 +47,11 @@ def measure_position_bias(
         ``{value, low, high}``.
     """
     first_level = match_rows(first_level_predictions, oof_predictions["id"], "first_level_predictions")
-    in_order, swapped = (get_probabilities(first_level, prefix) for prefix in (IN_ORDER, SWAPPED))
+    in_order, swapped = (select_probabilities(first_level, prefix) for prefix in (IN_ORDER, SWAPPED))
     measured = {
         "in_order": compute_leads(in_order),
         "swapped": compute_leads(swapped),
-        "averaged": compute_leads(get_probabilities(oof_predictions)),
+        "averaged": compute_leads(select_probabilities(oof_predictions)),
         "observed": compute_leads(encode_labels(oof_predictions["label"])),
         "bias": (compute_leads(in_order) - compute_leads(swapped)) / 2,
         "flips": (in_order.argmax(axis=1) != swapped.argmax(axis=1)).astype(float),
@@ -80,7 +87,7 @@ def measure_verbosity_bias(
     chosen = oof_predictions.iloc[unequal]
     predicted, observed = (
         np.where(a_is_longer, wins, 1 - wins)
-        for wins in (compute_wins(get_probabilities(chosen)), compute_wins(encode_labels(chosen["label"])))
+        for wins in (compute_wins(select_probabilities(chosen)), compute_wins(encode_labels(chosen["label"])))
     )
     order = np.argsort(distance[unequal], kind="stable")
     bins = np.array_split(order, min(options.length_bins, len(unequal))) if len(unequal) else []
@@ -112,7 +119,7 @@ def measure_self_enhancement(
     names = pd.concat(
         [texts[name] if name in texts else pd.Series(None, index=texts.index, dtype=object) for name in MODEL_COLUMNS]
     ).reset_index(drop=True)
-    wins = [compute_wins(get_probabilities(oof_predictions)), compute_wins(encode_labels(oof_predictions["label"]))]
+    wins = [compute_wins(select_probabilities(oof_predictions)), compute_wins(encode_labels(oof_predictions["label"]))]
     predicted, observed = (np.concatenate([win, 1 - win]) for win in wins)
     groups = np.tile(oof_predictions["prompt_group"].to_numpy(), 2)
     counts = names.dropna().value_counts()
@@ -152,7 +159,7 @@ def measure_formatting_bias(
     names = [style for style, kept in zip(STYLES, used, strict=True) if kept]
     # The last column is the advantage of standing first, which is no style.
     design = np.column_stack([shares[:, used] / spread[used], np.ones(len(shares))])
-    outcomes = (encode_labels(oof_predictions["label"]), get_probabilities(oof_predictions))
+    outcomes = (encode_labels(oof_predictions["label"]), select_probabilities(oof_predictions))
     fits = [
         _fit_style(design, compute_wins(outcome), oof_predictions["prompt_group"], options, seed)
         for outcome in outcomes

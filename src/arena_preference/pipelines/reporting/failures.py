@@ -20,11 +20,11 @@ from arena_preference.battles import (
     count_characters,
     swap_features,
 )
+from arena_preference.scoring import compute_losses, estimate_ratios, select_probabilities
 
-from .bootstrap import estimate_ratios
 from .drawing import BLUE, GREY, draw_note, draw_rows, make_figure, name_rows
 from .options import ReportingOptions
-from .tables import compute_losses, get_probabilities, list_first_level_models, match_rows
+from .tables import list_first_level_models, match_rows
 
 PROMPT_KIND: Final = "prompt kind"
 _TURNS, _LANGUAGE, _LENGTH, _AGREEMENT = (
@@ -80,7 +80,7 @@ def score_slices(
         if inside.any()
     ]
     inside = np.column_stack([members for _, _, members in named]).astype(float)
-    losses = compute_losses(get_probabilities(oof_predictions), oof_predictions["label"].to_numpy())
+    losses = compute_losses(select_probabilities(oof_predictions), oof_predictions["label"].to_numpy())
     scores = estimate_ratios(
         inside * losses[:, None], inside, oof_predictions["prompt_group"], options.bootstrap_draws, seed
     )
@@ -144,7 +144,7 @@ def find_surprising_battles(
         None), the texts as lists of excerpts ``{head, left_out, tail}``, and ``speaks_for_a`` and ``speaks_for_b``,
         each a list of ``{feature, value, contribution}``, the strongest first.
     """
-    labels, probabilities = oof_predictions["label"].to_numpy(), get_probabilities(oof_predictions)
+    labels, probabilities = oof_predictions["label"].to_numpy(), select_probabilities(oof_predictions)
     losses = compute_losses(probabilities, labels)
     hardest = np.argsort(-losses, kind="stable")[: options.surprising_battles]
     ids = oof_predictions[ID].iloc[hardest]
@@ -276,7 +276,9 @@ def _slice_by_prompt(model_input: pd.DataFrame) -> Slices:
 
 def _slice_by_agreement(first_level_predictions: pd.DataFrame) -> Slices:
     models = list_first_level_models(first_level_predictions)
-    votes = np.column_stack([get_probabilities(first_level_predictions, f"{name}_").argmax(axis=1) for name in models])
+    votes = np.column_stack(
+        [select_probabilities(first_level_predictions, f"{name}_").argmax(axis=1) for name in models]
+    )
     agree = (votes == votes[:, :1]).all(axis=1)
     return {_AGREEMENT: {"all agree": agree, "some disagree": ~agree}}
 

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from arena_preference.battles import LABEL_COLUMNS
+from arena_preference.scoring import compute_losses, select_probabilities
 
 from .drawing import (
     BLUE,
@@ -21,7 +22,7 @@ from .drawing import (
     name_rows,
 )
 from .options import ReportingOptions
-from .tables import compute_losses, encode_labels, get_probabilities
+from .tables import encode_labels
 
 # Rows that cannot be used are set aside, so a run has a few battles fewer than were simulated.
 _REJECTED_SHARE = 0.02
@@ -57,7 +58,7 @@ def score_classes(oof_predictions: pd.DataFrame) -> pd.DataFrame:
         ``precision`` of the likeliest class (0 where it was never the likeliest), ``log_loss`` of its battles, and
         ``loss_contribution``, which sums to the log loss over the classes.
     """
-    probabilities, labels = get_probabilities(oof_predictions), oof_predictions["label"].to_numpy()
+    probabilities, labels = select_probabilities(oof_predictions), oof_predictions["label"].to_numpy()
     losses, likeliest = compute_losses(probabilities, labels), probabilities.argmax(axis=1)
     rows = []
     for label, name in enumerate(_NAMES):
@@ -111,7 +112,7 @@ def plot_confusion(oof_predictions: pd.DataFrame) -> Figure:
     Returns:
         Counts and shares of each verdict's battles, one row per verdict.
     """
-    likeliest = get_probabilities(oof_predictions).argmax(axis=1)
+    likeliest = select_probabilities(oof_predictions).argmax(axis=1)
     counts = encode_labels(oof_predictions["label"]).T @ np.eye(len(LABEL_COLUMNS))[likeliest]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = make_axes(3.6, "The likeliest class for each verdict")
@@ -233,7 +234,7 @@ def plot_sharpness(oof_predictions: pd.DataFrame) -> Figure:
     Returns:
         Histograms of the largest probability and of each class's.
     """
-    probabilities = get_probabilities(oof_predictions)
+    probabilities = select_probabilities(oof_predictions)
     weights = np.full(len(probabilities), 1 / len(probabilities))
     edges = np.linspace(0, 1, 41)
     figure = make_figure(4.4)

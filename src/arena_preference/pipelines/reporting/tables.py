@@ -1,7 +1,6 @@
 """How the tables that the report reads are matched and read."""
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from arena_preference.battles import ID, LABEL_COLUMNS, N_CLASSES, PREFERS_A, PREFERS_B, TIE, FloatArray
@@ -24,20 +23,9 @@ def match_rows(table: pd.DataFrame, ids: pd.Series, name: str) -> pd.DataFrame:
     return table.set_index(ID).loc[ids].reset_index()
 
 
-def get_probabilities(table: pd.DataFrame, prefix: str = "") -> FloatArray:
-    """Read three probability columns, shape (n, 3)."""
-    return table[[f"{prefix}{name}" for name in LABEL_COLUMNS]].to_numpy(dtype=float)
-
-
 def list_first_level_models(first_level_predictions: pd.DataFrame) -> list[str]:
     """Name the first-level models, in the order of their columns."""
     return [name.removesuffix(_FIRST) for name in first_level_predictions.columns if name.endswith(_FIRST)]
-
-
-def compute_losses(probabilities: FloatArray, labels: npt.NDArray[np.integer]) -> FloatArray:
-    """Log loss of each battle in nats, shape (n,)."""
-    chosen = probabilities[np.arange(len(labels)), labels]
-    return -np.log(np.clip(chosen, np.finfo(float).tiny, 1.0))
 
 
 def compute_wins(probabilities: FloatArray) -> FloatArray:

@@ -13,7 +13,6 @@ from .options import TuningOptions
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
-    from optuna.storages import BaseStorage
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ def tune_catboost(
     oof_word_scores: pd.DataFrame,
     battles: pd.DataFrame,
     folds: pd.DataFrame,
-    tuning_trials: "BaseStorage",
+    tuning_trials: Any,
     modelling: ModellingOptions,
     options: TuningOptions,
     seed: int,
@@ -41,8 +40,8 @@ def tune_catboost(
         oof_word_scores: What ``fit_word_models`` gave.
         battles: The same battles, schema ``Battles`` with label.
         folds: Schema ``Folds``.
-        tuning_trials: Where the trials of all studies are stored; it grows.
-        modelling: Parameters ``modelling``; the first trial takes their settings.
+        tuning_trials: Optuna's storage of the trials of all studies; it grows.
+        modelling: Parameters ``modelling``; the first trial takes their settings, if these lie in the space.
         options: Parameters ``tuning``.
         seed: The project's seed.
 
@@ -62,8 +61,15 @@ def tune_catboost(
     finished = _count_finished(study)
     # Resumed, a sampler with the same seed would draw its first settings again.
     study.sampler = optuna.samplers.TPESampler(seed=seed + finished)
-    current = single.catboost.model_dump()
-    study.enqueue_trial({name: current[name] for name in options.space.model_dump()}, skip_if_exists=True)
+    current = {name: getattr(single.catboost, name) for name, _ in options.space}
+    outside = [name for name, bounds in options.space if not bounds.low <= current[name] <= bounds.high]
+    if outside:
+        logger.info(
+            "the current settings lie outside of tuning.space (%s): the study does not begin with them",
+            ", ".join(outside),
+        )
+    else:
+        study.enqueue_trial(current, skip_if_exists=True)
 
     def score(trial: "Trial") -> float:
         catboost = single.catboost.model_copy(update=_draw_settings(trial, options))

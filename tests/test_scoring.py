@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from arena_preference.pipelines.reporting.bootstrap import estimate_means, estimate_ratios, resample_sums
+from arena_preference.scoring import (
+    compute_losses,
+    estimate_calibration_error,
+    estimate_means,
+    estimate_ratios,
+    resample_sums,
+)
 
 
 def test_every_draw_takes_whole_groups_as_many_as_there_are(rng: np.random.Generator) -> None:
@@ -43,3 +49,19 @@ def test_the_same_seed_gives_the_same_interval(rng: np.random.Generator) -> None
     values, groups = rng.normal(size=(60, 2)), np.arange(60) // 3
     assert estimate_means(values, groups, 60, 7).equals(estimate_means(values, groups, 60, 7))
     assert not estimate_means(values, groups, 60, 7).equals(estimate_means(values, groups, 60, 8))
+
+
+def test_the_calibration_error_of_calibrated_probabilities_is_near_zero_and_its_interval_holds_it(
+    rng: np.random.Generator,
+) -> None:
+    probabilities = rng.dirichlet([1, 1, 1], size=4000)
+    labels = np.array([rng.choice(3, p=row) for row in probabilities])
+    figure = estimate_calibration_error(probabilities, labels, 10, np.arange(4000), 100, 0)
+    assert 0 <= figure["low"] <= figure["value"] <= figure["high"] < 0.04
+
+
+def test_a_probability_of_zero_costs_much_and_not_infinity() -> None:
+    losses = compute_losses(np.array([[0.0, 1.0, 0.0], [0.25, 0.5, 0.25]]), np.array([0, 1]))
+    assert np.isfinite(losses).all()
+    assert losses[0] > 700
+    assert losses[1] == pytest.approx(np.log(2))

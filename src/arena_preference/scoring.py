@@ -1,4 +1,7 @@
-"""Intervals from a bootstrap over prompt groups."""
+"""How predictions are scored, in every room: log loss, calibration error, and intervals over prompt groups.
+
+The intervals are a bootstrap's: battles of a group share their prompt, so whole groups are drawn.
+"""
 
 from typing import Any, Final
 
@@ -6,11 +9,57 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from arena_preference.battles import FloatArray
+from arena_preference.battles import LABEL_COLUMNS, FloatArray
 
 # Draws weighed at a time: enough for a fast matrix product, few enough to bound memory.
 _BLOCK: Final = 25
 _PERCENTILES: Final = (2.5, 97.5)
+
+
+def select_probabilities(table: pd.DataFrame, prefix: str = "") -> FloatArray:
+    """Take three columns of probabilities or logits, shape (n, 3)."""
+    return table[[f"{prefix}{name}" for name in LABEL_COLUMNS]].to_numpy(dtype=float)
+
+
+def compute_losses(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]]) -> FloatArray:
+    """Compute the log loss of each battle in nats, shape (n,), from probabilities of shape (n, 3)."""
+    chosen = probabilities[np.arange(len(labels)), labels]
+    losses: FloatArray = -np.log(np.clip(chosen, np.finfo(float).tiny, 1.0))
+    return losses
+
+
+def estimate_calibration_error(
+    probabilities: FloatArray,
+    labels: npt.NDArray[np.integer[Any]],
+    bins: int,
+    groups: npt.ArrayLike,
+    draws: int,
+    seed: int,
+) -> dict[str, float]:
+    """Estimate the expected calibration error of the likeliest class (Guo et al., 2017) with a 95 % interval.
+
+    It is the mean gap between the probability of that class and how often it came true, over bins of equal width.
+
+    Args:
+        probabilities: Shape (n, 3).
+        labels: Shape (n,).
+        bins: Number of bins.
+        groups: The prompt group of each row, shape (n,).
+        draws: Number of resamplings.
+        seed: The project's seed.
+
+    Returns:
+        ``{value, low, high}``.
+    """
+    confidence, hit = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    members = np.eye(bins)[np.minimum((confidence * bins).astype(np.intp), bins - 1)]
+    gaps = members * (confidence - hit)[:, None]
+    value = np.abs(gaps.sum(axis=0)).sum() / len(labels)
+    *of_bins, sizes = resample_sums(np.column_stack([gaps, np.ones(len(labels))]), groups, draws, seed).T
+    drawn = np.abs(of_bins).sum(axis=0) / sizes
+    # A sum of absolute gaps grows with every resampling; that bias is taken off.
+    table = tabulate_intervals(np.array([value]), np.maximum(drawn - (drawn.mean() - value), 0)[:, None])
+    return as_interval(table.iloc[0])
 
 
 def resample_sums(values: FloatArray, groups: npt.ArrayLike, draws: int, seed: int) -> FloatArray:
