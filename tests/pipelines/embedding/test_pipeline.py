@@ -55,7 +55,7 @@ def test_train_fixes_the_models_and_test_uses_them(
     )
     SequentialRunner().run(create_pipeline("train") + create_pipeline("test"), catalog)
     for split, part in parts.items():
-        for name, columns in (("embedding", 13 if embedded else 0), ("reward", 3 if rewarded else 0)):
+        for name, columns in (("embedding", 8 if embedded else 0), ("reward", 2 if rewarded else 0)):
             features = Features.validate(catalog.load(f"{split}.{name}_features"))
             assert features["id"].tolist() == part["id"].tolist()
             assert len(features.columns) == 1 + columns
