@@ -30,6 +30,11 @@ FORM_SEPARATOR: Final = "__"
 ANTISYMMETRIC_FORMS: Final = frozenset({"diff", "share"})
 SYMMETRIC_FORMS: Final = frozenset({"sum", "pair", "prompt"})
 
+# Columns of what CatBoost says when it is asked once: in the order of the file, and with the sides exchanged. The
+# answer to the second question is exchanged back, so that its columns mean the sides of the file, too.
+IN_ORDER: Final = "catboost_in_order_"
+SWAPPED: Final = "catboost_swapped_"
+
 
 def normalise_prompt(first_turn: str | None) -> str:
     """Reduce a first prompt turn to what two people would call the same prompt: lower case, single spaces."""

@@ -6,7 +6,9 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from arena_preference.battles import (
+    IN_ORDER,
     LABEL_COLUMNS,
+    SWAPPED,
     Features,
     Folds,
     OutOfFoldPredictions,
@@ -18,8 +20,6 @@ from arena_preference.battles import (
 from arena_preference.pipelines.modelling import nodes
 from arena_preference.pipelines.modelling.boosting import predict_logits
 from arena_preference.pipelines.modelling.nodes import (
-    IN_ORDER,
-    SWAPPED,
     assign_folds,
     average_orders,
     calibrate_model,

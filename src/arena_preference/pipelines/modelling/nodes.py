@@ -15,8 +15,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from arena_preference.battles import (
     ID,
+    IN_ORDER,
     LABEL_COLUMNS,
     N_CLASSES,
+    SWAPPED,
     TEXT_COLUMNS,
     FloatArray,
     count_characters,
@@ -45,7 +47,6 @@ from .word_model import (
 
 logger = logging.getLogger(__name__)
 
-IN_ORDER, SWAPPED = "catboost_in_order_", "catboost_swapped_"
 _CLASSES = list(range(N_CLASSES))
 
 
@@ -287,8 +288,8 @@ def fit_calibration(oof_scores: pd.DataFrame, battles: pd.DataFrame) -> dict[str
 
     Returns:
         ``temperature``, fitted on all folds, for new battles, whose average over the fold models is a little less
-        extreme than any one of them; ``fold_temperatures``, each fitted on the other folds, so
-        that reported scores are honest.
+        extreme than any one of them; ``fold_temperatures``, each fitted on the other folds, so that reported scores
+        are honest.
     """
     logits = average_orders(oof_scores)
     labels = find_rows(battles, oof_scores)["label"].to_numpy()

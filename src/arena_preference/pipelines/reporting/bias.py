@@ -7,7 +7,15 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 
-from arena_preference.battles import FORM_SEPARATOR, MODEL_COLUMNS, FloatArray, count_characters, length_features
+from arena_preference.battles import (
+    FORM_SEPARATOR,
+    IN_ORDER,
+    MODEL_COLUMNS,
+    SWAPPED,
+    FloatArray,
+    count_characters,
+    length_features,
+)
 from arena_preference.scoring import (
     as_interval,
     estimate_means,
@@ -20,8 +28,6 @@ from arena_preference.scoring import (
 from .options import ReportingOptions
 from .tables import compute_leads, compute_wins, encode_labels, match_rows
 
-IN_ORDER: Final = "catboost_in_order_"
-SWAPPED: Final = "catboost_swapped_"
 STYLES: Final = ("characters", "list_items", "headers", "bold")
 # A penalty as of one battle: it decides nothing unless a style separates the verdicts, which would have no estimate.
 _RIDGE: Final = 1.0
