@@ -15,6 +15,9 @@ def register_pipelines() -> dict[str, Pipeline]:
     """
     pipelines = find_pipelines(raise_errors=True)
     if "__default__" in pipelines:
+        # Imported with the pipelines themselves: a command that wants none of them starts without.
+        from arena_preference.pipelines.ingestion.pipeline import create_comparison
+
         parts = (part for name, part in pipelines.items() if name not in NOT_IN_DEFAULT_RUN)
-        pipelines["__default__"] = sum(parts, start=Pipeline([]))
+        pipelines["__default__"] = sum(parts, start=create_comparison())
     return pipelines

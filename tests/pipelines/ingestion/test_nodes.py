@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from arena_preference.battles import Battles, RejectedRows
 from arena_preference.pipelines.ingestion.nodes import (
     UnusableCellError,
+    count_shared_ids,
     parse_id,
     parse_label,
     parse_test_battles,
@@ -53,6 +54,16 @@ def test_lone_surrogates_become_replacement_characters() -> None:
     "".join(turn or "" for turn in turns).encode("utf-8")
 
 
+@pytest.mark.parametrize(
+    "turn",
+    ["tab\there", "line\nbreak", "nul\0byte", "\x1b[31mred", "مرحبا \u202eabc", "👩‍💻🎉", "e\u0301", "x" * 10_000_000],
+    ids=["tab", "line", "nul", "escape", "right to left", "emoji", "combining", "10 MB"],
+)
+def test_a_text_in_any_script_of_any_length_and_with_control_characters_is_kept_as_it_is(turn: str) -> None:
+    # Written by hand: JSON itself would escape control characters, and both spellings are the same text.
+    assert parse_turns(f'["{turn}"]') == parse_turns(json.dumps([turn])) == [turn]
+
+
 @given(st.lists(st.none() | st.text(st.characters(exclude_categories=[]))))
 def test_turns_survive_json_and_always_fit_into_utf8(turns: list[str | None]) -> None:
     parsed = parse_turns(json.dumps(turns))
@@ -75,6 +86,9 @@ def test_text_without_surrogates_is_left_alone(text: str) -> None:
         ("['single quotes']", "not JSON"),
         ('["never closed', "not JSON"),
         ("[" * 100_000, "not JSON"),
+        ("[" * 1_000 + "]" * 1_000, "not JSON|something else than texts"),
+        ("[" + "9" * 5_000 + "]", "not JSON|something else than texts"),
+        ("NaN", "not a JSON list"),
         ('"a text"', "not a JSON list"),
         ("null", "not a JSON list"),
         ('[["nested"]]', "something else than texts"),
@@ -90,6 +104,11 @@ def test_a_cell_that_is_no_list_of_texts_is_refused_with_its_reason(cell: str, r
 def test_an_id_that_is_no_64_bit_integer_is_refused(cell: str) -> None:
     with pytest.raises(UnusableCellError, match="id is not an integer"):
         parse_id(cell)
+
+
+@pytest.mark.parametrize(("cell", "value"), [("-7", -7), ("0", 0), (" 12 ", 12), ("-9223372036854775808", -(2**63))])
+def test_any_64_bit_integer_is_an_id_even_a_negative_one(cell: str, value: int) -> None:
+    assert parse_id(cell) == value
 
 
 @pytest.mark.parametrize(("cells", "label"), [(["1", "0", "0"], 0), (["0.0", "1.0", "0.0"], 1), (["0", "0", "1"], 2)])
@@ -125,6 +144,28 @@ def test_unusable_training_rows_are_set_aside_whole_and_counted(caplog: pytest.L
     assert json.loads(rejected["raw_row"][0]) == rows[1]
     assert "train: 2 battles, 3 rows reported as rejected" in caplog.text
     assert "1 x prompt is not JSON" in caplog.text
+
+
+def test_answers_may_have_different_numbers_of_turns() -> None:
+    row = raw_row(prompt='["Why?", "And?"]', response_a='["Because.", null, "So."]', response_b="[]")
+    battle = Battles.validate(parse_train_battles(pd.DataFrame([row]))[0]).iloc[0]
+    assert [list(battle[name]) for name in ("prompt", "response_a", "response_b")] == [
+        ["Why?", "And?"],
+        ["Because.", None, "So."],
+        [],
+    ]
+
+
+def test_ids_that_both_splits_have_are_counted_and_explained(
+    battles: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    folds = battles[["id"]][:100].assign(fold=0)
+    count_shared_ids(battles[100:], folds)
+    assert caplog.text == ""
+    count_shared_ids(battles[97:140], folds)
+    first = battles["id"][97]
+    assert f"3 of the 43 ids of the test split are ids of the train split, too, the first: {first}" in caplog.text
+    assert "the model has seen their verdicts" in caplog.text
 
 
 def test_a_training_file_without_a_usable_row_is_an_error_with_the_reasons() -> None:

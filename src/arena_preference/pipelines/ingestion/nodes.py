@@ -94,6 +94,23 @@ def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
     return _assemble_tables("test", raw_battles, battles, mended)
 
 
+def count_shared_ids(battles: pd.DataFrame, folds: pd.DataFrame) -> None:
+    """Count the ids that both splits have. Nothing is joined by id across splits, so they may, but it is worth a look.
+
+    Args:
+        battles: The battles of the test split, schema ``Battles``.
+        folds: Schema ``Folds``, a row for each battle of the train split.
+    """
+    shared = battles.loc[battles[ID].isin(folds[ID]), ID]
+    if len(shared):
+        logger.warning(
+            "%d of the %d ids of the test split are ids of the train split, too, the first: %d. Each battle is "
+            "predicted from its own texts all the same. If they are the same battles, the model has seen their "
+            "verdicts, and its predictions for them look better than it is.",
+            *(len(shared), len(battles), shared.iloc[0]),
+        )
+
+
 def parse_id(cell: str) -> int:
     """Read an id.
 
@@ -110,11 +127,13 @@ def parse_id(cell: str) -> int:
 def parse_turns(cell: str) -> Turns:
     """Read the turns of a prompt or an answer; JSON's null stays None, since "no answer" and "" are different facts.
 
+    Control characters may stand in a text as they are, which JSON would have written as escapes.
+
     Raises:
         UnusableCellError: If the cell is not a JSON list of texts and nulls.
     """
     try:
-        turns = json.loads(cell)
+        turns = json.loads(cell, strict=False)
     # A list nested a thousand deep exhausts the parser's recursion.
     except (ValueError, RecursionError):
         raise UnusableCellError("not JSON") from None

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from .nodes import parse_test_battles, parse_train_battles
+from .nodes import count_shared_ids, parse_test_battles, parse_train_battles
 
 
 def create_pipeline(split: str = "train") -> Pipeline:
@@ -19,3 +19,14 @@ def create_pipeline(split: str = "train") -> Pipeline:
         ],
         namespace=split,
     )
+
+
+def create_comparison() -> Pipeline:
+    """Compare the ids of both splits, in runs that train and predict; ``folds`` names every training battle."""
+    compare = Node(
+        count_shared_ids,
+        inputs=["battles", "folds"],
+        outputs=None,
+        name="count_shared_ids",
+    )
+    return Pipeline([compare], namespace="test", inputs="folds")
