@@ -1,5 +1,9 @@
 """Kedro's settings for this project."""
 
+from arena_preference.hooks import OutputHooks, ParameterHooks
+
+HOOKS = (ParameterHooks(), OutputHooks())
+
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

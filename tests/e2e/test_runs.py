@@ -143,6 +143,7 @@ def test_each_pipeline_runs_on_its_own(trained: Path, kedro, raw_dir: Path, tmp_
         ("modelling.catboost.dept=3", "dept"),
         ("modelling.folds=1", "greater than or equal to 3"),
         ("embedding.encoder.max_tokens=many", "max_tokens"),
+        ("foldes=10", "There is no parameter 'foldes'"),
     ],
 )
 def test_a_wrong_parameter_stops_the_run_before_any_node(
@@ -158,6 +159,20 @@ def test_a_missing_raw_folder_is_an_error_that_says_what_to_do(kedro, tmp_path: 
     done = kedro("run", "--env=test", f"--params=raw_dir={tmp_path / 'nowhere'},data_root={tmp_path}", check=False)
     assert done.returncode != 0
     assert "--params=raw_dir=DIR" in done.stdout + done.stderr
+
+
+def test_a_test_file_without_rows_is_an_error_and_no_empty_submission(
+    trained: Path, kedro, raw_dir: Path, tmp_path: Path
+) -> None:
+    raw, data_root = tmp_path / "raw", tmp_path / "data"
+    raw.mkdir()
+    (raw / "test.csv").write_text((raw_dir / "test.csv").read_text(encoding="utf-8").partition("\n")[0] + "\n")
+    shutil.copytree(trained, data_root)
+    parameters = f"--params=raw_dir={raw},data_root={data_root}"
+    done = kedro("run", "--env=test", "--pipelines=submission", parameters, check=False)
+    assert done.returncode != 0
+    assert f"{raw / 'test.csv'} holds a header and no rows. Put the rows there" in done.stdout + done.stderr
+    assert len(list((data_root / "07_model_output" / "submission.csv").iterdir())) == 1
 
 
 def test_an_unusable_file_stops_the_run_with_file_column_and_remedy(kedro, raw_dir: Path, tmp_path: Path) -> None:
