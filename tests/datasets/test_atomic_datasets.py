@@ -1,8 +1,5 @@
-import io
-import pickle
-import zipfile
+import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +7,12 @@ import pytest
 from catboost import CatBoost, CatBoostClassifier
 from kedro.io.core import DatasetError, Version
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import FunctionTransformer
 
 from arena_preference.datasets import CatBoostDataset, SafetensorsDataset, SkopsDataset
 from arena_preference.datasets.atomic_file_dataset import AtomicFileDataset
+
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
 
 @pytest.fixture
@@ -72,25 +72,31 @@ def test_skops_file_with_a_foreign_type_is_refused_by_name(tmp_path: Path) -> No
         dataset.load()
 
 
-class Bomb:
-    """Runs code when it is unpickled."""
-
-    def __reduce__(self) -> Any:
-        return (pytest.fail, ("a pickle was loaded",))
+def test_skops_file_that_would_call_a_function_is_refused_by_its_name(tmp_path: Path) -> None:
+    dataset = SkopsDataset(filepath=str(tmp_path / "object.skops"))
+    dataset.save(FunctionTransformer(os.system))
+    with pytest.raises(DatasetError, match=r"types that are not trusted: .*system"):
+        dataset.load()
 
 
 @pytest.mark.parametrize("kind", [CatBoostDataset, SafetensorsDataset, SkopsDataset])
-def test_a_pickle_in_place_of_the_file_is_refused_and_not_run(tmp_path: Path, kind: type[AtomicFileDataset]) -> None:
+@pytest.mark.parametrize("content", [b"", b"half a file", EMPTY_ZIP])
+def test_a_file_of_another_kind_is_refused_with_its_path_and_what_to_do(
+    tmp_path: Path, kind: type[AtomicFileDataset], content: bytes
+) -> None:
     path = tmp_path / "file"
-    path.write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(DatasetError):
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=rf"{path} is damaged or is not what .* writes .*Run the pipeline"):
         kind(filepath=str(path)).load()
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("schema.json", "{}")
-    path.write_bytes(archive.getvalue())
-    with pytest.raises(DatasetError):
-        kind(filepath=str(path)).load()
+
+
+def test_a_model_that_was_cut_off_is_refused(tmp_path: Path, model: CatBoost) -> None:
+    dataset = CatBoostDataset(filepath=str(tmp_path / "model.cbm"))
+    dataset.save(model)
+    content = (tmp_path / "model.cbm").read_bytes()
+    (tmp_path / "model.cbm").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DatasetError, match=r"model\.cbm is damaged or is not what CatBoostDataset writes"):
+        dataset.load()
 
 
 def test_each_version_is_a_file_of_its_own(tmp_path: Path) -> None:

@@ -82,10 +82,23 @@ class AtomicFileDataset(AbstractVersionedDataset[Data, Data]):
         """Turn the file's bytes back into the object, running no code that they carry."""
 
     def load(self) -> Data:
-        """Read the file."""
+        """Read the file.
+
+        Raises:
+            DatasetError: If it is not what this type writes.
+        """
         path = get_filepath_str(self._get_load_path(), self._protocol)
-        with self._fs.open(path, "rb") as file:
-            return self.decode(file.read())
+        content = self._fs.cat_file(path)
+        try:
+            return self.decode(content)
+        except DatasetError:
+            raise
+        # Each library has errors of its own for a file that it cannot read.
+        except Exception as reason:
+            raise DatasetError(
+                f"{path} is damaged or is not what {type(self).__name__} writes ({type(reason).__name__}: {reason}). "
+                "Run the pipeline that makes it again, or remove this version of it."
+            ) from reason
 
     def save(self, data: Data) -> None:
         """Write the file, whole or not at all."""

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from fsspec.implementations.local import LocalFileSystem
 from kedro.io.core import AbstractDataset, get_protocol_and_path
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from .atomic_file_dataset import atomic_write, open_filesystem
@@ -57,8 +58,8 @@ class EmbeddingSpace:
     def __init__(self, fs: fsspec.AbstractFileSystem, folder: str) -> None:
         """Read the index from the shards of a folder, which need not exist.
 
-        A shard whose bytes do not have the hash that is its name is set aside as ``*.damaged``, with a warning: its
-        vectors count as missing.
+        A shard whose bytes do not have the hash that is its name, or are no shard at all, is set aside as
+        ``*.damaged``, with a warning: its vectors count as missing.
         """
         self._fs = fs
         self._shards: list[str] = []
@@ -69,11 +70,12 @@ class EmbeddingSpace:
             except FileNotFoundError:
                 # Another process has set it aside.
                 continue
-            if hashlib.sha256(content).hexdigest() == PurePosixPath(path).stem:
-                self._shards.append(path)
-                keys.append(load(content)["keys"].view(KEY_DTYPE).ravel())
-            else:
+            of_shard = _read_keys(content) if hashlib.sha256(content).hexdigest() == PurePosixPath(path).stem else None
+            if of_shard is None:
                 _set_aside(fs, path)
+            else:
+                self._shards.append(path)
+                keys.append(of_shard)
         every_key = np.concatenate([np.array([], dtype=KEY_DTYPE), *keys])
         # Stable: where a key has two vectors, the same one is taken every time.
         order = np.argsort(every_key, kind="stable")
@@ -231,6 +233,13 @@ def _list_shards(fs: fsspec.AbstractFileSystem, folder: str) -> list[str]:
     except FileNotFoundError:
         return []
     return sorted(path for path in paths if path.endswith(_SUFFIX))
+
+
+def _read_keys(content: bytes) -> Keys | None:
+    try:
+        return load(content)["keys"].view(KEY_DTYPE).ravel()
+    except (SafetensorError, KeyError, ValueError):
+        return None
 
 
 def _read_precision(fs: fsspec.AbstractFileSystem, path: str) -> str | None:

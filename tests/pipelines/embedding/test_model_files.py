@@ -1,4 +1,5 @@
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 
@@ -91,6 +92,57 @@ def test_a_missing_encoder_names_the_three_places_and_what_to_do(hub_cache: Path
 def test_weights_that_may_run_code_do_not_count(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle")
     with pytest.raises(FileNotFoundError, match=r"holds no \*.safetensors"):
+        find_model(str(tmp_path), None)
+
+
+CODE = """
+import pathlib
+from transformers import BertConfig, BertModel
+
+pathlib.Path(__file__).with_name("marker").touch()
+
+
+class OwnConfig(BertConfig):
+    model_type = "own"
+
+
+class OwnModel(BertModel):
+    config_class = OwnConfig
+"""
+
+
+@pytest.mark.parametrize("model_type", ["bert", "own"])
+def test_a_model_with_code_of_its_own_is_refused_and_the_code_is_not_run(
+    make_encoder: MakeModel, model_type: str
+) -> None:
+    folder = make_encoder()
+    (folder / "own.py").write_text(CODE)
+    config = json.loads((folder / "config.json").read_text())
+    own_code = {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"}
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": model_type, "auto_map": own_code}))
+    with pytest.raises(ValueError, match=r"brings code of its own \(auto_map in config.json.*never run here"):
+        find_model(str(folder), None)
+    assert not list(folder.rglob("marker"))
+
+
+def test_a_tokenizer_with_code_of_its_own_is_refused(make_encoder: MakeModel) -> None:
+    folder = make_encoder()
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": {"AutoTokenizer": ["own.Own", None]}}))
+    with pytest.raises(ValueError, match=r"auto_map in tokenizer_config.json: AutoTokenizer"):
+        find_model(str(folder), None)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "model.safetensors.index.json"])
+def test_a_damaged_description_is_an_error_that_names_the_file(make_encoder: MakeModel, name: str) -> None:
+    folder = make_encoder()
+    (folder / name).write_text('{"weight_map": {"a')
+    with pytest.raises(ValueError, match=rf"{name}' is damaged: it is not JSON .*Fetch the model again"):
+        find_model(str(folder), None)
+
+
+def test_an_empty_folder_is_an_error_that_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"holds no \*.safetensors.* save_pretrained, or choose another one"):
         find_model(str(tmp_path), None)
 
 

@@ -150,6 +150,27 @@ def test_damaged_weights_are_an_error(make_encoder: MakeModel) -> None:
         load(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("tokenizer.json", b'{"version', r"The tokenizer in .* cannot be read .*Fetch the model again"),
+        ("tokenizer.json", None, r"The tokenizer in .* cannot be read .*Fetch the model again"),
+        ("model.safetensors", None, r"cannot be loaded .*Fetch it again"),
+        ("model.safetensors", b"", r"cannot be read .* damaged: fetch the model again"),
+    ],
+)
+def test_a_missing_or_damaged_file_is_an_error_that_names_the_folder(
+    make_encoder: MakeModel, name: str, content: bytes | None, message: str
+) -> None:
+    folder = make_encoder()
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message) as error:
+        load(folder)
+    assert str(folder) in str(error.value)
+
+
 def remove_tensor(folder: Path, name: str) -> None:
     weights = load_file(folder / "model.safetensors")
     del weights[name]

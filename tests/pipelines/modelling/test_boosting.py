@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from catboost import CatBoostError
 
 from arena_preference import device
 from arena_preference.pipelines.modelling import boosting
@@ -43,6 +44,21 @@ def test_a_gpu_is_taken_where_there_is_one_and_without_what_it_cannot_do(
     assert settings["task_type"] == taken
     assert ("rsm" in settings) == (taken == "CPU")
     assert settings["random_seed"] == 7
+
+
+def test_a_gpu_that_was_asked_for_and_does_not_work_is_an_error_and_no_fall_back(
+    model_input: pd.DataFrame, battles: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise CatBoostError("CUDA driver version is insufficient")
+
+    monkeypatch.setattr(boosting.CatBoostClassifier, "fit", fail)
+    features, labels = model_input.drop(columns="id"), battles["label"].to_numpy()
+    options = OPTIONS.catboost.model_copy(update={"task_type": "GPU"})
+    with pytest.raises(RuntimeError, match=r"on a GPU and could not \(CUDA driver.* set modelling.catboost.task_type"):
+        boosting.fit_catboost(features, labels, options, seed=0)
+    with pytest.raises(CatBoostError):
+        boosting.fit_catboost(features, labels, OPTIONS.catboost, seed=0)
 
 
 def test_every_battle_is_learned_in_both_orders(model_input: pd.DataFrame, battles: pd.DataFrame) -> None:

@@ -79,6 +79,11 @@ def test_fewer_prompt_groups_than_folds_is_an_error(battles: pd.DataFrame) -> No
         assign_folds(battles.assign(prompt_group="one"), OPTIONS, seed=0)
 
 
+def test_a_single_training_battle_is_an_error_that_says_what_is_missing(battles: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match=r"1 prompt groups are too few for \d folds.*Add battles"):
+        assign_folds(battles[:1], OPTIONS, seed=0)
+
+
 def test_a_missing_class_is_an_error_that_names_it(battles: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="Only 0 training battles have the label winner_tie"):
         assign_folds(battles[battles["label"] < 2], OPTIONS, seed=0)

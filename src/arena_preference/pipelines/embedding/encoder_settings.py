@@ -1,10 +1,10 @@
 """How an encoder turns a text into a vector: as its own files say, unless a parameter says otherwise."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from .model_files import read_json
 from .options import EncoderOptions, LongTexts, Pooling
 
 _POOLINGS: Final[dict[str, Pooling]] = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
@@ -55,7 +55,7 @@ def read_encoder_settings(folder: Path, options: EncoderOptions) -> EncoderSetti
             what is not done here, or if the encoder has fewer positions than the parameter ``max_tokens``.
     """
     modules = {
-        module["type"].rpartition(".")[2]: folder / module["path"] for module in _read(folder / "modules.json", [])
+        module["type"].rpartition(".")[2]: folder / module["path"] for module in read_json(folder / "modules.json", [])
     }
     unknown = [name for name in modules if name not in _MODULES]
     if unknown:
@@ -63,8 +63,8 @@ def read_encoder_settings(folder: Path, options: EncoderOptions) -> EncoderSetti
             f"Encoder '{folder}' passes its vectors through {', '.join(unknown)}, which is not done here: they would "
             "differ from what it was trained to give. Set embedding.encoder.model to another encoder."
         )
-    pooler = _read(modules.get("Pooling", folder / "1_Pooling") / "config.json", {})
-    transformer = _read(modules.get("Transformer", folder) / "sentence_bert_config.json", {})
+    pooler = read_json(modules.get("Pooling", folder / "1_Pooling") / "config.json", {})
+    transformer = read_json(modules.get("Transformer", folder) / "sentence_bert_config.json", {})
     prompts = _read_prompts(folder)
     pooling = options.pooling or (_read_pooling(folder, pooler) if pooler else None)
     own_normalize = "Normalize" in modules if modules else None
@@ -77,7 +77,7 @@ def read_encoder_settings(folder: Path, options: EncoderOptions) -> EncoderSetti
             f"Encoder '{folder}' does not say how it is to be used (modules.json and the files beside it). Set "
             f"{', '.join(missing)} as its authors describe."
         )
-    positions = _read(folder / "config.json", {}).get("max_position_embeddings") or max_tokens
+    positions = read_json(folder / "config.json", {}).get("max_position_embeddings") or max_tokens
     if max_tokens > positions:
         raise ValueError(
             f"Encoder '{folder}' has positions for {positions} tokens, and {max_tokens} were asked for. "
@@ -112,7 +112,7 @@ def _read_pooling(folder: Path, config: dict[str, Any]) -> Pooling:
 
 def _read_prompts(folder: Path) -> dict[str, str]:
     """Give the encoder's prompts by name; without a name, the one that it uses where none is given."""
-    config = _read(folder / "config_sentence_transformers.json", {})
+    config = read_json(folder / "config_sentence_transformers.json", {})
     prompts = config.get("prompts") or {}
     return {**prompts, "": prompts.get(config.get("default_prompt_name"), "")}
 
@@ -120,15 +120,11 @@ def _read_prompts(folder: Path) -> dict[str, str]:
 def _read_limits(folder: Path) -> list[int]:
     """Give the most tokens that the tokenizer and the positions allow; a tokenizer without a limit writes 1e30."""
     limits = [
-        _read(folder / "tokenizer_config.json", {}).get("model_max_length"),
-        _read(folder / "config.json", {}).get("max_position_embeddings"),
+        read_json(folder / "tokenizer_config.json", {}).get("model_max_length"),
+        read_json(folder / "config.json", {}).get("max_position_embeddings"),
     ]
     return [int(limit) for limit in limits if limit is not None and limit < _NO_LIMIT]
 
 
 def _first(*values: str | None) -> str:
     return next(value for value in values if value is not None)
-
-
-def _read(path: Path, default: Any) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else default

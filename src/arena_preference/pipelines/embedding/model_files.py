@@ -5,7 +5,7 @@ import importlib.util
 import json
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 EMBEDDED_MODEL: Final = "sentence-transformers/all-MiniLM-L6-v2"
 EMBEDDED_REVISION: Final = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
@@ -41,7 +41,8 @@ def find_model(model: str, revision: str | None) -> Path:
 
     Raises:
         FileNotFoundError: If the model is in none of the three places, or is there without safetensors.
-        ValueError: If the embedded package's weights are not the ones that it should carry.
+        ValueError: If the embedded package's weights are not the ones that it should carry, the model brings code of
+            its own, or a file that describes it is damaged.
     """
     folder = Path(model)
     if not folder.is_dir():
@@ -51,14 +52,39 @@ def find_model(model: str, revision: str | None) -> Path:
             f"Model folder '{folder}' holds no *.safetensors, or not all that its index names. Other weights are not "
             "loaded, because they may run code: save the model with save_pretrained, or choose another one."
         )
+    _check_own_code(folder)
     return folder
 
 
+def read_json(path: Path, default: Any) -> Any:
+    """Read one of the files that describe a model, or give ``default`` where it is not there.
+
+    Raises:
+        ValueError: If it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else default
+    except ValueError as reason:
+        raise ValueError(f"'{path}' is damaged: it is not JSON ({reason}). Fetch the model again.") from reason
+
+
 def _has_weights(folder: Path) -> bool:
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        return all((folder / name).is_file() for name in json.loads(index.read_text())["weight_map"].values())
+    index = read_json(folder / "model.safetensors.index.json", {})
+    if index:
+        return all((folder / name).is_file() for name in index["weight_map"].values())
     return any(folder.glob("*.safetensors"))
+
+
+def _check_own_code(folder: Path) -> None:
+    """Refuse a model that names code of its own: it would not be run, and without it the model may be another one."""
+    for name in ("config.json", "tokenizer_config.json"):
+        own_code = read_json(folder / name, {}).get("auto_map")
+        if own_code:
+            raise ValueError(
+                f"Model folder '{folder}' brings code of its own (auto_map in {name}: {', '.join(own_code)}), which is "
+                "never run here. Choose a model that transformers knows; if it knows this one, too, put a copy without "
+                "auto_map into a folder."
+            )
 
 
 def hash_model(folder: Path) -> str:

@@ -42,7 +42,7 @@ class TextModel(ABC, Generic[Input]):
             dtype: Type of its weights and products.
 
         Raises:
-            ValueError: If its weights are damaged or incomplete.
+            ValueError: If its tokenizer, its configuration or its weights are missing, damaged or incomplete.
         """
         self.folder = folder
         self.devices = list(devices)
@@ -50,7 +50,14 @@ class TextModel(ABC, Generic[Input]):
         #: The name of ``dtype``.
         self.precision = str(dtype).removeprefix("torch.")
         with _quiet_transformers():
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            try:
+                self._tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            # The library that reads it raises nothing more special.
+            except Exception as reason:
+                raise ValueError(
+                    f"The tokenizer in '{folder}' cannot be read ({_first_line(reason)}). Fetch the model again, or "
+                    "choose one whose tokenizer.json is there."
+                ) from reason
         self._replicas = {device: self._load_weights(device) for device in devices}
 
     @abstractmethod
@@ -115,6 +122,10 @@ class TextModel(ABC, Generic[Input]):
         except SafetensorError as reason:
             raise ValueError(
                 f"The weights in '{self.folder}' cannot be read ({reason}). They are damaged: fetch the model again."
+            ) from reason
+        except OSError as reason:
+            raise ValueError(
+                f"The model in '{self.folder}' cannot be loaded ({_first_line(reason)}). Fetch it again."
             ) from reason
         # What the checkpoint lacks would be random numbers.
         missing = sorted(
@@ -332,6 +343,10 @@ def _count_common(tokens: Tokens, prefix: Tokens) -> int:
     together = min(len(tokens), len(prefix))
     differing = np.flatnonzero(tokens[:together] != prefix[:together])
     return int(differing[0]) if len(differing) else together
+
+
+def _first_line(reason: Exception) -> str:
+    return str(reason).partition("\n")[0]
 
 
 @contextmanager

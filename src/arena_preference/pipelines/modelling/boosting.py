@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from catboost import CatBoost, CatBoostClassifier, Pool
+from catboost import CatBoost, CatBoostClassifier, CatBoostError, Pool
 
 from arena_preference.battles import FloatArray, swap_features, swap_labels, swap_probabilities
 
@@ -25,6 +25,9 @@ def fit_catboost(
 
     Returns:
         The fitted model.
+
+    Raises:
+        RuntimeError: If a GPU was asked for and CatBoost cannot compute on one.
     """
     settings = options.model_dump()
     if settings["task_type"] == "auto":
@@ -39,7 +42,16 @@ def fit_catboost(
         loss_function="MultiClass", random_seed=seed, allow_writing_files=False, verbose=False, **settings
     )
     both_orders = pd.concat([features, swap_features(features)], ignore_index=True)
-    return model.fit(Pool(both_orders, np.concatenate([labels, swap_labels(labels)])))
+    pool = Pool(both_orders, np.concatenate([labels, swap_labels(labels)]))
+    try:
+        return model.fit(pool)
+    except CatBoostError as reason:
+        if settings["task_type"] == "CPU":
+            raise
+        raise RuntimeError(
+            f"CatBoost was to compute on a GPU and could not ({reason}). Look whether nvidia-smi shows one with memory "
+            "to spare, or set modelling.catboost.task_type to CPU."
+        ) from reason
 
 
 def predict_both_orders(model: CatBoost, features: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
