@@ -148,6 +148,11 @@ class TestLaws:
         Features.validate(features)
         assert np.isfinite(features.to_numpy()).all()
 
+    def test_an_answer_of_ten_megabytes_and_uneven_turns_are_measured(self):
+        long = "The river runs down to the sea. " * 320_000
+        features = compute_text_features(make_battles([(["Why?", "And?"], [long], ["x", None, "y"])]), OPTIONS)
+        assert np.isfinite(Features.validate(features).drop(columns=ID).to_numpy()).all()
+
     @laws
     @given(texts, texts)
     def test_counts_add_up_over_turns(self, first, second):
@@ -560,9 +565,10 @@ class TestTextVectorizer:
         fitted = fit_text_vectorizer(few, TextVectorizerOptions(**{**VECTORIZER, "components": 50}), seed=0)
         assert fitted["svd"].components_.shape == (2, 2)
 
-    def test_no_vocabulary_says_what_to_change(self):
+    def test_no_vocabulary_of_a_single_battle_says_what_to_change(self):
         few = make_battles([(["red"], ["blue"], ["green"])])
-        with pytest.raises(ValueError, match=r"Lower features\.vectorizer\.min_texts"):
+        told = r"3 distinct texts of 1 battles.*Lower features\.vectorizer\.min_texts.*or give more battles"
+        with pytest.raises(ValueError, match=told):
             fit_text_vectorizer(few, TextVectorizerOptions(**{**VECTORIZER, "min_texts": 2}), seed=0)
 
     def test_the_answer_on_the_prompts_topic_is_nearer_to_the_prompt(self, battles):

@@ -28,6 +28,7 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.links: list[str] = []
         self.ids: list[str] = []
+        self.handlers: list[str] = []
         self.words: list[str] = []
         self.feed(html)
         self.close()
@@ -37,6 +38,7 @@ class Page(HTMLParser):
         attributes = dict(attrs)
         self.links += [attributes[name] or "" for name in ("src", "href", "srcset", "action") if name in attributes]
         self.ids += [attributes["id"] or ""] if "id" in attributes else []
+        self.handlers += [name for name in attributes if name.startswith("on")]
         if tag not in VOID:
             self.open.append(tag)
 
@@ -116,14 +118,16 @@ def test_the_bayes_limit_is_shown_only_where_it_is_that_of_these_battles(
 
 
 def test_texts_and_names_are_shown_and_never_run(full_run: Run, options: ReportingOptions) -> None:
-    attack = "</div><script>alert(1)</script><img src=x onerror=alert(1)>"
-    full_run.battles["response_a"] = [[attack]] * len(full_run.battles)
+    attack = "</div></script><script>alert(1)</script><img src=x onerror=alert(1)>\"' onload=alert(1)"
+    for column in ("prompt", "response_a", "response_b"):
+        full_run.battles[column] = [[attack + "!" * (column == "response_b")]] * len(full_run.battles)
     full_run.battles["model_a"] = "<b>red</b>"
     page = Page(write(full_run, options))
     assert "script" not in page.tags
     assert "b" not in page.tags
+    assert page.handlers == []
     assert page.tags.count("img") == 14
-    assert attack in page.text
+    assert page.text.count(attack) == 3 * page.tags.count("details")
     assert "<b>red</b>" in page.text
 
 
