@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Nothing is asked for and nothing is reported while a run is under way.
 export KEDRO_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test lint format viz clean
+.PHONY: help run test lint audit format viz clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,6 +28,10 @@ lint: $(VENV)/.installed ## Check style, types and the rules between the rooms
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory audit
+
+audit: $(VENV)/.installed ## Look for known vulnerabilities in the installed packages
+	$(BIN)/python .ci/audit.py
 
 format: $(VENV)/.installed ## Put the code into the project's style
 	$(BIN)/ruff check --fix .
