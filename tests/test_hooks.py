@@ -120,6 +120,16 @@ def test_a_folder_without_permission_is_told_before_the_first_node(tmp_path: Pat
         make_hooks(tmp_path / "data").before_pipeline_run(make_pipeline("train.battles"))
 
 
+def test_a_relative_folder_is_one_of_the_project_wherever_the_command_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").write_text("not a folder")
+    make_hooks("data").before_pipeline_run(make_pipeline("train.battles"))
+    with pytest.raises(ValueError, match=rf"cannot be written below '{PROJECT}/README\.md'"):
+        make_hooks("README.md").before_pipeline_run(make_pipeline("train.battles"))
+
+
 def test_the_check_makes_no_folder_and_leaves_nothing_behind(tmp_path: Path) -> None:
     make_hooks(tmp_path / "data").before_pipeline_run(make_pipeline("train.battles"))
     assert list(tmp_path.iterdir()) == []

@@ -59,7 +59,9 @@ class OutputHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Note where this run is to write."""
         loader = context.config_loader
-        self._data_root = str(loader.runtime_params.get("data_root") or loader["globals"]["data_root"])
+        data_root = str(loader.runtime_params.get("data_root") or loader["globals"]["data_root"])
+        # As the catalog does it: a relative folder is one of the project's, wherever the command is typed.
+        self._data_root = data_root if "://" in data_root else str(context.project_path / data_root)
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
@@ -73,7 +75,7 @@ class OutputHooks:
         if "://" in self._data_root or all(name.startswith("simulated.") for name in outputs):
             return
         folder = Path(self._data_root)
-        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
         try:
             # It leaves nothing behind, and no folder is made yet.
             with tempfile.TemporaryFile(dir=nearest):
