@@ -21,7 +21,7 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 
 from arena_preference.datasets import EmbeddingShard, EmbeddingStore, EmbeddingStoreDataset, make_keys
-from arena_preference.datasets.atomic_file_dataset import atomic_write
+from arena_preference.datasets.atomic_write import atomic_write
 from arena_preference.datasets.embedding_store_dataset import KEY_DTYPE
 from arena_preference.pipelines.embedding.inputs import make_input_keys
 

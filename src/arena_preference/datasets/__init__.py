@@ -6,6 +6,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "atomic_datasets": ["CSVDataset", "JSONDataset", "ParquetDataset", "TextDataset", "YAMLDataset"],
         "catboost_dataset": ["CatBoostDataset"],
         "embedding_store_dataset": [
             "EmbeddingShard",
@@ -14,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "EmbeddingStoreDataset",
             "make_keys",
         ],
+        "matplotlib_dataset": ["MatplotlibDataset"],
         "optional_json_dataset": ["OptionalJSONDataset"],
         "optuna_storage_dataset": ["OptunaStorageDataset"],
         "raw_csv_dataset": ["RawCSVDataset"],

@@ -1,44 +1,14 @@
 """What the datasets of this package share: one versioned file that appears whole or not at all."""
 
-import uuid
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
-from copy import deepcopy
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
-import fsspec
 from kedro.io.core import AbstractVersionedDataset, DatasetError, Version, get_filepath_str, get_protocol_and_path
 
+from .atomic_write import atomic_write, open_filesystem
+
 Data = TypeVar("Data")
-
-
-def open_filesystem(
-    protocol: str, fs_args: dict[str, Any] | None, credentials: dict[str, Any] | None
-) -> fsspec.AbstractFileSystem:
-    """Open a filesystem to write to; a local one makes the folders that a path needs."""
-    options = {**deepcopy(fs_args or {}), **deepcopy(credentials or {})}
-    if protocol == "file":
-        options.setdefault("auto_mkdir", True)
-    return fsspec.filesystem(protocol, **options)
-
-
-@contextmanager
-def atomic_write(fs: fsspec.AbstractFileSystem, path: str) -> Iterator[BinaryIO]:
-    """Open ``path`` for writing so that it appears on success only, under its own name in one step.
-
-    A reader never sees half a file, and a write that fails or is killed leaves the old file as it was.
-    """
-    unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
-    try:
-        with fs.open(unfinished, "wb") as file:
-            yield file
-        fs.mv(unfinished, path)
-    except BaseException:
-        if fs.exists(unfinished):
-            fs.rm(unfinished)
-        raise
 
 
 class AtomicFileDataset(AbstractVersionedDataset[Data, Data]):

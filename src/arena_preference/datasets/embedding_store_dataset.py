@@ -16,7 +16,7 @@ from kedro.io.core import AbstractDataset, get_protocol_and_path
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from .atomic_file_dataset import atomic_write, open_filesystem
+from .atomic_write import atomic_write, open_filesystem
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from kedro.io.core import DatasetError, get_filepath_str
 from kedro_datasets.pandas import CSVDataset
 
-from .atomic_file_dataset import atomic_write
+from .atomic_write import atomic_write
 
 
 class SimulatedCSVDataset(CSVDataset):
