@@ -1,14 +1,19 @@
 import os
+import pickle
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from catboost import CatBoost, CatBoostClassifier
 from kedro.io.core import DatasetError, Version
+from matplotlib.figure import Figure
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import FunctionTransformer
 
+from arena_preference import datasets
 from arena_preference.datasets import CatBoostDataset, SafetensorsDataset, SkopsDataset
 from arena_preference.datasets.atomic_file_dataset import AtomicFileDataset
 
@@ -124,3 +129,52 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path: Path, monk
         dataset.save({"x": np.ones(3)})
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
     assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("CSVDataset", pd.DataFrame({"id": [1]})),
+        ("JSONDataset", {"log_loss": 1.0}),
+        ("ParquetDataset", pd.DataFrame({"id": [1]})),
+        ("TextDataset", "a page"),
+        ("YAMLDataset", {"modelling": {"folds": 5}}),
+    ],
+)
+def test_a_stock_dataset_keeps_its_old_file_when_a_save_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: Any
+) -> None:
+    dataset = getattr(datasets, name)(filepath=str(tmp_path / "file"))
+    dataset.save(data)
+    before = (tmp_path / "file").read_bytes()
+    monkeypatch.setattr(os, "fsync", raise_disk_full)
+    with pytest.raises(DatasetError, match="no room"):
+        dataset.save(data)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == before
+
+
+def test_a_stock_figure_leaves_nothing_when_its_save_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = pickle.loads(pickle.dumps(datasets.MatplotlibDataset(filepath=str(tmp_path / "figure.png"))))  # noqa: S301
+    figure = Figure(figsize=(1, 1))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", raise_disk_full)
+        with pytest.raises(DatasetError, match="no room"):
+            dataset.save(figure)
+    assert list(tmp_path.iterdir()) == []
+    dataset.save(figure)
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_entry_of_the_catalog_is_a_stock_dataset_that_may_leave_half_a_file() -> None:
+    entries = [
+        entry
+        for path in (Path(__file__).parents[2] / "conf" / "base").glob("catalog*.yml")
+        for entry in re.findall(r"^\s+type: (\S+)", path.read_text(), flags=re.MULTILINE)
+    ]
+    assert len(entries) > 40
+    assert {entry.rpartition(".")[0] for entry in entries} == {"arena_preference.datasets"}
+
+
+def raise_disk_full(*_: Any) -> None:
+    raise OSError("no room")
