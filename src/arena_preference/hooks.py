@@ -16,7 +16,7 @@ from kedro.pipeline import Pipeline
 logger = logging.getLogger(__name__)
 
 #: Keys of --params that are no parameters: they say where a run reads and writes.
-RUN_KEYS: Final = ("raw_dir", "data_root", "from_run")
+RUN_KEYS: Final = ("raw_dir", "data_root")
 
 # scikit-learn takes no other seeds.
 _SEEDS: Final = range(2**32)

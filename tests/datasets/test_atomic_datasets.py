@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import re
@@ -174,6 +175,16 @@ def test_no_entry_of_the_catalog_is_a_stock_dataset_that_may_leave_half_a_file()
     ]
     assert len(entries) > 40
     assert {entry.rpartition(".")[0] for entry in entries} == {"arena_preference.datasets"}
+
+
+def test_a_preview_of_turns_is_what_json_can_say(tmp_path: Path) -> None:
+    dataset = datasets.ParquetDataset(filepath=str(tmp_path / "battles.parquet"), save_args={"index": False})
+    dataset.save(pd.DataFrame({"id": [2**40, 1], "prompt": [["one", None], ["two"]], "share": [0.5, None]}))
+    assert json.loads(json.dumps(dataset.preview(nrows=2))) == {
+        "columns": ["id", "prompt", "share"],
+        "index": [0, 1],
+        "data": [[2**40, ["one", None], 0.5], [1, ["two"], None]],
+    }
 
 
 def raise_disk_full(*_: Any) -> None:

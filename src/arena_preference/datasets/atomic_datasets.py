@@ -8,9 +8,12 @@ They are used and documented like the ones they are made of:
       versioned: true
 """
 
+from json import loads
 from typing import TYPE_CHECKING
 
+import pandas as pd
 from kedro_datasets import json, pandas, text, yaml
+from kedro_datasets._typing import TablePreview
 
 from .atomic_write import AtomicFileSystem
 
@@ -43,6 +46,18 @@ class JSONDataset(AtomicSave, json.JSONDataset):
 
 class ParquetDataset(AtomicSave, pandas.ParquetDataset):
     """A table as Parquet."""
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Show the first rows in kedro viz. Lists in cells, such as turns, are lists there, and not arrays.
+
+        Args:
+            nrows: How many.
+
+        Returns:
+            ``index``, ``columns`` and ``data``, of types that JSON has.
+        """
+        first_rows = pd.DataFrame(**super().preview(nrows))
+        return loads(first_rows.to_json(orient="split"))
 
 
 class TextDataset(AtomicSave, text.TextDataset):

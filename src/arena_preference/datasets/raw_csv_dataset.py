@@ -95,6 +95,7 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
             raise DatasetError(f"{path} is empty. Put the CSV there again.") from error
         except pd.errors.ParserError as error:
             raise DatasetError(f"{path} is not a CSV that can be read ({error}). Was it cut off or edited?") from error
+        # zipfile raises the last two for a compression that it does not know and for a file that wants a password.
         except (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
             raise DatasetError(
                 f"{path} cannot be unpacked ({error}). Copy or download it again, or unpack it yourself."

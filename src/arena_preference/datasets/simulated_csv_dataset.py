@@ -8,7 +8,7 @@ import pandas as pd
 from kedro.io.core import DatasetError, get_filepath_str
 from kedro_datasets.pandas import CSVDataset
 
-from .atomic_write import atomic_write
+from .atomic_write import UNFINISHED, atomic_write
 
 
 class SimulatedCSVDataset(CSVDataset):
@@ -66,7 +66,7 @@ class SimulatedCSVDataset(CSVDataset):
         # Listed and not globbed: a folder's name may hold brackets.
         there = self._fs.ls(str(folder), detail=False) if self._fs.isdir(str(folder)) else []
         suffixes = {str(name): PurePosixPath(name).suffixes for name in there}
-        tables = sorted(name for name, parts in suffixes.items() if ".csv" in parts and ".unfinished" not in parts)
+        tables = sorted(name for name, parts in suffixes.items() if ".csv" in parts and UNFINISHED not in parts)
         if self._fs.exists(marker):
             return
         if tables:
