@@ -1,0 +1,184 @@
+"""What happens around every run: its manifest is written, and what it starts from is pinned to one earlier run."""
+
+import atexit
+import logging
+import os
+import shlex
+import signal
+import sys
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NoReturn
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+from kedro.io.core import AbstractVersionedDataset, Version, is_parameter
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from .manifest import Manifest, ManifestFolder, NodeRecord, Status
+from .masking import list_secrets, mask_secrets
+from .measurement import NodeMeasurements
+from .pinning import LineageError, check_files, choose_run, measure_versions
+from .process import RunProcess
+from .storage import CatalogStorage, StoredDataset
+from .surroundings import describe_git, describe_machine, list_packages
+
+logger = logging.getLogger(__name__)
+
+#: The catalog's entry of type ``ManifestFolderDataset``.
+RUNS = "runs"
+#: The parameter that names the run to start from.
+FROM_RUN = "from_run"
+
+
+class LineageHooks:
+    """Kedro hooks that keep the record of a run and see that it mixes nothing.
+
+    The catalog needs an entry ``runs``. Under every runner all is done in the process that starts the run, before its
+    first node and after its last one, so nothing hangs on hooks in other processes.
+    """
+
+    def __init__(self, *, distribution: str, metrics: str) -> None:
+        """Fit the hooks to a project.
+
+        Args:
+            distribution: Name of the project's package as pip knows it; its dependencies' versions are recorded.
+            metrics: Dataset with the figures to show in ``kedro runs``: a mapping of names to numbers, or to mappings
+                with a number ``value``.
+        """
+        self._distribution = distribution
+        self._metrics = metrics
+        self._context: KedroContext | None = None
+        self._secrets: set[str] = set()
+        self._run: _Run | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Keep the context, which knows the parameters."""
+        self._context = context
+
+    @hook_impl
+    def after_catalog_created(self, conf_creds: dict[str, Any]) -> None:
+        """Learn what must not be written down."""
+        self._secrets = list_secrets(conf_creds)
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Write the first manifest and pin every version that the run is going to load.
+
+        Raises:
+            LineageError: If the stored datasets that the run starts from are not from one run, or were changed.
+        """
+        self._run = _Run(self._describe(run_params, pipeline), pipeline, catalog, run_params, self._metrics)
+        self._run.begin()
+        try:
+            self._run.pin(run_params)
+        except BaseException as error:
+            self._end("failed", error)
+            raise
+
+    @hook_impl
+    def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:
+        """Log the version; those that the run starts from were logged when they were pinned."""
+        if self._run:
+            self._run.log_version(dataset_name)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Complete the manifest."""
+        self._end("completed")
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Complete the manifest of a run that failed."""
+        self._end("failed", error)
+
+    def _end(self, status: Status, error: BaseException | None = None) -> None:
+        if self._run:
+            self._run.end(status, mask_secrets(f"{type(error).__name__}: {error}", self._secrets) if error else None)
+        self._run = None
+
+    def _describe(self, run_params: dict[str, Any], pipeline: Pipeline) -> Manifest:
+        project_path = Path(run_params["project_path"])
+        commit, is_dirty = describe_git(project_path)
+        parameters = self._context.config_loader["parameters"] if self._context else {}
+        return Manifest(
+            run_id=run_params["run_id"],
+            started=datetime.now(timezone.utc),
+            command=mask_secrets(shlex.join(["kedro", *sys.argv[1:]]), self._secrets),
+            environment=run_params["env"] or "local",
+            pipelines=run_params["pipeline_names"] or ["__default__"],
+            runner=run_params["runner"],
+            parameters=mask_secrets(parameters, self._secrets),
+            git_commit=commit,
+            git_dirty=is_dirty,
+            packages=list_packages(self._distribution),
+            machine=describe_machine(),
+            process=RunProcess.this(),
+            nodes=[NodeRecord(name=node.name, inputs=node.inputs, outputs=node.outputs) for node in pipeline.nodes],
+        )
+
+
+class _Run:
+    """One run from its first to its last manifest."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        pipeline: Pipeline,
+        catalog: DataCatalog,
+        run_params: dict[str, Any],
+        metrics: str,
+    ) -> None:
+        self.manifest = manifest
+        self._pipeline = pipeline
+        self._catalog = catalog
+        self._metrics = metrics
+        self._storage = CatalogStorage(catalog.config_resolver, Path(run_params["project_path"]))
+        self._folder: ManifestFolder = catalog.load(RUNS)
+        self._journal_folder = tempfile.TemporaryDirectory(prefix="kedro-run-")
+        self._measurements = NodeMeasurements(pipeline, Path(self._journal_folder.name) / "nodes.jsonl")
+        self._old_handler: Any = None
+
+    def begin(self) -> None:
+        """Write the first manifest, and see to it that an interrupted run writes its last one too."""
+        self._folder.create(self.manifest)
+        self._measurements.start()
+        # Kedro tells hooks of errors, but not of Ctrl-C. A signal to stop is made an ordinary exit.
+        atexit.register(self._end_interrupted)
+        try:
+            self._old_handler = signal.signal(signal.SIGTERM, _exit_on_signal)
+        except ValueError:  # Only the main thread may.
+            self._old_handler = None
+
+    def pin(self, run_params: dict[str, Any]) -> None:
+        """Fix the version of every dataset that the run loads: its own, or that of the run that it starts from."""
+        if run_params["only_missing_outputs"]:
+            raise LineageError(
+                "--only-missing-outputs looks at whether outputs exist, not at what they were made of, and so would mix "
+                "runs. Name what to run instead, with --pipelines or --from-nodes; --params=from_run=ID says on what."
+            )
+        written = {name for name in self._pipeline.all_outputs() if self._storage.is_versioned(name)}
+        stored = {name for name in self._stored_inputs() if self._storage.is_versioned(name)}
+        versions = dict(run_params["load_versions"] or {})
+        self._refuse_useless(versions, written)
+        explicit = {name: version for name, version in versions.items() if name in stored}
+        manifests = self._folder.read_all()
+        from_run = self._find_from_run(has_inputs=bool(stored - set(explicit)))
+        if stored - set(explicit):
+            from_run = choose_run(stored - set(explicit), manifests, from_run)
+            view = view_run(from_run, manifests)
+            versions = {name: view[name] for name in stored - set(explicit)} | explicit
+        self.manifest.from_run = from_run
+        self.manifest.load_versions = explicit
+        self._set_load_versions({name: versions[name] for name in stored})
+        self._set_load_versions(dict.fromkeys(written, self.manifest.run_id))
+        self.manifest.read = measure_versions({name: versions[name] for name in stored}, self._storage)
+        check_files(self.manifest.read, manifests)
+        self.manifest.read.update(self._record_unversioned(self._stored_inputs() - stored))
+        self._folder.write(self.manifest)
+        for name in sorted(stored):
+            logger.info("Starting from %s, version %s", name, versions[name])
