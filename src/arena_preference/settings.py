@@ -1,8 +1,9 @@
 """Kedro's settings for this project."""
 
 from arena_preference.hooks import OutputHooks, ParameterHooks
+from arena_preference.lineage.hooks import LineageHooks
 
-HOOKS = (ParameterHooks(), OutputHooks())
+HOOKS = (ParameterHooks(), OutputHooks(), LineageHooks(distribution="arena-preference", metrics="metrics"))
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

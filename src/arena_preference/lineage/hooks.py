@@ -182,3 +182,85 @@ class _Run:
         self._folder.write(self.manifest)
         for name in sorted(stored):
             logger.info("Starting from %s, version %s", name, versions[name])
+
+    def log_version(self, name: str) -> None:
+        """Log the version of a dataset that is going to be loaded, unless ``pin`` did."""
+        if name not in self.manifest.read and self._storage.is_versioned(name):
+            logger.info("Loading %s, version %s of this run", name, self.manifest.run_id)
+
+    def end(self, status: Status, error: str | None) -> None:
+        """Write the last manifest."""
+        atexit.unregister(self._end_interrupted)
+        if self._old_handler is not None:
+            signal.signal(signal.SIGTERM, self._old_handler)
+        measured = self._measurements.stop()
+        self._journal_folder.cleanup()
+        manifest = self.manifest
+        for node in manifest.nodes:
+            node.seconds = measured.get(node.name, {}).get("seconds")
+            node.peak_memory = measured.get(node.name, {}).get("peak_memory")
+        manifest.written = self._record_written()
+        manifest.metrics = self._read_metrics()
+        manifest.status, manifest.error, manifest.ended = status, error, datetime.now(timezone.utc)
+        self._folder.write(manifest)
+
+    def _end_interrupted(self) -> None:
+        # A forked worker that leaves has the handler of its parent, whose run this is.
+        if os.getpid() == self.manifest.process.pid:
+            self.end("interrupted", None)
+
+    def _stored_inputs(self) -> set[str]:
+        return {name for name in self._pipeline.inputs() if not is_parameter(name) and self._storage.is_stored(name)}
+
+    def _find_from_run(self, *, has_inputs: bool) -> str | None:
+        run = self.manifest.parameters.get(FROM_RUN)
+        if run is None:
+            return None
+        if not has_inputs:
+            logger.warning("from_run=%s is without effect: this run starts from nothing that another run stored", run)
+            return None
+        return self._folder.find(str(run)).run_id
+
+    def _refuse_useless(self, load_versions: dict[str, str], written: set[str]) -> None:
+        useless = sorted(set(load_versions) & written)
+        if useless:
+            raise LineageError(
+                f"--load-versions names {', '.join(useless)}, which this run itself writes, and then reads as it wrote "
+                "it. Leave these names out, or run only what comes after them, with --from-nodes."
+            )
+
+    def _set_load_versions(self, versions: dict[str, str]) -> None:
+        for name, version in versions.items():
+            dataset = self._catalog.get(name)
+            if isinstance(dataset, AbstractVersionedDataset):
+                # The catalog takes load versions when it is made, before the pipeline is known; a dataset put in its
+                # place would lose its validator.
+                dataset._version = Version(version, self.manifest.run_id)
+
+    def _record_unversioned(self, names: set[str]) -> dict[str, StoredDataset]:
+        places = {name: self._storage.locate(name) for name in names}
+        return {name: self._storage.record(place, None) for name, place in places.items() if place.exists()}
+
+    def _record_written(self) -> dict[str, StoredDataset]:
+        recorded = {}
+        for name in self._pipeline.all_outputs():
+            if not self._storage.is_stored(name):
+                continue
+            version = self.manifest.run_id if self._storage.is_versioned(name) else None
+            place = self._storage.locate(name, version)
+            if place.exists():
+                recorded[name] = self._storage.record(place, version)
+        return dict(sorted(recorded.items()))
+
+    def _read_metrics(self) -> dict[str, float]:
+        if self._metrics not in self.manifest.written:
+            return {}
+        figures = {
+            name: figure["value"] if isinstance(figure, dict) else figure
+            for name, figure in self._catalog.load(self._metrics).items()
+        }
+        return {name: float(figure) for name, figure in figures.items() if isinstance(figure, int | float)}
+
+
+def _exit_on_signal(number: int, _: Any) -> NoReturn:
+    sys.exit(128 + number)
