@@ -81,10 +81,12 @@ class LineageHooks:
             raise
 
     @hook_impl
-    def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:
-        """Log the version; those that the run starts from were logged when they were pinned."""
-        if self._run:
-            self._run.log_version(dataset_name)
+    def before_node_run(self, node: Node, catalog: DataCatalog) -> None:
+        """Log the version of each input that has versions."""
+        for name in node.inputs:
+            dataset = catalog.get(name)
+            if isinstance(dataset, AbstractVersionedDataset) and (version := dataset.resolve_load_version()):
+                logger.info("%s has loaded %s, version %s", node.name, name, version)
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -182,11 +184,6 @@ class _Run:
         self._folder.write(self.manifest)
         for name in sorted(stored):
             logger.info("Starting from %s, version %s", name, versions[name])
-
-    def log_version(self, name: str) -> None:
-        """Log the version of a dataset that is going to be loaded, unless ``pin`` did."""
-        if name not in self.manifest.read and self._storage.is_versioned(name):
-            logger.info("Loading %s, version %s of this run", name, self.manifest.run_id)
 
     def end(self, status: Status, error: str | None) -> None:
         """Write the last manifest."""

@@ -1,0 +1,114 @@
+"""What each node of a run loaded, and the seconds and memory that it took, under any runner.
+
+Kedro calls hooks in the process that runs a node, and under a runner that spawns processes it calls none. A node's
+function, however, travels to wherever it runs. So the observer is wrapped around the function, and leaves what it found
+in a file.
+"""
+
+import functools
+import inspect
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from kedro.pipeline import Pipeline
+
+logger = logging.getLogger(__name__)
+
+_SAMPLE_SECONDS = 0.02
+
+
+class NodeObserver:
+    """Watches the nodes of a pipeline from ``start`` to ``stop``."""
+
+    def __init__(self, pipeline: Pipeline, journal: Path) -> None:
+        """Take the nodes to watch.
+
+        Args:
+            pipeline: What is going to run.
+            journal: A local file, written to by every process that runs a node.
+        """
+        self._functions = [(node, node.func) for node in pipeline.nodes]
+        self._journal = journal
+
+    def start(self, versions: Mapping[str, str]) -> None:
+        """Wrap the functions.
+
+        Args:
+            versions: By name of each dataset that has versions, the one that the run loads; each node logs its own.
+        """
+        for node, function in self._functions:
+            loaded = {name: versions[name] for name in node.inputs if name in versions}
+            observed = _observe_stream if inspect.isgeneratorfunction(function) else _observe_call
+            # A partial of a function of this module can be sent to another process, a closure cannot.
+            node.func = functools.update_wrapper(
+                functools.partial(observed, function, _Observation(node.name, loaded, self._journal)), function
+            )
+
+    def stop(self) -> dict[str, dict[str, float]]:
+        """Put the functions back, and give ``seconds`` and ``peak_memory`` (bytes) of each node that has ended."""
+        for node, function in self._functions:
+            node.func = function
+        if not self._journal.exists():
+            return {}
+        lines = map(json.loads, self._journal.read_text(encoding="utf-8").splitlines())
+        return {line.pop("node"): line for line in lines}
+
+
+@dataclass(frozen=True)
+class _Observation:
+    node: str
+    loaded: dict[str, str]
+    journal: Path
+
+    @contextmanager
+    def observe(self) -> Iterator[None]:
+        for name, version in self.loaded.items():
+            logger.info("%s has loaded %s, version %s", self.node, name, version)
+        process = psutil.Process()
+        peak = process.memory_info().rss
+        is_over = threading.Event()
+
+        def watch() -> None:
+            nonlocal peak
+            while not is_over.wait(_SAMPLE_SECONDS):
+                peak = max(peak, process.memory_info().rss)
+
+        watcher = threading.Thread(target=watch, daemon=True, name=f"memory of {self.node}")
+        start = time.perf_counter()
+        watcher.start()
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - start
+            is_over.set()
+            watcher.join()
+            self._note(seconds=round(seconds, 3), peak_memory=max(peak, process.memory_info().rss))
+
+    def _note(self, **measured: float) -> None:
+        # One short write at the end of the file is not interrupted by another process's.
+        descriptor = os.open(self.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, (json.dumps({"node": self.node, **measured}) + "\n").encode())
+        finally:
+            os.close(descriptor)
+
+
+def _observe_call(function: Callable[..., Any], observation: _Observation, *args: Any, **kwargs: Any) -> Any:
+    with observation.observe():
+        return function(*args, **kwargs)
+
+
+def _observe_stream(
+    function: Callable[..., Iterator[Any]], observation: _Observation, *args: Any, **kwargs: Any
+) -> Iterator[Any]:
+    with observation.observe():
+        yield from function(*args, **kwargs)
