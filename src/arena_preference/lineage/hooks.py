@@ -16,11 +16,10 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.io.core import AbstractVersionedDataset, Version, is_parameter
 from kedro.pipeline import Pipeline
-from kedro.pipeline.node import Node
 
 from .manifest import Manifest, ManifestFolder, NodeRecord, Status
 from .masking import list_secrets, mask_secrets
-from .measurement import NodeMeasurements
+from .observation import NodeObserver
 from .pinning import LineageError, check_files, choose_run, measure_versions
 from .process import RunProcess
 from .storage import CatalogStorage, StoredDataset
@@ -81,14 +80,6 @@ class LineageHooks:
             raise
 
     @hook_impl
-    def before_node_run(self, node: Node, catalog: DataCatalog) -> None:
-        """Log the version of each input that has versions."""
-        for name in node.inputs:
-            dataset = catalog.get(name)
-            if isinstance(dataset, AbstractVersionedDataset) and (version := dataset.resolve_load_version()):
-                logger.info("%s has loaded %s, version %s", node.name, name, version)
-
-    @hook_impl
     def after_pipeline_run(self) -> None:
         """Complete the manifest."""
         self._end("completed")
@@ -99,9 +90,16 @@ class LineageHooks:
         self._end("failed", error)
 
     def _end(self, status: Status, error: BaseException | None = None) -> None:
-        if self._run:
-            self._run.end(status, mask_secrets(f"{type(error).__name__}: {error}", self._secrets) if error else None)
-        self._run = None
+        run, self._run = self._run, None
+        if run is None:
+            return
+        try:
+            run.end(status, mask_secrets(f"{type(error).__name__}: {error}", self._secrets) if error else None)
+        except OSError as reason:
+            if error is None:
+                raise
+            # The run's own error is the one to be shown; on a full disk both come together.
+            logger.error("The manifest of run %s could not be completed: %s", run.manifest.run_id, reason)
 
     def _describe(self, run_params: dict[str, Any], pipeline: Pipeline) -> Manifest:
         project_path = Path(run_params["project_path"])
@@ -142,13 +140,12 @@ class _Run:
         self._storage = CatalogStorage(catalog.config_resolver, Path(run_params["project_path"]))
         self._folder: ManifestFolder = catalog.load(RUNS)
         self._journal_folder = tempfile.TemporaryDirectory(prefix="kedro-run-")
-        self._measurements = NodeMeasurements(pipeline, Path(self._journal_folder.name) / "nodes.jsonl")
+        self._observer = NodeObserver(pipeline, Path(self._journal_folder.name) / "nodes.jsonl")
         self._old_handler: Any = None
 
     def begin(self) -> None:
         """Write the first manifest, and see to it that an interrupted run writes its last one too."""
         self._folder.create(self.manifest)
-        self._measurements.start()
         # Kedro tells hooks of errors, but not of Ctrl-C. A signal to stop is made an ordinary exit.
         atexit.register(self._end_interrupted)
         try:
@@ -160,43 +157,46 @@ class _Run:
         """Fix the version of every dataset that the run loads: its own, or that of the run that it starts from."""
         if run_params["only_missing_outputs"]:
             raise LineageError(
-                "--only-missing-outputs looks at whether outputs exist, not at what they were made of, and so would mix "
-                "runs. Name what to run instead, with --pipelines or --from-nodes; --params=from_run=ID says on what."
+                "--only-missing-outputs looks at whether outputs exist and not at what they were made of, and so would "
+                "mix runs. Say what to run with --pipelines or --from-nodes, and on what with --params=from_run=ID."
             )
         written = {name for name in self._pipeline.all_outputs() if self._storage.is_versioned(name)}
         stored = {name for name in self._stored_inputs() if self._storage.is_versioned(name)}
-        versions = dict(run_params["load_versions"] or {})
-        self._refuse_useless(versions, written)
-        explicit = {name: version for name, version in versions.items() if name in stored}
+        load_versions = run_params["load_versions"] or {}
+        self._refuse_useless(load_versions, written)
+        explicit = {name: version for name, version in load_versions.items() if name in stored}
         manifests = self._folder.read_all()
-        from_run = self._find_from_run(has_inputs=bool(stored - set(explicit)))
-        if stored - set(explicit):
-            from_run = choose_run(stored - set(explicit), manifests, from_run)
-            view = view_run(from_run, manifests)
-            versions = {name: view[name] for name in stored - set(explicit)} | explicit
+        implicit = stored - set(explicit)
+        from_run = self._find_from_run(has_inputs=bool(implicit))
+        versions = explicit
+        if implicit:
+            from_run, found = choose_run(implicit, manifests, from_run)
+            versions = {**found, **explicit}
+            logger.info("Starting from run %s", from_run)
         self.manifest.from_run = from_run
         self.manifest.load_versions = explicit
-        self._set_load_versions({name: versions[name] for name in stored})
-        self._set_load_versions(dict.fromkeys(written, self.manifest.run_id))
-        self.manifest.read = measure_versions({name: versions[name] for name in stored}, self._storage)
+        self.manifest.read = measure_versions(versions, self._storage)
         check_files(self.manifest.read, manifests)
         self.manifest.read.update(self._record_unversioned(self._stored_inputs() - stored))
         self._folder.write(self.manifest)
-        for name in sorted(stored):
-            logger.info("Starting from %s, version %s", name, versions[name])
+        versions = {**versions, **dict.fromkeys(written, self.manifest.run_id)}
+        self._set_load_versions(versions)
+        self._observer.start(versions)
 
     def end(self, status: Status, error: str | None) -> None:
         """Write the last manifest."""
         atexit.unregister(self._end_interrupted)
         if self._old_handler is not None:
             signal.signal(signal.SIGTERM, self._old_handler)
-        measured = self._measurements.stop()
+        costs = self._observer.stop()
         self._journal_folder.cleanup()
         manifest = self.manifest
         for node in manifest.nodes:
-            node.seconds = measured.get(node.name, {}).get("seconds")
-            node.peak_memory = measured.get(node.name, {}).get("peak_memory")
-        manifest.written = self._record_written()
+            if cost := costs.get(node.name):
+                node.seconds, node.peak_memory = cost.seconds, cost.peak_memory
+        manifest.written = self._record_written(
+            {name for node in manifest.nodes if node.name in costs for name in node.outputs}
+        )
         manifest.metrics = self._read_metrics()
         manifest.status, manifest.error, manifest.ended = status, error, datetime.now(timezone.utc)
         self._folder.write(manifest)
@@ -235,26 +235,32 @@ class _Run:
                 dataset._version = Version(version, self.manifest.run_id)
 
     def _record_unversioned(self, names: set[str]) -> dict[str, StoredDataset]:
-        places = {name: self._storage.locate(name) for name in names}
-        return {name: self._storage.record(place, None) for name, place in places.items() if place.exists()}
-
-    def _record_written(self) -> dict[str, StoredDataset]:
+        """Measure what lies in the datasets without versions; several may be names of one place."""
+        measured: dict[str, StoredDataset] = {}
         recorded = {}
-        for name in self._pipeline.all_outputs():
-            if not self._storage.is_stored(name):
-                continue
-            version = self.manifest.run_id if self._storage.is_versioned(name) else None
-            place = self._storage.locate(name, version)
+        for name in sorted(names):
+            if place := self._storage.find_unversioned(name):
+                if place.path not in measured:
+                    measured[place.path] = self._storage.record(place, None)
+                recorded[name] = measured[place.path]
+        return recorded
+
+    def _record_written(self, names: set[str]) -> dict[str, StoredDataset]:
+        outputs = {name for name in names if self._storage.is_stored(name)}
+        versioned = {name for name in outputs if self._storage.is_versioned(name)}
+        recorded = self._record_unversioned(outputs - versioned)
+        for name in versioned:
+            place = self._storage.locate(name, self.manifest.run_id)
             if place.exists():
-                recorded[name] = self._storage.record(place, version)
+                recorded[name] = self._storage.record(place, self.manifest.run_id)
         return dict(sorted(recorded.items()))
 
     def _read_metrics(self) -> dict[str, float]:
-        if self._metrics not in self.manifest.written:
+        dataset = self._catalog.get(self._metrics) if self._metrics in self.manifest.written else None
+        if dataset is None:
             return {}
         figures = {
-            name: figure["value"] if isinstance(figure, dict) else figure
-            for name, figure in self._catalog.load(self._metrics).items()
+            name: figure["value"] if isinstance(figure, dict) else figure for name, figure in dataset.load().items()
         }
         return {name: float(figure) for name, figure in figures.items() if isinstance(figure, int | float)}
 

@@ -96,15 +96,21 @@ class ManifestFolder:
         self._path = path
 
     def read_all(self) -> dict[str, Manifest]:
-        """Read every manifest, from the oldest run to the newest. One that cannot be read is named and left out."""
+        """Read every manifest, from the oldest run to the newest. One that cannot be read is named and left out.
+
+        An empty one is left out without a word: its run was killed as it began, and wrote nothing.
+        """
         self._fs.invalidate_cache(self._path)
         if not self._fs.isdir(self._path):
             return {}
         files = [path for path in self._fs.ls(self._path, detail=False) if str(path).endswith(".json")]
         manifests = {}
         for path in sorted(files):
+            text = self._fs.cat_file(path)
+            if not text:
+                continue
             try:
-                manifest = Manifest.model_validate_json(self._fs.cat_file(path))
+                manifest = Manifest.model_validate_json(text)
             except ValidationError as reason:
                 logger.warning("%s is not a manifest and is left out: %s", path, reason)
             else:
@@ -133,11 +139,15 @@ class ManifestFolder:
         Raises:
             FileExistsError: If another run has the same id.
         """
-        if self._fs.exists(self._file(manifest.run_id)):
+        self._fs.makedirs(self._path, exist_ok=True)
+        try:
+            # Of two runs that begin in the same millisecond, one makes the file and the other cannot.
+            self._fs.open(self._file(manifest.run_id), "xb").close()
+        except FileExistsError as error:
             raise FileExistsError(
-                f"Run {manifest.run_id} is there already: two runs were started in the same millisecond. Start this one "
-                "again."
-            )
+                f"Run {manifest.run_id} is there already: two runs were started in the same millisecond. Start this "
+                "one again."
+            ) from error
         self.write(manifest)
 
     def write(self, manifest: Manifest) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from kedro.pipeline import Pipeline
@@ -24,6 +24,13 @@ from kedro.pipeline import Pipeline
 logger = logging.getLogger(__name__)
 
 _SAMPLE_SECONDS = 0.02
+
+
+class NodeCost(NamedTuple):
+    """Seconds that a node's function took, and the process's highest resident set meanwhile, in bytes."""
+
+    seconds: float
+    peak_memory: int
 
 
 class NodeObserver:
@@ -53,14 +60,14 @@ class NodeObserver:
                 functools.partial(observed, function, _Observation(node.name, loaded, self._journal)), function
             )
 
-    def stop(self) -> dict[str, dict[str, float]]:
-        """Put the functions back, and give ``seconds`` and ``peak_memory`` (bytes) of each node that has ended."""
+    def stop(self) -> dict[str, NodeCost]:
+        """Put the functions back, and give the cost of each node that has ended, well or not, by its name."""
         for node, function in self._functions:
             node.func = function
         if not self._journal.exists():
             return {}
         lines = map(json.loads, self._journal.read_text(encoding="utf-8").splitlines())
-        return {line.pop("node"): line for line in lines}
+        return {node: NodeCost(*cost) for node, *cost in lines}
 
 
 @dataclass(frozen=True)
@@ -91,13 +98,13 @@ class _Observation:
             seconds = time.perf_counter() - start
             is_over.set()
             watcher.join()
-            self._note(seconds=round(seconds, 3), peak_memory=max(peak, process.memory_info().rss))
+            self._note(NodeCost(round(seconds, 3), max(peak, process.memory_info().rss)))
 
-    def _note(self, **measured: float) -> None:
+    def _note(self, cost: NodeCost) -> None:
         # One short write at the end of the file is not interrupted by another process's.
         descriptor = os.open(self.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(descriptor, (json.dumps({"node": self.node, **measured}) + "\n").encode())
+            os.write(descriptor, (json.dumps([self.node, *cost]) + "\n").encode())
         finally:
             os.close(descriptor)
 

@@ -2,7 +2,7 @@
 
 What a run wrote fits together, because within a run each node reads what the run itself wrote. A run that starts from
 stored datasets takes all of them from one earlier run, its ``from_run``. What it writes therefore fits together with
-what that run wrote, except for what was made of something that it has now written anew: see ``view_run``.
+what that run wrote, except for what was made of something that it has now written anew: see ``view_runs``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,40 +24,36 @@ class _Origin:
     ancestors: frozenset[str]
 
 
-def view_run(run_id: str, manifests: Mapping[str, Manifest]) -> dict[str, str]:
-    """Give the stored datasets that fit together with a run: those it wrote, and what of its ``from_run`` still holds.
+def view_runs(manifests: Mapping[str, Manifest]) -> dict[str, dict[str, str]]:
+    """Give the stored datasets that fit together with each run: those it wrote, and what of its ``from_run`` holds.
 
     An example. Run 1 trains everything. Run 2 computes new features from the battles of run 1. Then run 2 has the new
     features and the old battles, but no model: the one of run 1 was made of other features.
 
     Args:
-        run_id: The run.
-        manifests: All manifests by run id.
+        manifests: All manifests by run id, from the oldest to the newest.
 
     Returns:
-        Name of each versioned dataset to the id of the run that wrote it, which is its version.
+        For each run, name of each versioned dataset to the id of the run that wrote it, which is its version.
     """
-    return {name: origin.run_id for name, origin in _view_origins(run_id, manifests).items()}
+    views: dict[str, dict[str, _Origin]] = {}
+    for run_id, manifest in manifests.items():
+        # Versions named one by one may come from anywhere, and then only the run's own outputs fit together for sure.
+        base = {} if manifest.load_versions else views.get(manifest.from_run or "", {})
+        ancestors = {name: origin.ancestors for name, origin in base.items()}
+        # Nodes are recorded in the order in which they run.
+        for node in manifest.nodes:
+            made_of = frozenset(node.inputs).union(*(ancestors.get(name, frozenset()) for name in node.inputs))
+            ancestors.update(dict.fromkeys(node.outputs, made_of))
+        written = manifest.written_versions
+        kept = {name: origin for name, origin in base.items() if name not in written and not origin.ancestors & written}
+        views[run_id] = {**kept, **{name: _Origin(run_id, ancestors[name]) for name in written}}
+    return {run_id: {name: origin.run_id for name, origin in view.items()} for run_id, view in views.items()}
 
 
-def _view_origins(run_id: str, manifests: Mapping[str, Manifest]) -> dict[str, _Origin]:
-    if run_id not in manifests:
-        return {}
-    manifest = manifests[run_id]
-    # Versions named one by one may come from anywhere, and then only the run's own outputs are known to fit together.
-    has_base = manifest.from_run is not None and not manifest.load_versions
-    base = _view_origins(str(manifest.from_run), manifests) if has_base else {}
-    ancestors: dict[str, frozenset[str]] = {name: origin.ancestors for name, origin in base.items()}
-    # Nodes are recorded in the order in which they run.
-    for node in manifest.nodes:
-        made_of = frozenset(node.inputs).union(*(ancestors.get(name, frozenset()) for name in node.inputs))
-        ancestors.update(dict.fromkeys(node.outputs, made_of))
-    written = manifest.written_versions
-    kept = {name: origin for name, origin in base.items() if name not in written and not origin.ancestors & written}
-    return {**kept, **{name: _Origin(run_id, ancestors[name]) for name in written}}
-
-
-def choose_run(names: Iterable[str], manifests: Mapping[str, Manifest], run_id: str | None = None) -> str:
+def choose_run(
+    names: Iterable[str], manifests: Mapping[str, Manifest], run_id: str | None = None
+) -> tuple[str, dict[str, str]]:
     """Choose the run to take stored datasets from.
 
     Args:
@@ -65,24 +61,25 @@ def choose_run(names: Iterable[str], manifests: Mapping[str, Manifest], run_id: 
         manifests: All manifests by run id, from the oldest to the newest.
         run_id: The run to take; None takes the newest that completed and has all of them.
 
+    Returns:
+        The run's id, and the version of each needed dataset.
+
     Raises:
         LineageError: If that run does not have all of them, or no complete run has. It says what comes from where.
     """
     needed = sorted(names)
+    views = view_runs(manifests)
     completed = [other for other, manifest in manifests.items() if manifest.status == "completed"]
-    views = {other: view_run(other, manifests) for other in [*completed, *([run_id] if run_id else [])]}
-    if run_id and not set(needed) <= set(views[run_id]):
+    for other in [run_id] if run_id else reversed(completed):
+        if set(needed) <= set(views[other]):
+            return other, {name: views[other][name] for name in needed}
+    if run_id:
         missing = sorted(set(needed) - set(views[run_id]))
         raise LineageError(
             f"Run {run_id} does not have {len(missing)} of the {len(needed)} stored datasets that this run starts from:"
             f"\n{_list_origins(missing, completed, views)}\n"
             "Take another run with --params=from_run=ID, or run what makes them too."
         )
-    if run_id:
-        return run_id
-    for other in reversed(completed):
-        if set(needed) <= set(views[other]):
-            return other
     raise LineageError(
         f"No complete run has all of the {len(needed)} stored datasets that this run starts from:\n"
         f"{_list_origins(needed, completed, views)}\n"

@@ -11,7 +11,11 @@ from kedro.io import CatalogConfigResolver
 from kedro.io.core import get_protocol_and_path
 from pydantic import BaseModel
 
+from arena_preference.datasets.atomic_write import UNFINISHED
+
 _BLOCK = 2**20
+#: What a file's name may end with when it lies there packed.
+_PACKED = (".gz", ".zip")
 
 
 class StoredDataset(BaseModel):
@@ -36,12 +40,21 @@ class StoredPath:
         return bool(self.fs.exists(self.path))
 
     def measure(self) -> tuple[int, str]:
-        """Read it: bytes, and SHA-256 in hex. Of a folder the hash is that of its files' relative names and hashes."""
+        """Read it: bytes, and SHA-256 in hex.
+
+        The hash of a folder is that of its files' relative names and hashes. Another run may be writing to a folder
+        that all runs share: files that it has not finished, or takes away meanwhile, do not count.
+        """
         if not self.fs.isdir(self.path):
             return self._measure_file(self.path)
         size, digest = 0, hashlib.sha256()
         for path in sorted(self.fs.find(self.path)):
-            file_size, file_hash = self._measure_file(path)
+            if str(path).endswith(UNFINISHED):
+                continue
+            try:
+                file_size, file_hash = self._measure_file(path)
+            except FileNotFoundError:
+                continue
             size += file_size
             digest.update(f"{file_hash} {PurePosixPath(path).relative_to(self.path)}\n".encode())
         return size, digest.hexdigest()
@@ -89,6 +102,12 @@ class CatalogStorage:
         if version is None:
             return place
         return StoredPath(place.fs, f"{place.path}/{version}/{PurePosixPath(place.path).name}")
+
+    def find_unversioned(self, name: str) -> StoredPath | None:
+        """Give the place of a dataset without versions, which may lie there packed; None if it is not there."""
+        place = self.locate(name)
+        spellings = [StoredPath(place.fs, place.path + suffix) for suffix in ("", *_PACKED)]
+        return next((spelling for spelling in spellings if spelling.exists()), None)
 
     def record(self, place: StoredPath, version: str | None) -> StoredDataset:
         """Read the size and hash of what lies at a place."""
