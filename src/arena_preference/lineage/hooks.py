@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
@@ -17,7 +18,7 @@ from kedro.io import DataCatalog
 from kedro.io.core import AbstractVersionedDataset, Version, is_parameter
 from kedro.pipeline import Pipeline
 
-from .manifest import Manifest, ManifestFolder, NodeRecord, Status
+from .manifest import Manifest, NodeRecord, Status, open_manifests
 from .masking import list_secrets, mask_secrets
 from .observation import NodeObserver
 from .pinning import LineageError, check_files, choose_run, measure_versions
@@ -27,8 +28,6 @@ from .surroundings import describe_git, describe_machine, list_packages
 
 logger = logging.getLogger(__name__)
 
-#: The catalog's entry of type ``ManifestFolderDataset``.
-RUNS = "runs"
 #: The parameter that names the run to start from.
 FROM_RUN = "from_run"
 
@@ -111,7 +110,8 @@ class LineageHooks:
             command=mask_secrets(shlex.join(["kedro", *sys.argv[1:]]), self._secrets),
             environment=run_params["env"] or "local",
             pipelines=run_params["pipeline_names"] or ["__default__"],
-            runner=run_params["runner"],
+            # Kedro gives the text of an object, with its address.
+            runner=re.sub(r".*?(\w+) object at .*", r"\1", run_params["runner"]),
             parameters=mask_secrets(parameters, self._secrets),
             git_commit=commit,
             git_dirty=is_dirty,
@@ -138,7 +138,7 @@ class _Run:
         self._catalog = catalog
         self._metrics = metrics
         self._storage = CatalogStorage(catalog.config_resolver, Path(run_params["project_path"]))
-        self._folder: ManifestFolder = catalog.load(RUNS)
+        self._folder = open_manifests(catalog)
         self._journal_folder = tempfile.TemporaryDirectory(prefix="kedro-run-")
         self._observer = NodeObserver(pipeline, Path(self._journal_folder.name) / "nodes.jsonl")
         self._old_handler: Any = None

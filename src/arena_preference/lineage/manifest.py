@@ -1,12 +1,12 @@
 """The record of what a run read and wrote, and the folder in which the records of all runs lie."""
 
 import logging
-from collections.abc import Iterable
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 import fsspec
+from kedro.io import DataCatalog
 from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -16,6 +16,9 @@ from .process import RunProcess
 from .storage import StoredDataset
 
 logger = logging.getLogger(__name__)
+
+#: The catalog's entry of type ``ManifestFolderDataset``.
+RUNS: Final = "runs"
 
 Status = Literal["running", "completed", "failed", "interrupted"]
 
@@ -155,10 +158,9 @@ class ManifestFolder:
         with atomic_write(self._fs, self._file(manifest.run_id)) as file:
             file.write(manifest.model_dump_json(indent=2).encode())
 
-    def remove(self, run_ids: Iterable[str]) -> None:
-        """Delete the manifests of these runs."""
-        for run_id in run_ids:
-            self._fs.rm(self._file(run_id))
+    def remove(self, run_id: str) -> None:
+        """Delete the manifest of a run."""
+        self._fs.rm(self._file(run_id))
 
     def _file(self, run_id: str) -> str:
         return f"{self._path}/{run_id}.json"
@@ -213,3 +215,18 @@ class ManifestFolderDataset(AbstractDataset[NoReturn, ManifestFolder]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path)}
+
+
+def open_manifests(catalog: DataCatalog) -> ManifestFolder:
+    """Open the folder of manifests that a catalog names.
+
+    Raises:
+        ValueError: If it names none.
+    """
+    dataset = catalog.get(RUNS)
+    if not isinstance(dataset, ManifestFolderDataset):
+        raise ValueError(
+            f"The catalog has no entry '{RUNS}' for the manifests of runs. Put it there, with the type "
+            f"{ManifestFolderDataset.__module__}.{ManifestFolderDataset.__name__} and the filepath of a folder."
+        )
+    return dataset.load()

@@ -59,11 +59,13 @@ class StoredPath:
             digest.update(f"{file_hash} {PurePosixPath(path).relative_to(self.path)}\n".encode())
         return size, digest.hexdigest()
 
-    def remove(self) -> int:
-        """Delete it, with all that a folder holds; give the bytes that this freed."""
-        freed = self.fs.du(self.path)
+    def count_bytes(self) -> int:
+        """Tell how much room it takes."""
+        return int(self.fs.du(self.path))
+
+    def remove(self) -> None:
+        """Delete it, with all that a folder holds."""
         self.fs.rm(self.path, recursive=True)
-        return int(freed)
 
     def _measure_file(self, path: str) -> tuple[int, str]:
         size, digest = 0, hashlib.sha256()
@@ -103,6 +105,11 @@ class CatalogStorage:
             return place
         return StoredPath(place.fs, f"{place.path}/{version}/{PurePosixPath(place.path).name}")
 
+    def locate_folder(self, name: str, version: str) -> StoredPath:
+        """Give the folder of a version, which may hold what was left unfinished too."""
+        place = self.locate(name)
+        return StoredPath(place.fs, f"{place.path}/{version}")
+
     def find_unversioned(self, name: str) -> StoredPath | None:
         """Give the place of a dataset without versions, which may lie there packed; None if it is not there."""
         place = self.locate(name)
@@ -113,10 +120,6 @@ class CatalogStorage:
         """Read the size and hash of what lies at a place."""
         size, sha256 = place.measure()
         return StoredDataset(path=self.relative_path(place), version=version, size=size, sha256=sha256)
-
-    def locate_path(self, path: str) -> StoredPath:
-        """Give the place of a path as ``relative_path`` wrote it."""
-        return self._place(path, {})
 
     def relative_path(self, place: StoredPath) -> str:
         """Write a place down so that it holds where the project is copied to another folder."""

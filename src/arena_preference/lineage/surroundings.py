@@ -20,13 +20,18 @@ def describe_git(project_path: Path) -> tuple[str | None, bool | None]:
 
 
 def list_packages(distribution: str) -> dict[str, str]:
-    """Give the versions of Python, of a distribution and of all that it names as its own dependencies, if installed."""
+    """Give the versions of Python, of a distribution and of all that it depends on, extras too, as far as installed.
+
+    What an extra ``dev`` names is left out: it tests and checks, and no run uses it.
+    """
     versions = {"python": platform.python_version()}
     try:
         requirements = [distribution, *(metadata.requires(distribution) or [])]
     except metadata.PackageNotFoundError:
         return versions
     for requirement in requirements:
+        if re.search(r"""extra == ["']dev["']""", requirement):
+            continue
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         try:
             versions[name] = metadata.version(name)
