@@ -55,9 +55,8 @@ class NodeObserver:
         for node, function in self._functions:
             loaded = {name: versions[name] for name in node.inputs if name in versions}
             observed = _observe_stream if inspect.isgeneratorfunction(function) else _observe_call
-            # A partial of a function of this module can be sent to another process, a closure cannot.
             node.func = functools.update_wrapper(
-                functools.partial(observed, function, _Observation(node.name, loaded, self._journal)), function
+                _ObservedFunction(observed, function, _Observation(node.name, loaded, self._journal)), function
             )
 
     def stop(self) -> dict[str, NodeCost]:
@@ -68,6 +67,13 @@ class NodeObserver:
             return {}
         lines = map(json.loads, self._journal.read_text(encoding="utf-8").splitlines())
         return {node: NodeCost(*cost) for node, *cost in lines}
+
+
+class _ObservedFunction(functools.partial):
+    """A partial, since it can be sent to another process, as no closure can, and Kedro sees whether it is a generator.
+
+    A class of its own, since multiprocessing sends a plain partial without the name that Kedro asks for.
+    """
 
 
 @dataclass(frozen=True)

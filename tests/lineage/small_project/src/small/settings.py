@@ -1,0 +1,3 @@
+from arena_preference.lineage.hooks import LineageHooks
+
+HOOKS = (LineageHooks(distribution="small", metrics="total"),)

@@ -1,0 +1,29 @@
+"""What must not be written down."""
+
+import pytest
+
+from arena_preference.lineage.masking import MASK, list_secrets, mask_secrets
+
+
+def test_all_texts_of_the_credentials_are_secret_but_the_shortest() -> None:
+    credentials = {"s3": {"key": "abcd", "tls": True, "list": ["efgh", 5]}, "user": "me"}
+    assert list_secrets(credentials) == {"abcd", "efgh"}
+
+
+@pytest.mark.parametrize(
+    ("value", "masked"),
+    [
+        ({"hub_token": "hf_1", "max_tokens": 512}, {"hub_token": MASK, "max_tokens": 512}),
+        ({"tokens": "many", "keys": [1]}, {"tokens": "many", "keys": [1]}),
+        ({"deep": [{"password": "x"}]}, {"deep": [{"password": MASK}]}),
+        ({"api-key": None, "store": {"secret": "x"}}, {"api-key": None, "store": {"secret": MASK}}),
+        ("kedro run --params=kaggle.key=12,seed=1", f"kedro run --params=kaggle.key={MASK},seed=1"),
+        ("kedro run --params=kaggle.token:12", f"kedro run --params=kaggle.token:{MASK}"),
+        ("https://me:pass@host/x", f"https://{MASK}@host/x"),
+        ("says open sesame", f"says {MASK}"),
+        (("open sesame", 1.5), [MASK, 1.5]),
+        ("monkey=1", "monkey=1"),
+    ],
+)
+def test_secrets_are_masked_and_all_else_stays(value, masked) -> None:
+    assert mask_secrets(value, {"open sesame"}) == masked

@@ -1,0 +1,105 @@
+"""Finding and measuring files by the catalog alone."""
+
+import hashlib
+from pathlib import Path
+
+import fsspec
+import pytest
+from kedro.io import CatalogConfigResolver
+
+from arena_preference.lineage.storage import CatalogStorage, StoredPath
+
+CATALOG = {
+    "{split}.battles": {"type": "json.JSONDataset", "filepath": "data/{split}.json", "versioned": True},
+    "raw": {"type": "pandas.CSVDataset", "filepath": "data/raw.csv"},
+    "study": {"type": "SQLStudy", "url": "sqlite://"},
+    "far": {
+        "type": "json.JSONDataset",
+        "filepath": "memory:///bucket/far.json",
+        "versioned": True,
+        "fs_args": {"open_args_save": {"mode": "w"}},
+    },
+}
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> CatalogStorage:
+    return CatalogStorage(CatalogConfigResolver(CATALOG), tmp_path)
+
+
+def test_what_is_stored_and_what_has_versions_is_in_the_configuration(storage: CatalogStorage) -> None:
+    names = ["train.battles", "raw", "study", "nothing", "params:seed"]
+    assert [name for name in names if storage.is_stored(name)] == ["train.battles", "raw"]
+    assert [name for name in names if storage.is_versioned(name)] == ["train.battles"]
+
+
+def test_versions_are_where_kedro_puts_them(storage: CatalogStorage, tmp_path: Path) -> None:
+    place = storage.locate("train.battles", "1")
+    assert place.path == f"{tmp_path}/data/train.json/1/train.json"
+    assert storage.locate_folder("train.battles", "1").path == f"{tmp_path}/data/train.json/1"
+    assert storage.relative_path(place) == "data/train.json/1/train.json"
+    assert storage.relative_path(StoredPath(place.fs, "/elsewhere/x")) == "/elsewhere/x"
+    assert storage.relative_path(storage.locate("far", "1")) == "memory:///bucket/far.json/1/far.json"
+
+
+def test_versions_are_listed_whole_or_not(storage: CatalogStorage, tmp_path: Path) -> None:
+    assert list(storage.list_versions("train.battles")) == []
+    (tmp_path / "data/train.json/2").mkdir(parents=True)
+    (tmp_path / "data/train.json/1").mkdir()
+    assert [name for name, _ in storage.list_versions("train.battles")] == ["1", "2"]
+
+
+def test_a_file_is_measured(storage: CatalogStorage, tmp_path: Path) -> None:
+    place = storage.locate("raw")
+    assert not place.exists()
+    assert storage.find_unversioned("raw") is None
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/raw.csv.gz").write_bytes(b"packed")
+    found = storage.find_unversioned("raw")
+    assert found is not None
+    assert found.path.endswith("raw.csv.gz")
+    content = bytes(3 * 2**20)
+    (tmp_path / "data/raw.csv").write_bytes(content)
+    assert place.measure() == (len(content), hashlib.sha256(content).hexdigest())
+    assert storage.record(place, None).path == "data/raw.csv"
+
+
+def test_a_folder_is_measured_without_what_is_unfinished(tmp_path: Path) -> None:
+    place = StoredPath(fsspec.filesystem("file"), str(tmp_path))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_text("1")
+    before = place.measure()
+    assert before[0] == 1
+    (tmp_path / "c.0.unfinished").write_text("half")
+    assert place.measure() == before
+    (tmp_path / "a" / "b").rename(tmp_path / "a" / "c")
+    assert place.measure() != before
+    assert place.count_bytes() == 5
+    place.remove()
+    assert not tmp_path.exists()
+
+
+def test_a_file_that_goes_away_meanwhile_does_not_count(tmp_path: Path, monkeypatch) -> None:
+    place = StoredPath(fsspec.filesystem("file"), str(tmp_path))
+    (tmp_path / "stays").write_text("1")
+    expected = place.measure()
+    (tmp_path / "goes").write_text("12")
+    find = place.fs.find
+
+    def find_and_lose(path: str) -> list[str]:
+        found = list(find(path))
+        (tmp_path / "goes").unlink()
+        return found
+
+    monkeypatch.setattr(place.fs, "find", find_and_lose)
+    assert place.measure() == expected
+
+
+def test_other_filesystems_are_read_alike(storage: CatalogStorage) -> None:
+    place = storage.locate("far", "1")
+    place.fs.pipe_file(place.path, b"[]")
+    assert place.exists()
+    assert place.measure() == (2, hashlib.sha256(b"[]").hexdigest())
+    assert [name for name, _ in storage.list_versions("far")] == ["1"]
+    storage.locate_folder("far", "1").remove()
+    assert not place.exists()
