@@ -60,10 +60,10 @@ def make_manifest() -> Callable[..., Manifest]:
 class SmallProject:
     """A copy of ``small_project``: numbers are doubled, the doubles added, and the sum is written out."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, origin: Path = Path(__file__).parent / "small_project") -> None:
         self.folder = folder
-        shutil.copytree(Path(__file__).parent / "small_project", folder, dirs_exist_ok=True)
-        (folder / "conf" / "local").mkdir()
+        shutil.copytree(origin, folder, dirs_exist_ok=True)
+        (folder / "conf" / "local").mkdir(exist_ok=True)
         (folder / "conf" / "local" / "credentials.yml").write_text("store: {key: open sesame}")
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:

@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any, Final
 
 import click
-from kedro.framework.cli.utils import KedroCliError, _split_params, env_option
+from kedro.framework.cli.utils import _split_params, env_option
 from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
 from rich import box
@@ -43,7 +43,7 @@ def _command(function: Callable[..., None]) -> click.Command:
         try:
             function(open_manifests(catalog), CatalogStorage(catalog.config_resolver, metadata.project_path), **options)
         except ValueError as error:
-            raise KedroCliError(str(error)) from error
+            raise click.ClickException(str(error)) from error
 
     open_and_call = click.option(
         "--params",

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import psutil
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 
 logger = logging.getLogger(__name__)
 
@@ -55,18 +56,22 @@ class NodeObserver:
         for node, function in self._functions:
             loaded = {name: versions[name] for name in node.inputs if name in versions}
             observed = _observe_stream if inspect.isgeneratorfunction(function) else _observe_call
-            node.func = functools.update_wrapper(
-                _ObservedFunction(observed, function, _Observation(node.name, loaded, self._journal)), function
-            )
+            observation = _Observation(node.name, loaded, self._journal)
+            _set_function(node, functools.update_wrapper(_ObservedFunction(observed, function, observation), function))
 
     def stop(self) -> dict[str, NodeCost]:
         """Put the functions back, and give the cost of each node that has ended, well or not, by its name."""
         for node, function in self._functions:
-            node.func = function
+            _set_function(node, function)
         if not self._journal.exists():
             return {}
         lines = map(json.loads, self._journal.read_text(encoding="utf-8").splitlines())
         return {node: NodeCost(*cost) for node, *cost in lines}
+
+
+def _set_function(node: Node, function: Callable[..., Any]) -> None:
+    node.inputs  # noqa: B018 - Kedro's setter throws a cached value away, and fails where there is none
+    node.func = function
 
 
 class _ObservedFunction(functools.partial):
