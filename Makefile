@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Nothing is asked for and nothing is reported while a run is under way.
 export KEDRO_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test lint audit format viz clean
+.PHONY: help run test faults lint audit format viz clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -22,6 +22,9 @@ run: $(VENV)/.installed ## Run everything on the demo battles: training, report 
 
 test: $(VENV)/.installed ## Run the tests
 	$(BIN)/python -m pytest --numprocesses=2 --cov --cov-report=term $(ARGS)
+
+faults: $(VENV)/.installed ## Stop runs at 30 random instants and fill their disk in each stage (half an hour)
+	FAULTS=30 $(BIN)/python -m pytest -m faults $(ARGS)
 
 lint: $(VENV)/.installed ## Check style, types and the rules between the rooms
 	$(BIN)/ruff check .

@@ -61,3 +61,23 @@ def model_input(battles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame
             "chance__prompt": noise[:, 2],
         }
     )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List the faults that were tried, with those that were survived counted."""
+    survived, fatal = (
+        [
+            value
+            for report in terminalreporter.getreports(outcome)
+            if report.when == "call"
+            for name, value in report.user_properties
+            if name == "fault"
+        ]
+        for outcome in ("passed", "failed")
+    )
+    if survived or fatal:
+        terminalreporter.section("faults")
+        for outcome, faults in (("survived", survived), ("NOT SURVIVED", fatal)):
+            for fault in faults:
+                terminalreporter.write_line(f"{outcome}: {fault}")
+        terminalreporter.write_line(f"{len(survived)} of {len(survived) + len(fatal)} faults were survived.")
