@@ -3,7 +3,8 @@
 from arena_preference.hooks import OutputHooks, ParameterHooks
 from arena_preference.lineage.hooks import LineageHooks
 
-HOOKS = (ParameterHooks(), OutputHooks(), LineageHooks(distribution="arena-preference", metrics="metrics"))
+# The last one is asked first: whether outputs can be written is known before the manifest is.
+HOOKS = (LineageHooks(distribution="arena-preference", metrics="metrics"), OutputHooks(), ParameterHooks())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

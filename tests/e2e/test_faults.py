@@ -49,7 +49,7 @@ def recovers(kedro, newest, trained: Path, raw_dir: Path) -> Callable[[Path], No
         explained = {path.stem for path in (data_root / "08_reporting/runs").glob("*.json")}
         assert {path.name for path in data_root.rglob("*") if RUN_ID.fullmatch(path.name)} <= explained
         verified = kedro("runs", "verify", "--env=test", f"--params=data_root={data_root}")
-        assert ", 0 problems." in verified.stdout
+        assert "Problems: 0." in verified.stdout
 
     return check
 

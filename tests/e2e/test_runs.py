@@ -56,6 +56,19 @@ def test_metrics_and_out_of_fold_predictions_have_the_promised_form(newest, trai
     assert predictions["fold"].groupby(predictions["prompt_group"]).nunique().max() == 1
 
 
+def test_a_run_leaves_a_manifest_of_all_that_it_read_and_wrote(kedro, trained: Path, raw_dir: Path) -> None:
+    (manifest,) = (json.loads(path.read_text()) for path in (trained / "08_reporting/runs").iterdir())
+    assert manifest["status"] == "completed"
+    assert manifest["read"]["train.raw_battles"]["path"] == str(raw_dir / "train.csv")
+    assert {f"{Path(stored['path']).parents[1]}" for stored in manifest["written"].values() if stored["version"]} >= {
+        str(trained / output) for output in OUTPUTS
+    }
+    assert manifest["parameters"]["modelling"]["folds"] == manifest["metrics"]["folds"] == 3
+    assert all(node["seconds"] is not None for node in manifest["nodes"])
+    listed = kedro("runs", "list", f"--params=data_root={trained}").stdout
+    assert f" {manifest['metrics']['log_loss']:.4f} " in listed
+
+
 def test_a_run_warns_of_nothing_but_mended_rows(trained: Path) -> None:
     warnings = [line for line in (trained / "run.log").read_text().splitlines() if "warn" in line.lower()]
     assert [line for line in warnings if "pipelines.ingestion" not in line] == []

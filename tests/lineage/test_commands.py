@@ -53,7 +53,7 @@ def test_compare_shows_what_differs_and_nothing_else(three_runs) -> None:
 
 def test_verify_finds_what_was_changed_lost_and_put_there(three_runs) -> None:
     first, second, third = _ids(three_runs)
-    assert "3 runs, 7 versions written by them, 0 problems." in three_runs.call("runs", "verify")
+    assert "Runs: 3. Versions that they wrote: 7. Problems: 0." in three_runs.call("runs", "verify")
     three_runs.version("text.txt", first).write_text("13 of 3")
     three_runs.version("total.json", second).unlink()
     (three_runs.folder / "data/doubles.json/2999-01-01T00.00.00.000Z").mkdir()
@@ -62,9 +62,9 @@ def test_verify_finds_what_was_changed_lost_and_put_there(three_runs) -> None:
     assert "has 7 bytes" in printed
     assert f"total, version {second}: " in printed
     assert "no manifest tells of" in printed
-    assert "3 problems." in printed
+    assert "Problems: 3." in printed
     assert "total.json is gone" in three_runs.call("runs", "verify", third, ends_with=1)
-    assert "1 problems." in three_runs.call("runs", "verify", first, ends_with=1)
+    assert "Problems: 1." in three_runs.call("runs", "verify", first, ends_with=1)
 
 
 def test_prune_removes_old_runs_with_what_they_wrote_and_says_how_much(three_runs) -> None:
@@ -73,20 +73,20 @@ def test_prune_removes_old_runs_with_what_they_wrote_and_says_how_much(three_run
     size = sum(file.stat().st_size for file in files)
     printed = three_runs.call("runs", "prune", "--keep=1", "--dry-run")
     assert f"would remove doubles, version {first}" in printed
-    assert f"1 runs would go, 2 stay; {size} bytes" in printed
+    assert f"Runs to remove: 1. Runs kept: 2. Bytes to be freed: {size} " in printed
     assert all(file.exists() for file in files)
     printed = three_runs.call("runs", "prune", "--keep=1")
     assert f"removed doubles, version {first}" in printed
-    assert f"1 runs are gone, 2 stay; {size} bytes" in printed
+    assert f"Runs removed: 1. Runs kept: 2. Bytes freed: {size} " in printed
     assert not any(file.parent.exists() for file in files)
     assert _ids(three_runs) == [second, third]
-    assert "0 problems." in three_runs.call("runs", "verify")
+    assert "Problems: 0." in three_runs.call("runs", "verify")
 
 
 def test_prune_leaves_alone_what_a_run_with_a_name_needs(three_runs) -> None:
     _, second, third = _ids(three_runs)
     three_runs.call("runs", "tag", third, "sent")
-    assert "1 runs are gone, 2 stay" in three_runs.call("runs", "prune", "--keep=0")
+    assert "Runs removed: 1. Runs kept: 2." in three_runs.call("runs", "prune", "--keep=0")
     assert _ids(three_runs) == [second, third]
 
 

@@ -220,7 +220,7 @@ def test_two_runs_at_once_both_end_well(project) -> None:
     assert {manifest["status"] for manifest in manifests.values()} == {"completed"}
     assert manifests[writing]["from_run"] == other
     assert all(project.version("text.txt", run_id).read_text() == "12.0 of 3" for run_id in manifests)
-    assert "4 runs, 10 versions written by them, 0 problems." in project.call("runs", "verify")
+    assert "Runs: 4. Versions that they wrote: 10. Problems: 0." in project.call("runs", "verify")
 
 
 def test_a_copied_project_goes_on_from_the_runs_of_the_first(project, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -228,7 +228,7 @@ def test_a_copied_project_goes_on_from_the_runs_of_the_first(project, tmp_path_f
     copy = type(project)(tmp_path_factory.mktemp("copy"), project.folder)
     copy.call("run", "--pipelines=writing")
     assert copy.manifests()[-1]["from_run"] == first
-    assert "2 runs, 4 versions written by them, 0 problems." in copy.call("runs", "verify")
+    assert "Runs: 2. Versions that they wrote: 4. Problems: 0." in copy.call("runs", "verify")
 
 
 def test_a_catalog_without_runs_stops_with_what_to_put_there(project) -> None:

@@ -123,7 +123,7 @@ def verify(folder: ManifestFolder, storage: CatalogStorage, run: str | None) -> 
     for problem in problems:
         click.echo(problem)
     versions = sum(len(manifest.written_versions) for manifest in chosen.values())
-    click.echo(f"{len(chosen)} runs, {versions} versions written by them, {len(problems)} problems.")
+    click.echo(f"Runs: {len(chosen)}. Versions that they wrote: {versions}. Problems: {len(problems)}.")
     if problems:
         raise click.exceptions.Exit(1)
 
@@ -152,8 +152,8 @@ def prune(folder: ManifestFolder, storage: CatalogStorage, keep: int, dry_run: b
         if not dry_run:
             folder.remove(run_id)
     click.echo(
-        f"{len(manifests) - len(kept)} runs {'would go' if dry_run else 'are gone'}, {len(kept)} stay; "
-        f"{total} bytes ({_format_bytes(total)}) {'would be' if dry_run else 'are'} free."
+        f"Runs {'to remove' if dry_run else 'removed'}: {len(manifests) - len(kept)}. Runs kept: {len(kept)}. "
+        f"Bytes {'to be ' if dry_run else ''}freed: {total} ({_format_bytes(total)})."
     )
 
 
