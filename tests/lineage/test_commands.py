@@ -1,5 +1,7 @@
 """``kedro runs``, in a project of its own."""
 
+import sys
+
 import pytest
 
 
@@ -35,7 +37,7 @@ def test_show_tells_what_a_run_was_read_and_wrote(three_runs) -> None:
     _, second, third = _ids(three_runs)
     printed = three_runs.call("runs", "show", third)
     rows = [line.split() for line in printed.splitlines()]
-    assert ["command", "kedro", "run", "--pipelines=writing"] in rows
+    assert ["command", sys.executable, "-m", "kedro", "run", "--pipelines=writing"] in rows
     assert ["from", "run", second] in rows
     assert [row[:3] for row in rows if row[1:2] == ["read"]] == [["doubles", "read", second], ["total", "read", second]]
     assert [row[:3] for row in rows if row[1:2] == ["written"]] == [["text", "written", third]]

@@ -42,7 +42,7 @@ def test_a_run_writes_what_it_was_read_and_wrote_under_every_runner(project, run
     run_id = manifest["run_id"]
     assert manifest["status"] == "completed"
     assert manifest["started"] < manifest["ended"]
-    assert manifest["command"] == f"kedro run --runner={runner}"
+    assert manifest["command"].endswith(f" -m kedro run --runner={runner}")
     assert (manifest["environment"], manifest["pipelines"], manifest["runner"]) == ("local", ["__default__"], runner)
     assert manifest["parameters"]["wait_for"] == ""
     assert manifest["metrics"] == {"log_loss": 12.0}

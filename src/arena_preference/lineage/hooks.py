@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
@@ -107,7 +108,7 @@ class LineageHooks:
         return Manifest(
             run_id=run_params["run_id"],
             started=datetime.now(timezone.utc),
-            command=mask_secrets(shlex.join(["kedro", *sys.argv[1:]]), self._secrets),
+            command=mask_secrets(shlex.join(psutil.Process().cmdline()), self._secrets),
             environment=run_params["env"] or "local",
             pipelines=run_params["pipeline_names"] or ["__default__"],
             # Kedro gives the text of an object, with its address.
