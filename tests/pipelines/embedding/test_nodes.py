@@ -263,6 +263,17 @@ def test_a_shard_is_handed_over_before_the_later_ones_are_computed(
     assert len(computed) > at_first + 30
 
 
+def test_a_run_that_would_take_too_long_stops_early_and_keeps_what_it_has_done(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions
+) -> None:
+    chosen = change(options, "inference", shard_characters=1, time_budget=1e-9)
+    with pytest.raises(
+        TimeoutError, match=r"encoder would take .* hours for 34 texts on cpu, and .*time_budget allows"
+    ):
+        fill(dataset, few_battles, chosen)
+    assert fill(dataset, few_battles, change(chosen, "inference", time_budget=1.0)) == 33
+
+
 def test_order_and_swap_of_battles_change_no_byte_of_the_store(
     few_battles: pd.DataFrame, options: EmbeddingOptions, tmp_path: Path
 ) -> None:

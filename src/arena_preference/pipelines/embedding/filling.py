@@ -44,6 +44,7 @@ def fill_space(
 
     Raises:
         ValueError: If there are no inputs.
+        TimeoutError: If, going by what is done, all of it would take longer than the options allow.
         FloatingPointError: If a vector does not fit the type in which it is to be stored.
     """
     if not inputs:
@@ -64,8 +65,9 @@ def fill_space(
     wanted = [inputs[place] for place in places]
     tally = Tally()
     with Workers(model, options.workers, getattr(options.batch_tokens, devices[0].type)) as workers:
-        lengths = [count_input_characters(part) for part in wanted]
-        for rows, vectors in run_model(model, wanted, lengths, workers, options.shard_characters, tally):
+        lengths = np.array([count_input_characters(part) for part in wanted])
+        done = 0
+        for rows, vectors in run_model(model, wanted, lengths.tolist(), workers, options.shard_characters, tally):
             largest = np.abs(vectors).max()
             if largest > np.finfo(stored_as).max:
                 raise FloatingPointError(
@@ -73,6 +75,14 @@ def fill_space(
                     "embedding.encoder.stored_precision to float32."
                 )
             yield EmbeddingShard(description, model.precision, keys[rows], vectors.astype(stored_as))
+            done += int(lengths[rows].sum())
+            hours = tally.seconds / 3600 * int(lengths.sum()) / max(done, 1)
+            if options.time_budget is not None and hours > options.time_budget and tally.texts < len(keys):
+                raise TimeoutError(
+                    f"The {description['kind']} would take {hours:.3g} hours for {len(keys)} texts on {names}, and "
+                    f"embedding.inference.time_budget allows {options.time_budget:g}. Allow more, use a faster device "
+                    "or a smaller model. What is done is stored, and another run goes on from there."
+                )
     logger.info(
         "%s; the other %d of %d tokens done in %.1f s on %s in %s, %.0f tokens/s",
         *(texts, tally.texts, tally.tokens, tally.seconds, names, model.precision, tally.tokens / tally.seconds),

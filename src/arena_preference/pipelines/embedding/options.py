@@ -84,6 +84,8 @@ class InferenceOptions(BaseModel):
     batch_tokens: BatchTokens
     shard_characters: int = Field(ge=1)
     """Texts are embedded and stored in shards of so many characters: what a killed run may lose."""
+    time_budget: float | None = Field(gt=0)
+    """Hours that one model may take for the texts of one split; None is no limit."""
 
 
 class EmbeddingOptions(BaseModel):
