@@ -41,7 +41,8 @@ def kedro() -> Run:
 def raw_dir(tmp_path_factory: pytest.TempPathFactory, kedro: Run) -> Path:
     """A folder with the battles that the pipeline ``simulation`` makes in env test."""
     folder = tmp_path_factory.mktemp("raw")
-    kedro("run", "--env=test", "--pipelines=simulation", f"--params=raw_dir={folder}")
+    data_root = tmp_path_factory.mktemp("simulated")
+    kedro("run", "--env=test", "--pipelines=simulation", f"--params=raw_dir={folder},data_root={data_root}")
     return folder
 
 

@@ -191,7 +191,8 @@ def test_a_test_file_without_rows_is_an_error_and_no_empty_submission(
 def test_an_unusable_file_stops_the_run_with_file_column_and_remedy(kedro, raw_dir: Path, tmp_path: Path) -> None:
     battles = pd.read_csv(raw_dir / "train.csv", dtype=str, keep_default_na=False)
     battles.drop(columns="winner_tie").to_csv(tmp_path / "train.csv", index=False)
-    done = kedro("run", "--env=test", "--pipelines=ingestion", f"--params=raw_dir={tmp_path}", check=False)
+    parameters = f"--params=raw_dir={tmp_path},data_root={tmp_path / 'data'}"
+    done = kedro("run", "--env=test", "--pipelines=ingestion", parameters, check=False)
     assert done.returncode != 0
     assert f"{tmp_path / 'train.csv'} lacks the column winner_tie" in done.stdout + done.stderr
 
