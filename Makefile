@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Nothing is asked for and nothing is reported while a run is under way.
 export KEDRO_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test faults lint audit format viz clean
+.PHONY: help run test faults lint audit format kaggle kaggle-test viz clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,6 +39,12 @@ audit: $(VENV)/.installed ## Look for known vulnerabilities in the installed pac
 format: $(VENV)/.installed ## Put the code into the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+kaggle: $(VENV)/.installed ## Make dist/kaggle: what an offline notebook on Kaggle needs to predict with the newest training
+	$(BIN)/kedro kaggle bundle $(ARGS)
+
+kaggle-test: $(VENV)/.installed ## Predict 25,000 battles with the bundle as Kaggle does: offline, in another environment (half an hour)
+	KAGGLE_BATTLES=25000 $(BIN)/python -m pytest tests/e2e/test_kaggle.py $(ARGS)
 
 viz: $(VENV)/.installed ## Show the pipelines and their figures in the browser
 	$(BIN)/kedro viz run

@@ -1,9 +1,10 @@
-"""The project's commands: ``kedro run``, and ``kedro runs`` for what was run."""
+"""The project's commands: ``kedro run``, ``kedro runs`` for what was run, ``kedro kaggle`` to predict on Kaggle."""
 
 import click
 from kedro.framework.cli.project import run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
 
+from arena_preference.kaggle.commands import kaggle
 from arena_preference.lineage.commands import runs
 
 
@@ -14,3 +15,4 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(runs)
+cli.add_command(kaggle)

@@ -1,6 +1,6 @@
 """Which runs may go, and what goes with them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .manifest import Manifest
 from .storage import CatalogStorage, StoredPath
@@ -18,7 +18,14 @@ def choose_runs_to_keep(manifests: Mapping[str, Manifest], keep: int) -> set[str
     """
     completed = [run_id for run_id, run in manifests.items() if run.status == "completed" and not run.name]
     chosen = set(completed[len(completed) - keep :] if keep < len(completed) else completed)
-    chosen |= {run_id for run_id, run in manifests.items() if run.name or run.is_under_way()}
+    return add_needed_runs(
+        chosen | {run_id for run_id, run in manifests.items() if run.name or run.is_under_way()}, manifests
+    )
+
+
+def add_needed_runs(run_ids: Iterable[str], manifests: Mapping[str, Manifest]) -> set[str]:
+    """Add to some runs those whose outputs they read or build on, and so on, as far as there are manifests."""
+    chosen = set(run_ids)
     # A run needs older runs only.
     for run_id in reversed(list(manifests)):
         if run_id in chosen:
