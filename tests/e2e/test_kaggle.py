@@ -178,7 +178,7 @@ def test_the_notebook_predicts_every_battle_offline_as_the_project_does(
 
 
 def test_a_time_budget_that_cannot_hold_stops_the_notebook_early_with_the_reason(notebook: Notebook) -> None:
-    done = notebook(reinstall=False, TIME_BUDGET="RESERVE")
+    done = notebook(reinstall=False, TIME_BUDGET="0.5")
     assert done.returncode != 0
     assert "There is no submission" in done.stderr
     assert "time_budget allows" in done.stderr
@@ -188,7 +188,7 @@ def test_a_time_budget_that_cannot_hold_stops_the_notebook_early_with_the_reason
 def test_the_training_without_a_transformer_stands_in_where_it_is_allowed_to(
     notebook: Notebook, attached: Path
 ) -> None:
-    done = notebook(reinstall=False, TIME_BUDGET="RESERVE", ALLOW_FALLBACK="True")
+    done = notebook(reinstall=False, TIME_BUDGET="0.5", ALLOW_FALLBACK="True")
     assert done.returncode == 0, done.stderr[-4000:]
     working = Path(done.args[-1]).parent
     assert "time_budget allows" in read_outputs(working)
