@@ -124,15 +124,26 @@ def _upload(folder: Path, notes: str) -> str | None:
     """Send a bundle to Kaggle as a private dataset, or a new version of it, if this machine has a token for that.
 
     Returns:
-        The dataset's address, or None without a token.
+        The dataset's address, or None without the client or a token.
+
+    Raises:
+        ClickException: If Kaggle does not take it.
     """
     try:
         import kagglehub
-        from kagglehub.config import get_kaggle_credentials
+        import kagglehub.config
+        import kagglehub.exceptions
     except ModuleNotFoundError:
         return None
-    if get_kaggle_credentials() is None:
+    if kagglehub.config.get_kaggle_credentials() is None:
         return None
-    handle = f"{kagglehub.whoami(verbose=False)['username']}/{_NAME}"
-    kagglehub.dataset_upload(handle, str(folder), version_notes=notes)
+    refusals = (kagglehub.exceptions.UnauthenticatedError, kagglehub.exceptions.BackendError, OSError)
+    try:
+        handle = f"{kagglehub.whoami(verbose=False)['username']}/{_NAME}"
+        kagglehub.dataset_upload(handle, str(folder), version_notes=notes)
+    except refusals as error:
+        raise click.ClickException(
+            f"Kaggle did not take the bundle ({error}). It is in {folder}: upload it on kaggle.com/datasets, or see to "
+            "the token (kaggle.com/settings) and the network, and start again."
+        ) from error
     return f"kaggle.com/datasets/{handle}"
