@@ -113,7 +113,7 @@ def test_a_bundle_becomes_a_private_dataset_or_a_new_version_of_it(
 
 def test_a_token_that_kaggle_does_not_know_is_told_with_what_to_do(bundle: Path, start_server) -> None:
     start_server(knows_token=False)
-    with pytest.raises(click.ClickException, match=r"did not take the bundle .* kaggle\.com/settings"):
+    with pytest.raises(click.ClickException, match=r"did not take the bundle .*kaggle\.com/settings"):
         _upload(bundle, "Run 1")
 
 
