@@ -7,7 +7,12 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from threading import Timer
+from urllib.error import URLError
 
 import pytest
 
@@ -42,7 +47,7 @@ def collect_commands(text: str) -> list[str]:
     blocks = re.findall(r"^```(?:bash|sh|shell|console)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    lines += re.findall(r"`((?:jupyter|kedro|make|pip|pytest|python)\b[^`/]* [^`]+)`", prose)
+    lines += re.findall(r"`((?:jupyter|kedro|make|pip|pytest|python) [^`]+)`", prose)
     commands = (re.sub(r"(^|\s)#.*", "", line.removeprefix("$ ")).strip() for line in lines)
     return list(dict.fromkeys(command for command in commands if command))
 
@@ -66,30 +71,50 @@ def prepare(command: str) -> str:
     return command
 
 
-def make_environment(checkout: Path) -> dict[str, str]:
-    """Give what the shell of an activated environment has, with no model in the Hub's cache and no browser."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "HF_HOME": str(checkout / "hub"), "BROWSER": "true", "PYTHONUNBUFFERED": "1"}
-
-
-def execute(command: str, checkout: Path) -> tuple[int, str]:
-    done = subprocess.run(
-        prepare(command),
-        shell=True,
+@contextmanager
+def start(command: str, checkout: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a command in the shell of an activated environment, and leave nothing of it behind."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONUNBUFFERED": "1",
+        # No browser, no model in the Hub's cache, and nothing is written into the user's own folders.
+        "BROWSER": "true",
+        "HF_HOME": str(checkout / "hub"),
+        "JUPYTER_CONFIG_DIR": str(checkout / "jupyter"),
+        "JUPYTER_DATA_DIR": str(checkout / "jupyter"),
+    }
+    with subprocess.Popen(
+        ["sh", "-c", prepare(command)],
         cwd=checkout,
-        env=make_environment(checkout),
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
-    )
-    return done.returncode, done.stdout
+        start_new_session=True,
+    ) as process:
+        stop = partial(os.killpg, process.pid, signal.SIGKILL)
+        timer = Timer(600, stop)
+        timer.start()
+        try:
+            yield process
+        finally:
+            timer.cancel()
+            with suppress(ProcessLookupError):
+                stop()
+
+
+def execute(command: str, checkout: Path) -> tuple[int, str]:
+    with start(command, checkout) as process:
+        said, _ = process.communicate()
+    return process.returncode, said
 
 
 def test_commands_are_found_wherever_they_stand() -> None:
-    text = "```bash\nkedro run  # all\n\n# why\nkedro run \\\n  --async\n```\nAs `kedro viz build` or `make x`, not `kedro`.\n"
-    text += "```\nno shell\n```\n```console\n$ pytest\n```\n"
-    assert collect_commands(text) == ["kedro run", "kedro run    --async", "pytest", "kedro viz build", "make x"]
+    shell = "```bash\nkedro run  # all\n\n# why\nkedro run \\\n--async\n```\n```console\n$ pytest\n```\n"
+    others = "```\nno shell\n```\nAs `kedro viz build` or `make x`, not `kedro`.\n"
+    expected = ["kedro run", "kedro run  --async", "pytest", "kedro viz build", "make x"]
+    assert collect_commands(shell + others) == expected
     assert len(COMMANDS) > 10
 
 
@@ -125,27 +150,18 @@ def test_a_command_that_wants_larger_weights_gets_as_far_as_a_machine_without_th
 
 @pytest.mark.parametrize("command", SERVERS)
 def test_a_server_of_the_readme_shows_its_page(checkout: Path, command: str) -> None:
-    server = subprocess.Popen(
-        prepare(command),
-        shell=True,
-        cwd=checkout,
-        env=make_environment(checkout),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        said = ""
-        address = None
+    said = ""
+    address = None
+    with start(command, checkout) as server:
         while address is None:
             line = server.stdout.readline()
-            assert line, said
             said += line
+            assert line, said
             address = re.search(r"http://(?:127\.0\.0\.1|localhost):\d+\S*", line)
-        with urllib.request.urlopen(address[0], timeout=60) as page:  # noqa: S310
-            assert "<title>" in page.read().decode()
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=60)
-        server.stdout.close()
+        page = None
+        while page is None:
+            assert server.poll() is None, said
+            # The address may be printed before anybody listens there.
+            with suppress(URLError), urllib.request.urlopen(address[0]) as answer:  # noqa: S310
+                page = answer.read().decode()
+    assert "<title>" in page
