@@ -1,5 +1,6 @@
 """Whole runs: each is the command that a user types, in a process of its own."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,6 +54,24 @@ def trained(tmp_path_factory: pytest.TempPathFactory, kedro: Run, raw_dir: Path)
     done = kedro("run", "--env=test", f"--params=raw_dir={raw_dir},data_root={data_root}")
     (data_root / "run.log").write_text(done.stdout + done.stderr)
     return data_root
+
+
+@pytest.fixture(scope="session")
+def check_out(raw_dir: Path, trained: Path) -> Callable[[Path], Path]:
+    """Copy the project into a folder, small: plain commands there mean env test, its battles and a trained run."""
+
+    def copy(folder: Path) -> Path:
+        for name in ("conf", "notebooks", "src"):
+            shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+        for name in (".telemetry", "LICENSE", "README.md", "pyproject.toml"):
+            shutil.copy(PROJECT / name, folder / name)
+        shutil.rmtree(folder / "conf" / "local")
+        shutil.copytree(folder / "conf" / "test", folder / "conf" / "local")
+        shutil.copytree(trained, folder / "data")
+        shutil.copytree(raw_dir, folder / "data" / "01_raw" / "demo")
+        return folder
+
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,172 @@
+"""Every command that README.md shows is executed, in a copy of the project with the small sizes of env test."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from threading import Timer
+from urllib.error import URLError
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+# Commands that are not executed here, each with the reason.
+ELSEWHERE = {
+    "make run": "CI executes it",
+    "make test": "CI executes it",
+    "pytest": "executes this test, among others",
+    "make faults": "takes half an hour; a few of its faults are among the tests",
+    "make kaggle": "its bundle is made and used by tests/e2e/test_kaggle.py",
+    'make kaggle ARGS="--run=RUN --fallback=RUN"': "as `make kaggle`",
+    "make kaggle-test": "takes half an hour; the same with few battles is among the tests",
+    "python benchmarks/whole_run.py": "measures for minutes",
+    "python benchmarks/nodes.py --battles 57477 --test-battles 25000 --params embedding.encoder.enabled=false": (
+        "measures for ten minutes"
+    ),
+    "python benchmarks/embedding.py --raw-dir DIR --texts 1000": "measures against a package that is not installed",
+}
+# What stands for a folder or a name of the reader's own, and for sizes that would take minutes.
+STAND_INS = {
+    "DIR": "mine",
+    "NAME": "ingestion",
+    "RUN": "2",  # the beginning of the only run's id
+    "jupyter lab": "jupyter lab --no-browser --allow-root",
+    "pip install": "pip install --dry-run",
+    "simulation.battles=20000": "simulation.battles=200",
+    "simulation.test_battles=5000": "simulation.test_battles=50",
+    "tuning.trials=50": "tuning.trials=2",
+}
+
+
+def collect_commands(text: str) -> list[str]:
+    """List the commands in blocks of shell code and in running text, each once."""
+    blocks = re.findall(r"^```(?:bash|sh|shell|console)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    lines += re.findall(r"`((?:jupyter|kedro|make|pip|pytest|python) [^`]+)`", prose)
+    commands = (re.sub(r"(^|\s)#.*", "", line.removeprefix("$ ")).strip() for line in lines)
+    return list(dict.fromkeys(command for command in commands if command))
+
+
+COMMANDS = collect_commands(README)
+SERVERS = [command for command in COMMANDS if command.startswith(("kedro viz", "jupyter lab"))]
+WITH_WEIGHTS = [command for command in COMMANDS if "--env=gpu" in command]
+EXECUTED = [command for command in COMMANDS if command not in (*ELSEWHERE, *SERVERS, *WITH_WEIGHTS)]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, check_out, raw_dir: Path) -> Path:
+    folder = check_out(tmp_path / "project")
+    shutil.copytree(raw_dir, folder / STAND_INS["DIR"])
+    return folder
+
+
+def prepare(command: str) -> str:
+    for name, stand_in in STAND_INS.items():
+        command = re.sub(rf"\b{re.escape(name)}\b", stand_in, command)
+    return command
+
+
+@contextmanager
+def start(command: str, checkout: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a command in the shell of an activated environment, and leave nothing of it behind."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONUNBUFFERED": "1",
+        # No browser, no model in the Hub's cache, and nothing is written into the user's own folders.
+        "BROWSER": "true",
+        "HF_HOME": str(checkout / "hub"),
+        "JUPYTER_CONFIG_DIR": str(checkout / "jupyter"),
+        "JUPYTER_DATA_DIR": str(checkout / "jupyter"),
+    }
+    with subprocess.Popen(
+        ["sh", "-c", prepare(command)],
+        cwd=checkout,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        stop = partial(os.killpg, process.pid, signal.SIGKILL)
+        timer = Timer(600, stop)
+        timer.start()
+        try:
+            yield process
+        finally:
+            timer.cancel()
+            with suppress(ProcessLookupError):
+                stop()
+
+
+def execute(command: str, checkout: Path) -> tuple[int, str]:
+    with start(command, checkout) as process:
+        said, _ = process.communicate()
+    return process.returncode, said
+
+
+def test_commands_are_found_wherever_they_stand() -> None:
+    shell = "```bash\nkedro run  # all\n\n# why\nkedro run \\\n--async\n```\n```console\n$ pytest\n```\n"
+    others = "```\nno shell\n```\nAs `kedro viz build` or `make x`, not `kedro`.\n"
+    expected = ["kedro run", "kedro run  --async", "pytest", "kedro viz build", "make x"]
+    assert collect_commands(shell + others) == expected
+    assert len(COMMANDS) > 10
+
+
+def test_no_command_is_excused_that_the_readme_does_not_show() -> None:
+    assert set(ELSEWHERE) <= set(COMMANDS)
+    steps = (PROJECT / ".ci" / "run").read_text().splitlines()
+    assert {command for command, reason in ELSEWHERE.items() if reason == "CI executes it"} <= set(steps)
+
+
+@pytest.mark.parametrize("command", [command for command in ELSEWHERE if command.startswith("python ")])
+def test_a_benchmark_knows_every_option_that_the_readme_gives_it(command: str) -> None:
+    script, *words = command.split()[1:]
+    source = (PROJECT / script).read_text(encoding="utf-8")
+    assert [word for word in words if word.startswith("--") and f'"{word}"' not in source] == []
+
+
+@pytest.mark.parametrize("command", EXECUTED)
+def test_a_command_of_the_readme_works(checkout: Path, command: str) -> None:
+    code, said = execute(command, checkout)
+    assert code == 0, said[-4000:]
+    # What pip says, and nothing more, about an extra that a package does not have.
+    assert "does not provide the extra" not in said
+
+
+@pytest.mark.parametrize("command", WITH_WEIGHTS)
+def test_a_command_that_wants_larger_weights_gets_as_far_as_a_machine_without_them(
+    checkout: Path, command: str
+) -> None:
+    code, said = execute(f"{command} --pipelines=embedding", checkout)
+    assert code != 0
+    assert "Model 'Qwen/Qwen3-Embedding-0.6B' is not here" in said
+
+
+@pytest.mark.parametrize("command", SERVERS)
+def test_a_server_of_the_readme_shows_its_page(checkout: Path, command: str) -> None:
+    said = ""
+    address = None
+    with start(command, checkout) as server:
+        while address is None:
+            line = server.stdout.readline()
+            said += line
+            assert line, said
+            address = re.search(r"http://(?:127\.0\.0\.1|localhost):\d+\S*", line)
+        page = None
+        while page is None:
+            assert server.poll() is None, said
+            # The address may be printed before anybody listens there.
+            with suppress(URLError), urllib.request.urlopen(address[0]) as answer:  # noqa: S310
+                page = answer.read().decode()
+    assert "<title>" in page
