@@ -3,8 +3,9 @@
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-#: Run only when asked for by name: one makes the battles that the others read, one searches for their parameters.
-NOT_IN_DEFAULT_RUN = frozenset({"__default__", "simulation", "tuning"})
+#: Run only when asked for by name: two bring the battles that the others read, one searches for their parameters, and
+#: one wants verdicts that a test file usually does not have.
+NOT_IN_DEFAULT_RUN = frozenset({"__default__", "download", "simulation", "tuning", "scoring"})
 
 
 def register_pipelines() -> dict[str, Pipeline]:

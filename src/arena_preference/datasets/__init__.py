@@ -15,12 +15,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "EmbeddingStoreDataset",
             "make_keys",
         ],
+        "marked_csv_dataset": ["MarkedCSVDataset"],
         "matplotlib_dataset": ["MatplotlibDataset"],
         "optional_json_dataset": ["OptionalJSONDataset"],
         "optuna_storage_dataset": ["OptunaStorageDataset"],
         "raw_csv_dataset": ["RawCSVDataset"],
         "safetensors_dataset": ["SafetensorsDataset"],
-        "simulated_csv_dataset": ["SimulatedCSVDataset"],
         "skops_dataset": ["SkopsDataset"],
     },
 )

@@ -2,13 +2,13 @@ import pandas as pd
 import pytest
 from kedro.io import DatasetError
 
-from arena_preference.datasets.simulated_csv_dataset import SimulatedCSVDataset
+from arena_preference.datasets.marked_csv_dataset import MarkedCSVDataset
 
 TABLE = pd.DataFrame({"id": [4_000_000_000, 2], "prompt": ['["a, b"]', '["\\ud83d\\n"]']})
 
 
 def dataset(folder, name="train.csv"):
-    return SimulatedCSVDataset(filepath=(folder / name).as_posix(), marker="simulation.json")
+    return MarkedCSVDataset(filepath=(folder / name).as_posix(), marker="simulation.json")
 
 
 def test_a_table_comes_back_as_it_was_saved(tmp_path):
@@ -83,7 +83,7 @@ def test_a_folder_whose_name_holds_brackets_is_guarded_too(tmp_path):
     folder = tmp_path / "a[1]"
     folder.mkdir()
     (folder / "train.csv").write_text("id\n1\n")
-    dataset = SimulatedCSVDataset(filepath=str(folder / "train.csv"), marker="simulation.json")
+    dataset = MarkedCSVDataset(filepath=str(folder / "train.csv"), marker="simulation.json")
     with pytest.raises(DatasetError, match=r"holds train\.csv but no simulation\.json"):
         dataset.save(pd.DataFrame({"id": [2]}))
     assert (folder / "train.csv").read_text() == "id\n1\n"

@@ -1,4 +1,4 @@
-"""A CSV that a simulation writes, and never over data that somebody else put there."""
+"""A CSV of raw data that a pipeline writes, and never over data that somebody else put there."""
 
 import csv
 from pathlib import PurePosixPath
@@ -11,8 +11,8 @@ from kedro_datasets.pandas import CSVDataset
 from .atomic_write import UNFINISHED, atomic_write
 
 
-class SimulatedCSVDataset(CSVDataset):
-    """Writes a CSV only into a folder whose tables a simulation wrote; the folder's marker file tells.
+class MarkedCSVDataset(CSVDataset):
+    """Writes a CSV only into a folder whose tables the same pipeline wrote; the folder's marker file tells.
 
     The first save into a folder without any CSV leaves the marker there, before the table itself, so a run that was
     killed can be repeated. A folder that holds a CSV, plain or compressed, but no marker is refused. The table appears
@@ -21,13 +21,13 @@ class SimulatedCSVDataset(CSVDataset):
     ### Example usage for the YAML API
 
         simulated.train:
-          type: arena_preference.datasets.SimulatedCSVDataset
+          type: arena_preference.datasets.MarkedCSVDataset
           filepath: data/01_raw/demo/train.csv
           marker: simulation.json
 
     ### Example usage for the Python API
 
-        >>> dataset = SimulatedCSVDataset(filepath="/tmp/demo/train.csv", marker="simulation.json")
+        >>> dataset = MarkedCSVDataset(filepath="/tmp/demo/train.csv", marker="simulation.json")
         >>> dataset.save(pd.DataFrame({"id": [7], "prompt": ['["Hello"]']}))
         >>> dataset.load()["id"].tolist()
         [7]
@@ -51,7 +51,7 @@ class SimulatedCSVDataset(CSVDataset):
         """Write the table.
 
         Raises:
-            DatasetError: If the folder holds a CSV that no simulation wrote.
+            DatasetError: If the folder holds a CSV and no marker.
         """
         path = PurePosixPath(get_filepath_str(self._get_save_path(), self._protocol))
         self._claim_folder(path)
@@ -73,7 +73,7 @@ class SimulatedCSVDataset(CSVDataset):
             names = ", ".join(PurePosixPath(table).name for table in tables[:4])
             raise DatasetError(
                 f"{folder} holds {names} but no {self._marker}, so that may be somebody's own data and {path.name} is "
-                "not written there. Send the simulation elsewhere with --params=raw_dir=DIR, or move these files away."
+                "not written there. Name another folder with --params=raw_dir=DIR, or move these files away."
             )
         with atomic_write(self._fs, marker) as file:
             file.write(b"{}")

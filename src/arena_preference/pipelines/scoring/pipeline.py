@@ -1,0 +1,19 @@
+"""Wiring of the pipeline ``scoring``."""
+
+from kedro.pipeline import Node, Pipeline
+
+from .nodes import score_submission
+
+
+def create_pipeline() -> Pipeline:
+    """From a submission and verdicts that were held out to its scores."""
+    return Pipeline(
+        [
+            Node(
+                score_submission,
+                inputs=["submission", "test.battles", "test_labels", "params:seed"],
+                outputs="submission_scores",
+                name="score_submission",
+            )
+        ]
+    )
