@@ -92,12 +92,13 @@ class OutputHooks:
             if isinstance(cause, OSError) and cause.errno in _FULL:
                 logger.error(
                     "There is no room left below '%s', and what was being written is not there. Make room, or send "
-                    "outputs elsewhere with --params=data_root=DIR, and start the run again; texts that were embedded "
-                    "are not embedded again.",
+                    "outputs elsewhere with --params=data_root=DIR (raw data with raw_dir=DIR), and start the run again; "
+                    "texts that were embedded are not embedded again.",
                     self._data_root,
                 )
                 return
-            cause = cause.__cause__ or cause.__context__
+            # What was raised `from None` speaks for itself.
+            cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
 def _find_unknown(given: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

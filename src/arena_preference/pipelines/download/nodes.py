@@ -1,26 +1,26 @@
 """Nodes of the pipeline ``download``."""
 
-import hashlib
-import json
 import logging
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupShuffleSplit
+from kedro.io import DatasetError
 
 from arena_preference.battles import ID, LABEL_COLUMNS, MODEL_COLUMNS, TEXT_COLUMNS, prompt_group
 from arena_preference.datasets import RawCSVDataset
+from arena_preference.pipelines.ingestion.nodes import UnusableCellError, parse_id, parse_label, parse_turns
 
-from .clients import fetch_from_hub, fetch_from_kaggle
+from .clients import DownloadError, fetch_from_hub, fetch_from_kaggle, hash_file
 from .options import DownloadOptions
 
 logger = logging.getLogger(__name__)
 
-_TRAIN_COLUMNS: Final = [ID, *TEXT_COLUMNS, *LABEL_COLUMNS]
-_TEST_COLUMNS: Final = [ID, *TEXT_COLUMNS]
 _TRAIN, _TEST = "train.csv", "test.csv"
+_TRAIN_COLUMNS: Final = (ID, *MODEL_COLUMNS, *TEXT_COLUMNS, *LABEL_COLUMNS)
+_TEST_COLUMNS: Final = (ID, *TEXT_COLUMNS)
+_VERDICT_COLUMNS: Final = (ID, *LABEL_COLUMNS)
 
 
 def download_battles(
@@ -28,7 +28,7 @@ def download_battles(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Fetch the competition's battles.
 
-    Kaggle has a training and a test file. The Hub has the training file alone; a part of its prompt groups is held out
+    Kaggle has a training and a test file. The Hub has the training file alone; some of its prompt groups are held out
     as the test file, and the verdicts of these battles are given apart.
 
     Args:
@@ -41,63 +41,98 @@ def download_battles(
         of the files, and rows.
 
     Raises:
-        DownloadError: If a file cannot be fetched.
-        DatasetError: If a file is no CSV with the competition's columns.
+        DownloadError: If a file cannot be fetched, is no CSV with the competition's columns, or has another number of
+            battles than is known.
+        ValueError: If more battles are to be held out than there are.
     """
     if options.source == "kaggle":
-        files = {name: fetch_from_kaggle(options.competition, name) for name in (_TRAIN, _TEST)}
-        train = _read(files[_TRAIN], _TRAIN_COLUMNS)
-        test, labels = _read(files[_TEST], _TEST_COLUMNS), train.loc[:-1, [ID, *LABEL_COLUMNS]].head(0)
-        name = options.competition
+        name, fetched = options.competition, (_TRAIN, _TEST)
+        files = {file: fetch_from_kaggle(options.competition, file) for file in fetched}
     else:
+        name = f"{options.hub.dataset}@{options.hub.revision}"
         files = {_TRAIN: fetch_from_hub(options.hub, _TRAIN)}
-        whole = _read(files[_TRAIN], _TRAIN_COLUMNS)
-        train, test, labels = _hold_out(whole, options.hub.test_share, seed)
-        name = options.hub.dataset
-    hashes = {name: _hash(path) for name, path in files.items()}
-    _compare(hashes[_TRAIN], len(train) + len(labels), options)
+    battles = _read(files[_TRAIN], _TRAIN_COLUMNS)
+    hashes = {file: hash_file(path) for file, path in files.items()}
+    _compare(files[_TRAIN], hashes[_TRAIN], len(battles), options)
+    if options.source == "kaggle":
+        train, test, labels = battles, _read(files[_TEST], _TEST_COLUMNS), battles.head(0)
+    else:
+        train, held_out = hold_out_groups(battles, options.hub.test_battles, seed)
+        test, labels = held_out[list(_TEST_COLUMNS)], held_out
+    labels = labels[list(_VERDICT_COLUMNS)]
     rows = {"train": len(train), "test": len(test), "test_labels": len(labels)}
     logger.info("%s: %d battles to train on, %d to predict", name, rows["train"], rows["test"])
     return train, test, labels, {"source": options.source, "name": name, "sha256": hashes, "rows": rows}
 
 
-def _read(path: Path, columns: list[str]) -> pd.DataFrame:
-    dataset = RawCSVDataset(filepath=str(path), columns=columns, optional_columns=list(MODEL_COLUMNS))
-    table: pd.DataFrame = dataset.load()
-    return table
+def hold_out_groups(raw_battles: pd.DataFrame, size: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Hold out whole prompt groups, drawn at random.
+
+    A row that ingestion would set aside stays where it is: it could not be scored.
+
+    Args:
+        raw_battles: Text columns as in the competition's train.csv.
+        size: How many battles to hold out. Where no group fits into what is left of it, a few less are.
+        seed: The project's seed.
+
+    Returns:
+        The rows that stay and those that are held out, each in the order of the file.
+
+    Raises:
+        ValueError: If there are not more usable battles than ``size``.
+    """
+    codes, groups = pd.factorize(np.array([_find_group(row) for row in raw_battles.to_dict(orient="records")], object))
+    # Rows without a group have the code -1.
+    sizes = np.bincount(codes[codes >= 0], minlength=len(groups))
+    if sizes.sum() <= size:
+        raise ValueError(
+            f"download.hub.test_battles={size} leaves nothing to train on: there are {sizes.sum()} usable battles. "
+            "Hold out fewer."
+        )
+    is_drawn, left = np.zeros(len(groups), dtype=bool), size
+    for group in np.random.default_rng(seed).permutation(len(groups)):
+        if sizes[group] <= left:
+            is_drawn[group], left = True, left - sizes[group]
+    is_held_out = (codes >= 0) & is_drawn[codes]
+    return raw_battles[~is_held_out].reset_index(drop=True), raw_battles[is_held_out].reset_index(drop=True)
 
 
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _find_group(row: dict[str, str]) -> str | None:
+    """Give the prompt group of a row as ingestion does, or None for a row that ingestion sets aside."""
+    try:
+        parse_id(row[ID])
+        parse_label([row[column] for column in LABEL_COLUMNS])
+        prompt, *_ = [parse_turns(row[column]) for column in TEXT_COLUMNS]
+    except UnusableCellError:
+        return None
+    return prompt_group(prompt)
 
 
-def _compare(sha256: str, rows: int, options: DownloadOptions) -> None:
-    """Warn of a training file that is not the known one: it may be a newer one, and it may be a wrong one."""
+def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    needed = [name for name in columns if name not in MODEL_COLUMNS]
+    dataset = RawCSVDataset(filepath=path.as_posix(), columns=needed, optional_columns=list(MODEL_COLUMNS))
+    try:
+        table = dataset.load()
+    except DatasetError as error:
+        # A cached file is not fetched again.
+        path.unlink(missing_ok=True)
+        raise DownloadError(
+            f"What arrived is not the competition's {path.name}: {error} It was removed there. Start again; if it "
+            "comes back like this, its publisher has changed it."
+        ) from None
+    return table[[name for name in columns if name in table]]
+
+
+def _compare(path: Path, sha256: str, rows: int, options: DownloadOptions) -> None:
+    """Refuse a training file of another length than is known, and warn of other content."""
     if options.train_rows not in (None, rows):
-        logger.warning("train.csv has %d battles, and not %d. Is it the right file?", rows, options.train_rows)
-    if options.train_sha256 and not sha256.startswith(options.train_sha256.lower()):
+        raise DownloadError(
+            f"{path} has {rows} battles, but {options.train_rows} are known: it is damaged or was changed by its "
+            f"publisher. Remove it and start again, or take it as it is with --params=download.train_rows={rows}."
+        )
+    if options.train_sha256 not in (None, sha256):
         logger.warning(
-            "train.csv has the SHA-256 %s, and the known one begins with %s. Its content was changed; see whether its "
-            "source says why.",
+            "train.csv has the SHA-256 %s, and %s is known. Its columns and its number of battles are right, so it is "
+            "used; see whether its publisher says what was changed.",
             *(sha256, options.train_sha256),
         )
-
-
-def _hold_out(battles: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    groups = [_group(cell) for cell in battles["prompt"]]
-    splitter = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)
-    kept, held_out = map(np.sort, next(splitter.split(battles, groups=groups)))
-    test = battles.iloc[held_out]
-    return (
-        battles.iloc[kept].reset_index(drop=True),
-        test[_TEST_COLUMNS].reset_index(drop=True),
-        test[[ID, *LABEL_COLUMNS]].reset_index(drop=True),
-    )
-
-
-def _group(cell: str) -> str:
-    """Give the prompt group of a cell; what is not a list of turns is a group by its text, and ingestion's to judge."""
-    try:
-        return prompt_group(json.loads(cell, strict=False))
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        return prompt_group([cell])

@@ -11,10 +11,10 @@ class HubOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: str
-    revision: str | None
-    """Commit, tag or branch; None is the newest."""
-    test_share: float = Field(gt=0, lt=1)
-    """There is no test file: so much of the battles, whole prompt groups, become one."""
+    revision: str
+    """Commit, tag or branch."""
+    test_battles: int = Field(ge=1)
+    """There is no test file: so many battles, whole prompt groups, become one."""
 
 
 class DownloadOptions(BaseModel):
@@ -27,6 +27,6 @@ class DownloadOptions(BaseModel):
     competition: str
     """Name in the competition's address on Kaggle."""
     train_rows: int | None = Field(ge=1)
-    """How many battles the training file is known to have; None checks nothing."""
-    train_sha256: str | None
-    """How the SHA-256 of the training file is known to begin, in hexadecimal digits."""
+    """How many battles the training file is known to have; another file is refused. None takes any."""
+    train_sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
+    """The SHA-256 that the training file is known to have; another file is used with a warning. None takes any."""
