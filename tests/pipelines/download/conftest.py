@@ -1,11 +1,13 @@
 """Stand-ins for the Hub and for Kaggle on this machine, which the official clients are sent to."""
 
 import base64
+import gc
 import hashlib
 import json
 import re
 import subprocess
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +20,8 @@ from arena_preference.pipelines.download.options import DownloadOptions
 HUB_TOKEN = "hf_stranger0secret0hub"
 KAGGLE_TOKEN = "KGAT_stranger0secret0kaggle"
 REVISION = "a" * 40
+#: Bytes that a client writes at a time: a part of these files, as its own megabytes are a part of the real ones.
+CHUNK = 4000
 
 
 class StandIn(ThreadingHTTPServer):
@@ -45,20 +49,23 @@ class _Handler(BaseHTTPRequestHandler):
     server: StandIn
 
     def do_HEAD(self) -> None:
-        self._send_on("signed")
+        if self.path.startswith("/page/"):
+            self.send_response(200)
+            self.end_headers()
+        else:
+            self._send_on(self.path.rpartition("/")[2])
 
     def do_GET(self) -> None:
+        file = self.path.partition("?")[0].rpartition("/")[2]
         if self.path.startswith("/signed/"):
-            self._transfer(self.path.partition("?")[0].rpartition("/")[2])
+            self._transfer(file)
         else:
-            self._send_on("signed")
+            self._send_on(file)
 
     def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self._send_on("signed", request["fileName"])
+        self._send_on(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["fileName"])
 
-    def _send_on(self, folder: str, file: str = "") -> None:
-        file = file or self.path.rpartition("/")[2]
+    def _send_on(self, file: str) -> None:
         self.server.tokens.append((self.command, self.headers["Authorization"]))
         status = self.server.refuses_with or (302 if file in self.server.files else 404)
         self.send_response(status)
@@ -68,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("X-Linked-Etag", f'"{hashlib.sha256(content).hexdigest()}"')
             self.send_header("X-Linked-Size", str(len(content)))
             # Another host to the clients, as localhost is to 127.0.0.1.
-            self.send_header("Location", f"http://localhost:{self.server.server_port}/{folder}/{file}?signature=s3cret")
+            self.send_header("Location", f"http://localhost:{self.server.server_port}/signed/{file}?signature=s3cret")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -161,21 +168,27 @@ def hub(server: StandIn, home: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn
         server.address + "/{repo_id}/resolve/{revision}/{filename}",
     )
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.constants.HF_ASSETS_CACHE", str(home / "hub"))
+    monkeypatch.setattr("huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(home / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(home / "token"))
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", CHUNK)
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
     monkeypatch.setenv("HF_TOKEN", HUB_TOKEN)
     return server
 
 
 @pytest.fixture
-def kaggle(server: StandIn, home: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+def kaggle(server: StandIn, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     """Kaggle, for its client: its own setting chooses among fixed addresses, of which one is this server's here."""
     kaggle_env = pytest.importorskip("kagglesdk.kaggle_env")
     monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, server.address)
     monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
     monkeypatch.setenv("KAGGLE_API_TOKEN", KAGGLE_TOKEN)
-    return server
+    monkeypatch.setattr("kagglehub.clients.CHUNK_SIZE", CHUNK)
+    yield server
+    # The client leaves connections open after an error; they are to be none of another test's warnings.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
@@ -187,6 +200,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only an administrator may mount a small disk")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def read_only_disk(small_disk: Path) -> Path:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    return small_disk
 
 
 @pytest.fixture
