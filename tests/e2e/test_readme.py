@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -167,6 +168,7 @@ def test_a_server_of_the_readme_shows_its_page(checkout: Path, command: str) -> 
         while page is None:
             assert server.poll() is None, said
             # The address may be printed before anybody listens there.
+            time.sleep(0.1)
             with suppress(URLError), urllib.request.urlopen(address[0]) as answer:  # noqa: S310
                 page = answer.read().decode()
     assert "<title>" in page
