@@ -1,6 +1,7 @@
 """Files by the official clients of the Hugging Face Hub and of Kaggle, with one clear error for whatever goes wrong.
 
-Both clients keep what they fetch in the user's cache, and go on there where a transfer was cut off.
+Both clients keep what they fetch in the user's cache. Where a transfer was cut off, the Hub's goes on by itself, and
+Kaggle's when it is called again.
 """
 
 import errno
@@ -40,16 +41,18 @@ def fetch_from_hub(options: HubOptions, file: str) -> Path:
     with _explain_full_disk(where):
         try:
             return Path(hf_hub_download(options.dataset, file, repo_type="dataset", revision=options.revision))
-        except LocalEntryNotFoundError as error:
-            raise DownloadError(_say_unreachable(where, "HF_HUB_OFFLINE is not set")) from error
-        except HfHubHTTPError as error:
+        except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+            # The client takes some refusals for a network that is not there, and keeps them as the cause.
+            refusal = error if isinstance(error, HfHubHTTPError) else error.__cause__
+            if not isinstance(refusal, HfHubHTTPError):
+                raise DownloadError(_say_unreachable(where, "HF_HUB_OFFLINE is not set")) from error
             page = f"huggingface.co/datasets/{options.dataset}"
             remedies = {
                 HTTPStatus.UNAUTHORIZED: "log in with `hf auth login`, or see that the name of the dataset is right",
                 HTTPStatus.FORBIDDEN: f"accept its terms on {page}, with the account of your token (`hf auth whoami`)",
                 HTTPStatus.NOT_FOUND: "see that download.hub.dataset and download.hub.revision are right",
             }
-            raise DownloadError(_say_refused(where, error.response.status_code, remedies)) from error
+            raise DownloadError(_say_refused(where, refusal.response.status_code, remedies)) from error
         except Exception as error:
             # What the transport raises depends on the client's version.
             if isinstance(error, OSError) and error.errno in _FULL:
@@ -132,4 +135,4 @@ def _say_unreachable(where: str, other: str) -> str:
 
 
 def _say_cut(where: str, error: Exception) -> str:
-    return f"{where} was cut off ({type(error).__name__}). Start again: it goes on where it was."
+    return f"{where} was cut off ({type(error).__name__}: {error}). Start again: what can be kept of it is kept."
