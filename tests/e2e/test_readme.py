@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,10 @@ ELSEWHERE = {
     "make run": "CI executes it",
     "make test": "CI executes it",
     "pytest": "executes this test, among others",
+    "kedro run --pipelines=download": "needs the Hub; executed against a server in tests/e2e/test_download.py",
+    "kedro run --pipelines=download --params=download.source=kaggle": "needs Kaggle, and a token",
+    "kedro run --env=kaggle": "needs what the download brings; executed in env test, as above",
+    "kedro run --env=kaggle --pipelines=scoring": "needs what the download brings, as above",
     "make faults": "takes half an hour; a few of its faults are among the tests",
     "make kaggle": "its bundle is made and used by tests/e2e/test_kaggle.py",
     'make kaggle ARGS="--run=RUN --fallback=RUN"': "as `make kaggle`",
@@ -167,6 +172,7 @@ def test_a_server_of_the_readme_shows_its_page(checkout: Path, command: str) -> 
         while page is None:
             assert server.poll() is None, said
             # The address may be printed before anybody listens there.
+            time.sleep(0.1)
             with suppress(URLError), urllib.request.urlopen(address[0]) as answer:  # noqa: S310
                 page = answer.read().decode()
     assert "<title>" in page

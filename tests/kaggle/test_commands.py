@@ -83,8 +83,7 @@ def start_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         server = StandIn(**options)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
-        monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "TEST")
-        monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.TEST, server.address)
+        monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, server.address)
         monkeypatch.setenv("KAGGLE_API_TOKEN", "KGAT_secret")
         return server
 

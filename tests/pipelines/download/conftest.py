@@ -9,6 +9,7 @@ import subprocess
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -105,6 +106,19 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+@contextmanager
+def serve(files: dict[str, bytes]) -> Iterator[StandIn]:
+    """Serve files on this machine, as long as the context lasts."""
+    with StandIn(files) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def make_table(battles: int) -> pd.DataFrame:
     """Battles as in the competition's train.csv, three to a prompt, every eleventh of them unusable."""
     rows = []
@@ -138,12 +152,8 @@ def files(table: pd.DataFrame) -> dict[str, bytes]:
 
 @pytest.fixture
 def server(files: dict[str, bytes]) -> Iterator[StandIn]:
-    with StandIn(files) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serve(files) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -210,7 +220,7 @@ def read_only_disk(small_disk: Path) -> Path:
 
 @pytest.fixture
 def make_options(files: dict[str, bytes]) -> Callable[..., DownloadOptions]:
-    def make(source: str, test_battles: int = 40, **changes: object) -> DownloadOptions:
+    def make(source: str, test_battles: int = 39, **changes: object) -> DownloadOptions:
         known = {"train_rows": 240, "train_sha256": hashlib.sha256(files["train.csv"]).hexdigest()}
         hub = {"dataset": "acme/battles", "revision": REVISION, "test_battles": test_battles}
         return DownloadOptions(**{"source": source, "competition": "acme", "hub": hub, **known, **changes})

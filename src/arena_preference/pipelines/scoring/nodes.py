@@ -15,14 +15,14 @@ _DRAWS: Final = 1000
 
 
 def score_submission(
-    submission: pd.DataFrame, battles: pd.DataFrame, test_labels: pd.DataFrame, seed: int
+    submission: pd.DataFrame, battles: pd.DataFrame, labels: pd.DataFrame, seed: int
 ) -> dict[str, Any]:
     """Score a submission on the battles whose verdicts are known, with 95 % intervals from a bootstrap over prompts.
 
     Args:
         submission: Schema ``Predictions``.
         battles: The battles that were predicted, schema ``Battles``.
-        test_labels: Text columns id and the three winners, as in the competition's train.csv; some battles may lack.
+        labels: Text columns id and the three winners, as in the competition's train.csv; some battles may lack.
         seed: The project's seed.
 
     Returns:
@@ -31,12 +31,12 @@ def score_submission(
     Raises:
         ValueError: If no id is in both, or a verdict is not one of the three.
     """
-    verdicts = test_labels[list(LABEL_COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy()
+    verdicts = labels[list(LABEL_COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy()
     if not (np.isin(verdicts, (0, 1)).all() and (verdicts.sum(axis=1) == 1).all()):
         raise ValueError("test_labels.csv has rows in which not exactly one of the three winners is 1. Mend the file.")
-    labels = pd.DataFrame({ID: test_labels[ID].astype("int64"), "label": verdicts.argmax(axis=1)})
+    known = pd.DataFrame({ID: labels[ID].astype("int64"), "label": verdicts.argmax(axis=1)})
     scored = submission.merge(battles[[ID, "prompt_group"]], on=ID, validate="one_to_one")
-    scored = scored.merge(labels, on=ID, validate="one_to_one")
+    scored = scored.merge(known, on=ID, validate="one_to_one")
     if scored.empty:
         raise ValueError("No id of the submission is in test_labels.csv. Are they of the same test.csv?")
     probabilities, label = select_probabilities(scored), scored["label"].to_numpy()

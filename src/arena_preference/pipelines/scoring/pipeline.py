@@ -11,9 +11,13 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 score_submission,
-                inputs=["submission", "test.battles", "test_labels", "params:seed"],
+                inputs=["submission", "battles", "labels", "params:seed"],
                 outputs="submission_scores",
                 name="score_submission",
             )
-        ]
+        ],
+        namespace="test",
+        inputs="submission",
+        outputs="submission_scores",
+        parameters="params:seed",
     )
