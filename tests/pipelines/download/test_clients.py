@@ -194,5 +194,7 @@ def test_a_cache_that_cannot_be_written_is_named(
 
 def test_without_kaggles_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    with pytest.raises(DownloadError, match=r'not installed \(kagglehub\)\. Install the extra: pip install -e "\.\[dow'):
+    with pytest.raises(
+        DownloadError, match=r'not installed \(kagglehub\)\. Install the extra: pip install -e "\.\[dow'
+    ):
         FETCH["kaggle"]()

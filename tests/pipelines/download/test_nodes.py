@@ -117,7 +117,9 @@ def test_a_file_of_another_length_is_refused_until_it_is_asked_for(
 ) -> None:
     server, options = request.getfixturevalue(source), make_options(source)
     server.files["train.csv"] = make_table(210).to_csv(index=False).encode()
-    with pytest.raises(DownloadError, match=r"train\.csv has 210 battles, but 240 are known.*download.train_rows=210\."):
+    with pytest.raises(
+        DownloadError, match=r"train\.csv has 210 battles, but 240 are known.*download.train_rows=210\."
+    ):
         download_battles(options, 0)
     train, test, *_ = download_battles(options.model_copy(update={"train_rows": 210, "train_sha256": None}), 0)
     assert len(train) + len(test) == {"hub": 210, "kaggle": 213}[source]

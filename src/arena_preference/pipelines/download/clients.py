@@ -1,8 +1,8 @@
 """Files by the official clients of the Hugging Face Hub and of Kaggle, with one clear error for whatever goes wrong.
 
-What arrives is kept in the clients' caches (``HF_HOME``, ``KAGGLEHUB_CACHE``), where a transfer that was cut off goes on
-when it is started again. Tokens are the clients' business: they are neither read nor written here. What a client raises
-may quote addresses that are signed for its user, so no error is chained to it.
+What arrives is kept in the clients' caches (``HF_HOME``, ``KAGGLEHUB_CACHE``), where a transfer that was cut off goes
+on when it is started again. Tokens are the clients' business: they are neither read nor written here. What a client
+raises may quote addresses that are signed for its user, so no error is chained to it.
 """
 
 import errno
@@ -43,9 +43,9 @@ def fetch_from_hub(options: HubOptions, file: str) -> Path:
         DownloadError: If the Hub does not give it.
     """
     from huggingface_hub import cached_assets_path, get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import HTTPError
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     where = f"{file} of {options.dataset} on the Hugging Face Hub"
     remedies = {
@@ -115,9 +115,9 @@ def fetch_from_kaggle(competition: str, file: str) -> Path:
         ) from None
 
     where = f"{file} of the competition {competition} on Kaggle"
-    token = "make a token on kaggle.com/settings and put it into KAGGLE_API_TOKEN or ~/.kaggle/access_token"
+    way_to_token = "make a token on kaggle.com/settings and put it into KAGGLE_API_TOKEN or ~/.kaggle/access_token"
     remedies = {
-        HTTPStatus.UNAUTHORIZED: f"the token is not valid (any more): {token}",
+        HTTPStatus.UNAUTHORIZED: f"the token is not valid (any more): {way_to_token}",
         HTTPStatus.FORBIDDEN: f"accept the rules on kaggle.com/competitions/{competition}/rules, with the account of "
         "your token",
         HTTPStatus.NOT_FOUND: "see that download.competition is right",
@@ -130,7 +130,7 @@ def fetch_from_kaggle(competition: str, file: str) -> Path:
         except (UnauthenticatedError, ValueError) as error:
             if isinstance(error, requests.RequestException):
                 raise
-            raise DownloadError(f"{where} needs a token ({error}): {token}, and start again.") from None
+            raise DownloadError(f"{where} needs a token ({error}): {way_to_token}, and start again.") from None
         except (DataCorruptionError, zipfile.BadZipFile):
             raise _tell_damaged(where) from None
         except requests.exceptions.ChunkedEncodingError as error:
@@ -183,7 +183,9 @@ def _find_status(error: Exception) -> HTTPStatus | None:
 
 
 def _tell_unreachable(where: str, other: str) -> DownloadError:
-    return DownloadError(f"{where} cannot be reached. See that this machine has a network and {other}, and start again.")
+    return DownloadError(
+        f"{where} cannot be reached. See that this machine has a network and {other}, and start again."
+    )
 
 
 def _tell_cut(where: str, error: Exception) -> DownloadError:
