@@ -21,6 +21,7 @@ PROJECT = Path(__file__).parents[1]
         ("base", "sentence-transformers/all-MiniLM-L6-v2", False),
         ("test", "sentence-transformers/all-MiniLM-L6-v2", False),
         ("gpu", "Qwen/Qwen3-Embedding-0.6B", True),
+        ("kaggle", "sentence-transformers/all-MiniLM-L6-v2", False),
     ],
 )
 def test_every_environment_gives_each_pipeline_the_parameters_that_it_takes(
@@ -38,3 +39,15 @@ def test_every_environment_gives_each_pipeline_the_parameters_that_it_takes(
     SimulationOptions(**parameters["simulation"])
     TextFeatureOptions(**parameters["features"]["text"])
     TextVectorizerOptions(**parameters["features"]["vectorizer"])
+
+
+@pytest.mark.parametrize(("env", "folder"), [("base", "data/01_raw/demo"), ("kaggle", "data/01_raw/kaggle")])
+def test_env_kaggle_reads_what_the_download_writes(env: str, folder: str) -> None:
+    bootstrap_project(PROJECT)
+    with KedroSession.create(PROJECT, env=env) as session:
+        catalog = session.load_context().config_loader["catalog"]
+    names = ("train.raw_battles", "test.raw_battles", "test.labels")
+    read = [catalog[name]["filepath"] for name in names]
+    assert read == [f"{folder}/{file}.csv" for file in ("train", "test", "test_labels")]
+    written = [catalog[f"downloaded.{name}"]["filepath"] for name in ("train", "test", "test_labels")]
+    assert (written == read) == (env == "kaggle")

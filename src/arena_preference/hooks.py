@@ -92,8 +92,8 @@ class OutputHooks:
             if isinstance(cause, OSError) and cause.errno in _FULL:
                 logger.error(
                     "There is no room left below '%s', and what was being written is not there. Make room, or send "
-                    "outputs elsewhere with --params=data_root=DIR (raw data: raw_dir=DIR), and start the run again; texts "
-                    "that were embedded are not embedded again.",
+                    "outputs elsewhere with --params=data_root=DIR (raw data: raw_dir=DIR), and start the run again; "
+                    "texts that were embedded are not embedded again.",
                     self._data_root,
                 )
                 return

@@ -168,14 +168,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+def send_hub_client(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Let the Hub's client take an address for the Hub."""
+    template = address + "/{repo_id}/resolve/{revision}/{filename}"
+    for module in ("constants", "file_download"):
+        monkeypatch.setattr(f"huggingface_hub.{module}.HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+
+
 @pytest.fixture
 def hub(server: StandIn, home: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """The Hub, for the client in this process; HF_ENDPOINT is read where the client is imported."""
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.address)
-    monkeypatch.setattr(
-        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
-        server.address + "/{repo_id}/resolve/{revision}/{filename}",
-    )
+    send_hub_client(monkeypatch, server.address)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", str(home / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(home / "token"))

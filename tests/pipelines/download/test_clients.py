@@ -10,7 +10,7 @@ import pytest
 from arena_preference.pipelines.download.clients import DownloadError, fetch_from_hub, fetch_from_kaggle
 from arena_preference.pipelines.download.options import HubOptions
 
-from .conftest import HUB_TOKEN, KAGGLE_TOKEN, REVISION, StandIn
+from .conftest import HUB_TOKEN, KAGGLE_TOKEN, REVISION, StandIn, send_hub_client
 
 FILE = "train.csv"
 OPTIONS = HubOptions(dataset="acme/battles", revision=REVISION, test_battles=1)
@@ -127,8 +127,7 @@ def test_a_refusal_says_what_to_do(service: str, stand_in: StandIn, status: int,
 def test_without_a_network_that_is_said(service: str, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         closed = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-    template = closed + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    send_hub_client(monkeypatch, closed)
     kaggle_env = pytest.importorskip("kagglesdk.kaggle_env")
     monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, closed)
     assert "cannot be reached. See that this machine has a network and" in fail(service)
@@ -141,8 +140,7 @@ def test_a_hub_client_that_is_set_offline_says_so(hub: StandIn, monkeypatch: pyt
 
 
 def test_a_server_that_is_no_hub_is_told_from_one(hub: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    template = hub.address + "/page/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    send_hub_client(monkeypatch, f"{hub.address}/page")
     assert fail("hub").endswith("See that HF_ENDPOINT, if set, is a Hub.")
 
 

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,3 +110,14 @@ def test_files_that_somebody_put_there_are_not_written_over(hub: StandIn, downlo
     with pytest.raises(Exception, match=r"holds train\.csv but no download\.json, .* Name another folder"):
         download("hub")
     assert (raw_dir / "train.csv").read_text() == "mine"
+
+
+def test_no_pipeline_needs_kaggles_client_to_be_found() -> None:
+    program = (
+        "import sys; sys.modules['kagglehub'] = None\n"
+        "from pathlib import Path; from kedro.framework.startup import bootstrap_project\n"
+        f"bootstrap_project(Path({str(PROJECT)!r}))\n"
+        "from kedro.framework.project import pipelines; print(*sorted(pipelines))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert {"__default__", "download", "scoring", "submission"} <= set(done.stdout.split())

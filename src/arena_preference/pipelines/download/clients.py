@@ -115,9 +115,9 @@ def fetch_from_kaggle(competition: str, file: str) -> Path:
         ) from None
 
     where = f"{file} of the competition {competition} on Kaggle"
-    way_to_token = "make a token on kaggle.com/settings and put it into KAGGLE_API_TOKEN or ~/.kaggle/access_token"
+    how_to = "make a token on kaggle.com/settings and put it into KAGGLE_API_TOKEN or ~/.kaggle/access_token"
     remedies = {
-        HTTPStatus.UNAUTHORIZED: f"the token is not valid (any more): {way_to_token}",
+        HTTPStatus.UNAUTHORIZED: f"the token is not valid (any more): {how_to}",
         HTTPStatus.FORBIDDEN: f"accept the rules on kaggle.com/competitions/{competition}/rules, with the account of "
         "your token",
         HTTPStatus.NOT_FOUND: "see that download.competition is right",
@@ -130,7 +130,7 @@ def fetch_from_kaggle(competition: str, file: str) -> Path:
         except (UnauthenticatedError, ValueError) as error:
             if isinstance(error, requests.RequestException):
                 raise
-            raise DownloadError(f"{where} needs a token ({error}): {way_to_token}, and start again.") from None
+            raise DownloadError(f"{where} needs a token ({error}): {how_to}, and start again.") from None
         except (DataCorruptionError, zipfile.BadZipFile):
             raise _tell_damaged(where) from None
         except requests.exceptions.ChunkedEncodingError as error:
