@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "make_keys",
         ],
         "matplotlib_dataset": ["MatplotlibDataset"],
+        "model_store_dataset": ["ModelStore", "ModelStoreDataset"],
         "optional_json_dataset": ["OptionalJSONDataset"],
         "optuna_storage_dataset": ["OptunaStorageDataset"],
         "raw_csv_dataset": ["RawCSVDataset"],
