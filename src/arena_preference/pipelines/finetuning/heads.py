@@ -9,18 +9,15 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from arena_preference.battles import N_CLASSES, PREFERS_A, PREFERS_B, TIE
+from arena_preference.battles import PREFERS_A, PREFERS_B, TIE
 
 from .options import Pooling
 
 _EXCHANGED: Final = [PREFERS_B, PREFERS_A, TIE]
 
 
-class CrossEncoder(PreTrainedModel):
+class CrossEncoder(nn.Module):
     """Reads the two inputs of each battle and gives its logits in the order of ``LABEL_COLUMNS``."""
-
-    #: Names of the modules that are trained whole where the others have adapters: the head.
-    head_modules: list[str]
 
     def __init__(self, encoder: PreTrainedModel, label_smoothing: float) -> None:
         """Put a head on a model.
@@ -29,10 +26,15 @@ class CrossEncoder(PreTrainedModel):
             encoder: The model.
             label_smoothing: Of the loss.
         """
-        super().__init__(encoder.config)
+        super().__init__()
         self.encoder = encoder
+        self.config = encoder.config
         self.label_smoothing = label_smoothing
-        self.supports_gradient_checkpointing = encoder.supports_gradient_checkpointing
+
+    @property
+    @abstractmethod
+    def head_modules(self) -> list[str]:
+        """Names of the modules that are trained whole where the others have adapters."""
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor | None = None
@@ -61,10 +63,6 @@ class CrossEncoder(PreTrainedModel):
     def score(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, inputs: int) -> torch.Tensor:
         """Give float32 logits, shape (battles, orders, 3), of inputs of shape (battles * inputs, tokens)."""
 
-    def get_input_embeddings(self) -> nn.Module:
-        """The encoder's; where only adapters are trained, gradient checkpointing begins there."""
-        return self.encoder.get_input_embeddings()
-
 
 class ComparisonModel(CrossEncoder):
     """Encodes each answer with its prompt and compares: one forward pass serves both orders.
@@ -72,8 +70,6 @@ class ComparisonModel(CrossEncoder):
     With h the pooled vector of a side, u and v linear: A against B is u(h_a) - u(h_b), a tie v(|h_a - h_b|, h_a + h_b).
     Exchanging the sides exchanges the logits of A and B exactly.
     """
-
-    head_modules = ["side", "tie"]  # noqa: RUF012
 
     def __init__(self, encoder: PreTrainedModel, label_smoothing: float, pooling: Pooling) -> None:
         """Put the head on a model.
@@ -92,6 +88,11 @@ class ComparisonModel(CrossEncoder):
         for layer in (self.side, self.tie):
             nn.init.normal_(layer.weight, std=0.02)
         nn.init.zeros_(self.tie.bias)
+
+    @property
+    def head_modules(self) -> list[str]:
+        """The two linear layers."""
+        return ["side", "tie"]
 
     def score(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, inputs: int) -> torch.Tensor:
         """Compare the sides."""
@@ -113,24 +114,17 @@ class ComparisonModel(CrossEncoder):
 class JointModel(CrossEncoder):
     """Reads both answers at once, in either order, with transformers' own sequence classifier, and averages."""
 
-    def __init__(self, encoder: PreTrainedModel, label_smoothing: float) -> None:
-        """Take a classifier with three labels.
-
-        Args:
-            encoder: Of transformers' sequence classifiers.
-            label_smoothing: Of the loss.
-        """
-        super().__init__(encoder, label_smoothing)
-        self.head_modules = [
+    @property
+    def head_modules(self) -> list[str]:
+        """What the classifier has beyond the model itself; each family calls it by another name."""
+        return [
             f"encoder.{name}"
-            for name, module in encoder.named_children()
-            if name != encoder.base_model_prefix and any(True for _ in module.parameters())
+            for name, module in self.encoder.named_children()
+            if name != self.encoder.base_model_prefix and next(module.parameters(), None) is not None
         ]
 
     def score(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, inputs: int) -> torch.Tensor:
         """Classify each order; the logits of the second are exchanged back."""
         logits = self.encoder(input_ids=input_ids, attention_mask=attention_mask).logits.float()
         orders = logits.unflatten(0, (-1, inputs))
-        if orders.shape[-1] != N_CLASSES:
-            raise ValueError(f"The classifier gives {orders.shape[-1]} logits instead of {N_CLASSES}.")
         return torch.cat([orders[:, :1], orders[:, 1:, _EXCHANGED]], dim=1)

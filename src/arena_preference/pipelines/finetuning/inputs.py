@@ -124,7 +124,7 @@ class BattleReader:
         slots = [(int(turn), int(part)) for turn, part in zip(split[1::3], split[2::3], strict=True)]
         if len(slots) != turns * (3 if self._is_joint else 2):
             raise ValueError(
-                "The model's chat template leaves out a part of the conversation. Set finetuning.input.template to text."
+                "The model's chat template leaves out a part of a conversation. Set finetuning.input.template to text."
             )
         return Frame([self._tokenizer(piece, add_special_tokens=False)["input_ids"] for piece in split[::3]], slots)
 

@@ -8,13 +8,14 @@ from typing import Any, Final
 import torch
 from peft import (
     LoraConfig,
+    PeftModel,
     get_peft_model,
     get_peft_model_state_dict,
     prepare_model_for_kbit_training,
     set_peft_model_state_dict,
 )
 from safetensors import SafetensorError
-from safetensors.torch import load_file, load_model
+from safetensors.torch import load_file, load_model, save_model
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BitsAndBytesConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
@@ -72,9 +73,9 @@ def load_base(options: FinetuningOptions, dtype: torch.dtype, device: torch.devi
     encoder = _load_published(folder, options, settings)
     _check_length(encoder.config, options)
     if options.method == "qlora":
-        encoder = prepare_model_for_kbit_training(
-            encoder, use_gradient_checkpointing=options.training.gradient_checkpointing
-        )
+        encoder = prepare_model_for_kbit_training(encoder, use_gradient_checkpointing=False)
+    if options.training.gradient_checkpointing:
+        encoder.gradient_checkpointing_enable({"use_reentrant": False})
     model = _put_head(encoder, options)
     return model if options.method == "full" else _add_adapters(model, options)
 
@@ -112,10 +113,14 @@ def load_trained(folder: Path, options: FinetuningOptions, dtype: torch.dtype, d
         ) from reason
 
 
-def save_trained(model: Any, tokenizer: Any, folder: Path) -> None:
+def save_trained(model: "CrossEncoder | PeftModel", tokenizer: Any, folder: Path) -> None:
     """Write the model, or its head and adapters alone, as safetensors, and its tokenizer with the chat template."""
     with quiet_transformers():
-        model.save_pretrained(folder)
+        if isinstance(model, CrossEncoder):
+            model.config.save_pretrained(folder)
+            save_model(model, str(folder / _WEIGHTS))
+        else:
+            model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
 
@@ -175,11 +180,7 @@ def _add_adapters(model: CrossEncoder, options: FinetuningOptions) -> Any:
         target_modules=_list_linear_layers(model),
         modules_to_save=list(model.head_modules),
     )
-    adapted = get_peft_model(model, lora)
-    if options.training.gradient_checkpointing:
-        # Frozen embeddings give nothing that has a gradient, and checkpointing would then compute none.
-        adapted.enable_input_require_grads()
-    return adapted
+    return get_peft_model(model, lora)
 
 
 def _list_linear_layers(model: CrossEncoder) -> list[str]:

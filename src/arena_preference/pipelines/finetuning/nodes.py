@@ -47,7 +47,7 @@ _SIDES: Final = TEXT_COLUMNS[1:]
 def train_cross_encoders(
     battles: pd.DataFrame, folds: pd.DataFrame, cross_encoder_store: ModelStore, options: FinetuningOptions, seed: int
 ) -> tuple[CrossEncoders, pd.DataFrame]:
-    """Train a cross encoder on the battles outside each fold, and one on all of them where ``options.refit`` asks for it.
+    """Train a cross encoder on the battles outside each fold, and one on all of them if ``options.refit`` asks for it.
 
     A model is identified by all that it depends on: what is in the store is not trained again, and a training that was
     killed goes on from its last checkpoint.
@@ -132,7 +132,7 @@ def score_battles(
     cross_encoders: CrossEncoders,
     options: FinetuningOptions,
 ) -> pd.DataFrame:
-    """Let new battles be scored, in both orders, by all cross encoders, and average; or by the one trained on all folds.
+    """Let new battles be scored, in both orders, by the cross encoder of all folds, or by the average of the folds'.
 
     Args:
         battles: One row per battle, schema ``Battles``.
@@ -203,7 +203,7 @@ def _score(
     folder = store.find(model["key"])
     if folder is None or store.hash(model["key"]) != model["files"]:
         raise ValueError(
-            f"The cross encoder of {_name(model['fold'])} is {'not there' if folder is None else 'not as it was made'}: "
+            f"The cross encoder of {_name(model['fold'])} is {'not there' if folder is None else 'not what it was'}: "
             f"'{store.path / model['key']}'. Put it back, or run the pipeline finetuning again."
         )
     # What was learned decides; these parameters say where it is done and where the published model is.

@@ -6,6 +6,7 @@ several processes does: ``torchrun --nproc-per-node=2 -m arena_preference.pipeli
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -210,7 +211,7 @@ def predict(folder: Path, options: FinetuningOptions, battles: pd.DataFrame) -> 
     inputs = BattleReader(load_tokenizer(folder), options).read(battles)
     order = sort_by_length(inputs, np.arange(len(inputs)))
     # Nothing is written there.
-    arguments = make_arguments(options, folder, seed=0, battles=len(inputs), orders=2)
+    arguments = TrainingArguments(output_dir=str(folder), **_describe_device(options))
     model = load_trained(folder, options, find_dtype(options), arguments.device)
     trainer = Trainer(model=model, args=arguments, data_collator=Collator(find_filler(model)))
     trainer.remove_callback(PrinterCallback)
@@ -231,48 +232,54 @@ def make_arguments(options: FinetuningOptions, folder: Path, seed: int, battles:
         battles: How many are learned from.
         orders: Inputs of each battle in training.
     """
-    training, device = options.training, options.device
-    dtype, kind = find_dtype(options), select_devices(device.kind)[0].type
+    training = options.training
+    steps_per_epoch = -(-battles // training.battles_per_step)
+    steps = max(1, round(steps_per_epoch * training.epochs))
+    every = max(1, steps_per_epoch // training.evaluations_per_epoch)
     arguments = TrainingArguments(
         output_dir=str(folder),
         seed=seed % 2**32,
         num_train_epochs=training.epochs,
         learning_rate=training.learning_rate,
+        warmup_steps=round(training.warmup * steps) if training.warmup < 1 else round(training.warmup),
         weight_decay=training.weight_decay,
-        gradient_checkpointing=training.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
-        bf16=dtype == torch.bfloat16,
-        fp16=dtype == torch.float16,
-        use_cpu=kind == "cpu",
-        dataloader_pin_memory=kind == "cuda",
-        ddp_backend={"cpu": "gloo", "cuda": "nccl"}.get(kind),
-        ddp_find_unused_parameters=False,
         eval_strategy="steps",
+        eval_steps=every,
         save_strategy="steps",
+        save_steps=every,
         save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model=f"eval_{_LOG_LOSS}",
         greater_is_better=False,
+        logging_steps=max(1, every // 4),
         include_num_input_tokens_seen="non_padding",
-        label_names=["labels"],
-        remove_unused_columns=False,
-        disable_tqdm=True,
-        report_to="none",
+        **_describe_device(options),
     )
-    # How many battles fit, and what a step accumulates over, hangs on the number of processes that take part.
+    # How many battles of a step fall to a device hangs on the number of processes that take part.
     sharing = arguments.world_size * max(1, arguments.n_gpu)
-    at_once = max(1, device.tokens // (options.input.max_tokens * orders))
+    at_once = max(1, options.device.tokens // (options.input.max_tokens * orders))
     per_device = -(-training.battles_per_step // sharing)
     arguments.gradient_accumulation_steps = -(-per_device // at_once)
     arguments.per_device_train_batch_size = -(-per_device // arguments.gradient_accumulation_steps)
-    arguments.per_device_eval_batch_size = max(1, device.tokens // (options.input.max_tokens * 2))
-    steps_per_epoch = max(1, -(-battles // training.battles_per_step))
-    steps = max(1, round(steps_per_epoch * training.epochs))
-    every = max(1, steps_per_epoch // training.evaluations_per_epoch)
-    arguments.eval_steps = arguments.save_steps = every
-    arguments.logging_steps = max(1, every // 4)
-    arguments.warmup_steps = round(training.warmup * steps) if training.warmup < 1 else round(training.warmup)
     return arguments
+
+
+def _describe_device(options: FinetuningOptions) -> dict[str, Any]:
+    dtype, kind = find_dtype(options), select_devices(options.device.kind)[0].type
+    return {
+        "bf16": dtype == torch.bfloat16,
+        "fp16": dtype == torch.float16,
+        "use_cpu": kind == "cpu",
+        "dataloader_pin_memory": kind == "cuda",
+        # The launcher tells its processes how many they are.
+        "ddp_backend": {"cpu": "gloo", "cuda": "nccl"}.get(kind) if "WORLD_SIZE" in os.environ else None,
+        "ddp_find_unused_parameters": False,
+        "per_device_eval_batch_size": max(1, options.device.tokens // (options.input.max_tokens * 2)),
+        "label_names": ["labels"],
+        "remove_unused_columns": False,
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
 
 
 def count_processes(options: FinetuningOptions) -> int:
