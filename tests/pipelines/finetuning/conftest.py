@@ -86,9 +86,11 @@ def change_options(request: pytest.FixtureRequest, make_model: MakeModel) -> Cha
         "revision": None,
         "input": {"max_tokens": 32},
         "lora": {"rank": 4, "alpha": 8, "dropout": 0.0},
-        "training": {"epochs": 4, "learning_rate": 3e-3, "battles_per_step": 8, "evaluations_per_epoch": 1},
+        "training": {
+            "epochs": 20, "learning_rate": 3e-3, "battles_per_step": 8, "evaluations_per_epoch": 1, "patience": 9,
+        },
         "device": {"kind": "cpu", "precision": "float32", "tokens": 512, "processes": None},
-    }
+    }  # fmt: skip
 
     def change(model: str = "distilbert", **changes: Any) -> FinetuningOptions:
         merged = {**base, "model": str(make_model(model))}

@@ -7,6 +7,7 @@ several processes does: ``torchrun --nproc-per-node=2 -m arena_preference.pipeli
 import json
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -187,10 +188,17 @@ def train(folder: Path) -> None:
         callbacks=[EarlyStoppingCallback(options.training.patience), ProgressLog(job.name)],
     )
     trainer.remove_callback(PrinterCallback)
+    with arguments.main_process_first(desc="look for checkpoints"):
+        checkpoint = find_checkpoint(folder / _CHECKPOINTS)
+    if checkpoint and trainer.is_world_process_zero():
+        logger.info("%s: going on from %s", job.name, Path(checkpoint).name)
     with quiet_transformers():
-        trainer.train(resume_from_checkpoint=_find_checkpoint(folder / _CHECKPOINTS))
+        trainer.train(resume_from_checkpoint=checkpoint)
     if trainer.is_world_process_zero():
+        # What is left of an earlier try to write it would be stored with it.
+        shutil.rmtree(folder / MODEL, ignore_errors=True)
         save_trained(trainer.model, tokenizer, folder / MODEL)
+        shutil.copyfile(folder / _JOB, folder / MODEL / _JOB)
         (folder / MODEL / HISTORY).write_text(json.dumps(trainer.state.log_history), encoding="utf-8")
 
 
@@ -312,18 +320,18 @@ def _measure(found: EvalPrediction) -> dict[str, float]:
     return {_LOG_LOSS: float(compute_losses(probabilities, np.asarray(found.label_ids)).mean())}
 
 
-def _find_checkpoint(folder: Path) -> str | None:
-    """Give the last whole checkpoint; one that was being written when the training was killed is left out.
+def find_checkpoint(folder: Path) -> str | None:
+    """Give the last whole checkpoint, and remove what is left of one that was being written when training was killed.
 
-    Its state is what the Trainer writes last.
+    A checkpoint's state is what the Trainer writes last.
     """
     checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     for checkpoint in reversed(checkpoints):
         try:
             json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
+            shutil.rmtree(checkpoint)
             continue
-        logger.info("going on from %s", checkpoint.name)
         return str(checkpoint)
     return None
 
