@@ -64,8 +64,8 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
                     AutoModel.from_config(config).save_pretrained(folder)
                 else:
                     config = LlamaConfig(
-                        vocab_size=80, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-                        num_key_value_heads=2, intermediate_size=64, max_position_embeddings=128, pad_token_id=0,
+                        vocab_size=80, hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
+                        num_key_value_heads=2, intermediate_size=128, max_position_embeddings=128, pad_token_id=0,
                         bos_token_id=2, eos_token_id=3,
                     )  # fmt: skip
                     AutoModelForCausalLM.from_config(config).save_pretrained(folder)

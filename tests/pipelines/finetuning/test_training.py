@@ -246,7 +246,7 @@ def test_the_device_decides_how_many_battles_go_through_it_at_once_and_not_how_m
     assert arguments.eval_steps == arguments.save_steps == 10
 
 
-@pytest.mark.parametrize(("warmup", "steps"), [(0.1, 4), (7, 7), (0, 0)])
+@pytest.mark.parametrize(("warmup", "steps"), [(0.1, 20), (7, 7), (0, 0)])
 def test_warm_up_is_in_steps_or_a_share_of_them(
     change_options: ChangeOptions, tmp_path: Path, warmup: float, steps: int
 ) -> None:

@@ -79,8 +79,9 @@ def train_cross_encoders(
     models, history = [], []
     for number in numbers:
         outside = battles[fold != number].reset_index(drop=True)
-        key = _identify(outside, options, base, seed + number)
-        folder = _train_one(cross_encoder_store, key, outside, options, seed + number, _name(number))
+        of_fold = (seed + number) % 2**32
+        key = _identify(outside, options, base, of_fold)
+        folder = _train_one(cross_encoder_store, key, outside, options, of_fold, _name(number))
         models.append({"fold": number, "key": key, "files": cross_encoder_store.hash(key)})
         history.append(_read_history(folder, columns).assign(fold=number))
     described = {"options": options.model_dump(exclude=_NOT_LEARNED), "base": base, "models": models}

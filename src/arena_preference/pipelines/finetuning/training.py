@@ -246,7 +246,7 @@ def make_arguments(options: FinetuningOptions, folder: Path, seed: int, battles:
     every = max(1, steps_per_epoch // training.evaluations_per_epoch)
     arguments = TrainingArguments(
         output_dir=str(folder),
-        seed=seed % 2**32,
+        seed=seed,
         num_train_epochs=training.epochs,
         learning_rate=training.learning_rate,
         warmup_steps=round(training.warmup * steps) if training.warmup < 1 else round(training.warmup),
