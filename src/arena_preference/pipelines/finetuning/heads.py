@@ -49,8 +49,7 @@ class CrossEncoder(nn.Module):
         Returns:
             ``logits``, float32, shape (battles, 3); with labels also ``loss``, their mean cross entropy.
         """
-        flat = (part.reshape(-1, part.shape[-1]) for part in (input_ids, attention_mask))
-        logits = self.score(*flat, input_ids.shape[1])
+        logits = self.score(input_ids.flatten(0, 1), attention_mask.flatten(0, 1), input_ids.shape[1])
         loss = None
         if labels is not None:
             # Each order is a verdict of its own, as if it were another battle.

@@ -122,7 +122,7 @@ def save_trained(model: "CrossEncoder | PeftModel", tokenizer: Any, folder: Path
             model.config.save_pretrained(folder)
             save_model(model, str(folder / _WEIGHTS))
         else:
-            model.save_pretrained(folder)
+            model.save_pretrained(str(folder))
         tokenizer.save_pretrained(folder)
 
 

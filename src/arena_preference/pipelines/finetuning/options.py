@@ -29,7 +29,7 @@ class LoraOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rank: int = Field(ge=1)
-    alpha: float = Field(gt=0)
+    alpha: int = Field(ge=1)
     """The adapters' output is scaled by alpha / rank."""
     dropout: float = Field(ge=0, lt=1)
 

@@ -121,8 +121,9 @@ class ProgressLog(TrainerCallback):
         self._started, self._first_step = time.monotonic(), state.global_step
         self._first_tokens = state.num_input_tokens_seen
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write a line for each measurement."""
+        logs: dict[str, float] = kwargs["logs"]
         if not state.is_world_process_zero:
             return
         if f"eval_{_LOG_LOSS}" in logs:
@@ -197,7 +198,7 @@ def train(folder: Path) -> None:
     if trainer.is_world_process_zero():
         # What is left of an earlier try to write it would be stored with it.
         shutil.rmtree(folder / MODEL, ignore_errors=True)
-        save_trained(trainer.model, tokenizer, folder / MODEL)
+        save_trained(model, tokenizer, folder / MODEL)
         shutil.copyfile(folder / _JOB, folder / MODEL / _JOB)
         (folder / MODEL / HISTORY).write_text(json.dumps(trainer.state.log_history), encoding="utf-8")
 
