@@ -4,9 +4,9 @@
     python benchmarks/finetuning.py --raw-dir DIR --data-root DIR --params finetuning.training.learning_rate=0.0002
 
 Makes two whole runs, without and with cross encoders, and prints log losses with 95 % intervals over prompt groups: of
-the cross encoders alone, of CatBoost without and with their scores, and the paired difference. All that out of fold and,
-where the folder has a test_labels.csv with the verdicts, on the test battles. What is trained stays in the data root:
-stop it whenever you like, and start it again.
+the cross encoders alone, of CatBoost without and with their scores, and the paired difference; out of fold and, where
+the folder has a test_labels.csv with the verdicts, on the test battles. What is trained stays in the data root: stop it
+whenever you like, and start it again.
 """
 
 import argparse

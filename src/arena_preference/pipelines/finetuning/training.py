@@ -9,8 +9,6 @@ import logging
 import os
 import shutil
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,16 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from accelerate.utils.memory import clear_device_cache
 from pydantic import BaseModel, ConfigDict
 from scipy.special import softmax
 from sklearn.model_selection import GroupShuffleSplit
-from torch.utils.data import Dataset
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
     PrinterCallback,
     Trainer,
-    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
@@ -37,9 +34,11 @@ from arena_preference.device import select_devices, select_precision
 from arena_preference.model_files import find_model
 from arena_preference.scoring import compute_losses
 
-from .inputs import BattleReader, Inputs
+from .batches import BattleInputs, Collator, sort_by_length
+from .inputs import BattleReader
 from .models import load_base, load_tokenizer, load_trained, quiet_transformers, save_trained
 from .options import FinetuningOptions
+from .progress import LOG_LOSS, ProgressLog
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +49,6 @@ _CHECKPOINTS: Final = "checkpoints"
 MODEL: Final = "model"
 #: What is known of the training, inside the folder of the model.
 HISTORY: Final = "history.json"
-_LOG_LOSS: Final = "log_loss"
 
 
 class TrainingJob(BaseModel):
@@ -62,87 +60,6 @@ class TrainingJob(BaseModel):
     """For the log."""
     options: FinetuningOptions
     seed: int
-
-
-class BattleInputs(Dataset[dict[str, Any]]):
-    """Battles as a model reads them, one at a time."""
-
-    def __init__(self, inputs: Sequence[Inputs], labels: npt.NDArray[Any] | None, orders: int = 2) -> None:
-        """Keep them.
-
-        Args:
-            inputs: What ``BattleReader.read`` gave.
-            labels: Shape (n,); None where there are none.
-            orders: 1 leaves out the second input of each battle.
-        """
-        self._inputs, self._labels, self._orders = inputs, labels, orders
-
-    def __len__(self) -> int:
-        return len(self._inputs)
-
-    def __getitem__(self, number: int) -> dict[str, Any]:
-        item: dict[str, Any] = {"inputs": self._inputs[number][: self._orders]}
-        return item if self._labels is None else {**item, "labels": int(self._labels[number])}
-
-
-class Collator:
-    """Makes a batch of battles: the inputs of all of them, padded on the right to the longest."""
-
-    def __init__(self, filler: int) -> None:
-        """Take the token that fills up an input."""
-        self._filler = filler
-
-    def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """Give ``input_ids`` and ``attention_mask``, shape (battles, inputs, tokens), and labels where there are."""
-        orders = len(items[0]["inputs"])
-        width = max(len(tokens) for item in items for tokens in item["inputs"])
-        input_ids = torch.full((len(items), orders, width), self._filler, dtype=torch.long)
-        attention_mask = torch.zeros_like(input_ids)
-        for row, item in enumerate(items):
-            for order, tokens in enumerate(item["inputs"]):
-                input_ids[row, order, : len(tokens)] = torch.from_numpy(tokens)
-                attention_mask[row, order, : len(tokens)] = 1
-        batch = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if "labels" in items[0]:
-            batch["labels"] = torch.tensor([item["labels"] for item in items])
-        return batch
-
-
-class ProgressLog(TrainerCallback):
-    """Tells the log how a training goes: loss, log loss on battles set aside, tokens a second, minutes left."""
-
-    def __init__(self, name: str) -> None:
-        """Take the name of the training."""
-        self._name = name
-        self._started, self._first_step, self._first_tokens = time.monotonic(), 0, 0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Start the clock; a training that is resumed has steps behind it."""
-        self._started, self._first_step = time.monotonic(), state.global_step
-        self._first_tokens = state.num_input_tokens_seen
-
-    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Write a line for each measurement."""
-        logs: dict[str, float] = kwargs["logs"]
-        if not state.is_world_process_zero:
-            return
-        if f"eval_{_LOG_LOSS}" in logs:
-            logger.info(
-                "%s: step %d, log loss %.4f on battles set aside",
-                self._name, state.global_step, logs[f"eval_{_LOG_LOSS}"],
-            )  # fmt: skip
-        elif "loss" in logs and state.global_step > self._first_step:
-            seconds = time.monotonic() - self._started
-            steps = state.global_step - self._first_step
-            logger.info(
-                "%s: step %d of %d, loss %.4f, %.0f tokens/s, at most %.1f minutes left",
-                self._name,
-                state.global_step,
-                state.max_steps,
-                logs["loss"],
-                (state.num_input_tokens_seen - self._first_tokens) / seconds,
-                (state.max_steps - state.global_step) * seconds / steps / 60,
-            )
 
 
 def write_job(folder: Path, job: TrainingJob, battles: pd.DataFrame) -> None:
@@ -164,6 +81,7 @@ def train(folder: Path) -> None:
         ValueError: If the model is damaged, not all there, or not fit for the parameters.
         FileNotFoundError: If it is not to be found.
     """
+    clear_device_cache(garbage_collection=True)
     job = TrainingJob.model_validate_json((folder / _JOB).read_text(encoding="utf-8"))
     options = job.options
     battles = pd.read_parquet(folder / _BATTLES)
@@ -217,10 +135,14 @@ def predict(folder: Path, options: FinetuningOptions, battles: pd.DataFrame) -> 
     Raises:
         ValueError: If a file, a head or an adapter is missing, damaged, or of another shape than the parameters say.
     """
+    clear_device_cache(garbage_collection=True)
     inputs = BattleReader(load_tokenizer(folder), options).read(battles)
     order = sort_by_length(inputs, np.arange(len(inputs)))
     # Nothing is written there.
     arguments = TrainingArguments(output_dir=str(folder), **_describe_device(options))
+    if options.method == "qlora":
+        # Copies on several devices, which the Trainer would make in one process, weights in 4 bits do not allow.
+        arguments._n_gpu = min(1, arguments.n_gpu)
     model = load_trained(folder, options, find_dtype(options), arguments.device)
     trainer = Trainer(model=model, args=arguments, data_collator=Collator(find_filler(model)))
     trainer.remove_callback(PrinterCallback)
@@ -258,7 +180,7 @@ def make_arguments(options: FinetuningOptions, folder: Path, seed: int, battles:
         save_steps=every,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model=f"eval_{_LOG_LOSS}",
+        metric_for_best_model=f"eval_{LOG_LOSS}",
         greater_is_better=False,
         logging_steps=max(1, every // 4),
         include_num_input_tokens_seen="non_padding",
@@ -310,15 +232,9 @@ def find_filler(model: Any) -> int:
     return int(model.config.get_text_config().pad_token_id or 0)
 
 
-def sort_by_length(inputs: Sequence[Inputs], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Put rows in the order of the lengths of their inputs, the longest first."""
-    lengths = np.array([max(len(tokens) for tokens in inputs[row]) for row in rows])
-    return rows[np.argsort(-lengths, kind="stable")]
-
-
 def _measure(found: EvalPrediction) -> dict[str, float]:
     probabilities = softmax(np.asarray(found.predictions, dtype=float), axis=1)
-    return {_LOG_LOSS: float(compute_losses(probabilities, np.asarray(found.label_ids)).mean())}
+    return {LOG_LOSS: float(compute_losses(probabilities, np.asarray(found.label_ids)).mean())}
 
 
 def find_checkpoint(folder: Path) -> str | None:
