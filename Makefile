@@ -14,7 +14,7 @@ help: ## Show this list
 # The stamp is older than pyproject.toml whenever the dependencies may have changed: then the environment is made anew.
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,viz,embedded,tuning,notebooks,download]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,viz,embedded,tuning,notebooks,download,finetuning]"
 	touch $@
 
 run: $(VENV)/.installed ## Run everything on the demo battles: training, report and submission.csv

@@ -49,10 +49,10 @@ from transformers import AutoConfig, AutoModel
 from arena_preference.battles import ID, LABEL_COLUMNS, TEXT_COLUMNS
 from arena_preference.datasets import EmbeddingStoreDataset, RawCSVDataset
 from arena_preference.device import select_devices, select_precision
+from arena_preference.model_files import find_model
 from arena_preference.pipelines.embedding.encoder_settings import read_encoder_settings
 from arena_preference.pipelines.embedding.inference import Tally, Workers, run_model
 from arena_preference.pipelines.embedding.inputs import count_input_characters, join_turns
-from arena_preference.pipelines.embedding.model_files import find_model
 from arena_preference.pipelines.embedding.models import Encoder, Vectors
 from arena_preference.pipelines.embedding.nodes import embed_texts
 from arena_preference.pipelines.embedding.options import EmbeddingOptions, InferenceOptions

@@ -8,6 +8,7 @@ from kedro.framework.startup import bootstrap_project
 
 from arena_preference.pipelines.embedding.options import EmbeddingOptions
 from arena_preference.pipelines.features.options import TextFeatureOptions, TextVectorizerOptions
+from arena_preference.pipelines.finetuning.options import FinetuningOptions
 from arena_preference.pipelines.modelling.options import ModellingOptions
 from arena_preference.pipelines.reporting.options import ReportingOptions
 from arena_preference.pipelines.simulation.options import SimulationOptions
@@ -16,24 +17,29 @@ PROJECT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    ("env", "encoder", "rewarded"),
+    ("env", "encoder", "rewarded", "finetuned"),
     [
-        ("base", "sentence-transformers/all-MiniLM-L6-v2", False),
-        ("test", "sentence-transformers/all-MiniLM-L6-v2", False),
-        ("gpu", "Qwen/Qwen3-Embedding-0.6B", True),
-        ("kaggle", "sentence-transformers/all-MiniLM-L6-v2", False),
+        ("base", "sentence-transformers/all-MiniLM-L6-v2", False, None),
+        ("test", "sentence-transformers/all-MiniLM-L6-v2", False, None),
+        ("gpu", "Qwen/Qwen3-Embedding-0.6B", True, "Skywork/Skywork-Reward-V2-Qwen3-0.6B"),
+        ("distilbert", "sentence-transformers/all-MiniLM-L6-v2", False, "distilbert/distilbert-base-uncased"),
+        ("deberta", "sentence-transformers/all-MiniLM-L6-v2", False, "microsoft/deberta-v3-base"),
+        ("gemma", "sentence-transformers/all-MiniLM-L6-v2", False, "google/gemma-2-9b-it"),
+        ("kaggle", "sentence-transformers/all-MiniLM-L6-v2", False, None),
     ],
 )
 def test_every_environment_gives_each_pipeline_the_parameters_that_it_takes(
-    env: str, encoder: str, rewarded: bool
+    env: str, encoder: str, rewarded: bool, finetuned: str | None
 ) -> None:
     bootstrap_project(PROJECT)
     with KedroSession.create(PROJECT, env=env) as session:
         parameters = session.load_context().config_loader["parameters"]
     embedding = EmbeddingOptions(**parameters["embedding"])
     assert (embedding.encoder.model, embedding.reward_model.enabled) == (encoder, rewarded)
+    finetuning = FinetuningOptions(**parameters["finetuning"])
+    assert (finetuning.model if finetuning.enabled else None) == finetuned
     # A commit, so that nothing is fetched but what was meant.
-    assert all(len(model.revision or "") == 40 for model in (embedding.encoder, embedding.reward_model))
+    assert all(len(model.revision or "") == 40 for model in (embedding.encoder, embedding.reward_model, finetuning))
     ModellingOptions(**parameters["modelling"])
     ReportingOptions(**parameters["reporting"])
     SimulationOptions(**parameters["simulation"])
@@ -51,3 +57,29 @@ def test_env_kaggle_reads_what_the_download_writes(env: str, folder: str) -> Non
     assert read == [f"{folder}/{file}.csv" for file in ("train", "test", "test_labels")]
     written = [catalog[f"downloaded.{name}"]["filepath"] for name in ("train", "test", "test_labels")]
     assert (written == read) == (env == "kaggle")
+
+
+def read_finetuning(env: str) -> FinetuningOptions:
+    bootstrap_project(PROJECT)
+    with KedroSession.create(PROJECT, env=env) as session:
+        return FinetuningOptions(**session.load_context().config_loader["parameters"]["finetuning"])
+
+
+def test_env_distilbert_is_the_usual_way_to_tune_it() -> None:
+    options = read_finetuning("distilbert")
+    assert (options.method, options.head, options.input.max_tokens) == ("full", "joint", 512)
+    training = options.training
+    assert (training.epochs, training.battles_per_step, training.warmup, training.weight_decay) == (3, 8, 500, 0.01)
+    assert not training.both_orders
+
+
+def test_env_gemma_has_weights_in_four_bits_and_reads_both_orders() -> None:
+    options = read_finetuning("gemma")
+    assert (options.method, options.head, options.training.both_orders) == ("qlora", "joint", True)
+    # A battle in both orders goes through the device at once.
+    assert options.device.tokens >= 2 * options.input.max_tokens
+
+
+@pytest.mark.parametrize("env", ["gpu", "distilbert", "deberta", "gemma"])
+def test_what_fine_tunes_says_how_much_memory_it_wants(env: str) -> None:
+    assert "GB" in (PROJECT / "conf" / env / "parameters_finetuning.yml").read_text().partition("\nfinetuning:")[0]

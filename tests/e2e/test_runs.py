@@ -144,7 +144,7 @@ def test_submission_reads_whatever_the_test_file_holds_now(
     assert report["id"].tolist() == ["12"]
 
 
-@pytest.mark.parametrize("pipeline", ["ingestion", "features", "embedding", "modelling", "reporting"])
+@pytest.mark.parametrize("pipeline", ["ingestion", "features", "embedding", "finetuning", "modelling", "reporting"])
 def test_each_pipeline_runs_on_its_own(trained: Path, kedro, raw_dir: Path, tmp_path: Path, pipeline: str) -> None:
     shutil.copytree(trained, tmp_path / "data")
     kedro("run", "--env=test", f"--pipelines={pipeline}", f"--params=raw_dir={raw_dir},data_root={tmp_path / 'data'}")

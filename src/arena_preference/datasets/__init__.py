@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "marked_csv_dataset": ["MarkedCSVDataset"],
         "matplotlib_dataset": ["MatplotlibDataset"],
+        "model_store_dataset": ["ModelStore", "ModelStoreDataset"],
         "optional_json_dataset": ["OptionalJSONDataset"],
         "optuna_storage_dataset": ["OptunaStorageDataset"],
         "raw_csv_dataset": ["RawCSVDataset"],

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import IO, Any
 
 import fsspec
@@ -48,14 +48,14 @@ def atomic_write(fs: fsspec.AbstractFileSystem, path: str, mode: str = "wb", **o
                 os.fsync(file.fileno())
         fs.mv(unfinished, path)
         if is_local:
-            _sync_folder(PurePosixPath(path).parent)
+            sync_folder(PurePosixPath(path).parent)
     except BaseException:
         if fs.exists(unfinished):
             fs.rm(unfinished)
         raise
 
 
-def _sync_folder(folder: PurePosixPath) -> None:
+def sync_folder(folder: PurePath) -> None:
     """Bring a folder's new names to the disk, on systems that open folders."""
     if os.name != "posix":
         return

@@ -25,7 +25,7 @@ from arena_preference.lineage.manifest import Manifest, ManifestFolder
 from arena_preference.lineage.pinning import check_files, choose_run, measure_versions
 from arena_preference.lineage.pruning import add_needed_runs
 from arena_preference.lineage.storage import CatalogStorage
-from arena_preference.pipelines.embedding.model_files import find_model
+from arena_preference.model_files import find_model
 
 #: Environment of the configuration in which the notebook runs.
 ENVIRONMENT: Final = "kaggle"

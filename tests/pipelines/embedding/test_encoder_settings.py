@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from arena_preference.model_files import find_model
 from arena_preference.pipelines.embedding.encoder_settings import EncoderSettings, read_encoder_settings
-from arena_preference.pipelines.embedding.model_files import find_model
 from arena_preference.pipelines.embedding.options import EmbeddingOptions, EncoderOptions
 
 from .conftest import MakeModel

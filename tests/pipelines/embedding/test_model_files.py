@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from arena_preference.pipelines.embedding import model_files
-from arena_preference.pipelines.embedding.model_files import find_model, hash_model
+from arena_preference import model_files
+from arena_preference.model_files import find_model, hash_model
 from arena_preference.pipelines.embedding.options import EmbeddingOptions
 
 from .conftest import MakeModel

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
+from arena_preference.model_files import find_model
 from arena_preference.pipelines.embedding import models
 from arena_preference.pipelines.embedding.encoder_settings import EncoderSettings, read_encoder_settings
 from arena_preference.pipelines.embedding.inputs import Conversation
-from arena_preference.pipelines.embedding.model_files import find_model
 from arena_preference.pipelines.embedding.models import Encoder, RewardModel
 from arena_preference.pipelines.embedding.options import EmbeddingOptions
 

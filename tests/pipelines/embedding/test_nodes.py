@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from arena_preference import model_files
 from arena_preference.battles import TEXT_COLUMNS, Features, is_antisymmetric, swap_battles, swap_features
 from arena_preference.datasets import EmbeddingShard, EmbeddingStore, EmbeddingStoreDataset
-from arena_preference.pipelines.embedding import model_files, nodes
+from arena_preference.pipelines.embedding import nodes
 from arena_preference.pipelines.embedding.encoder_settings import EncoderSettings
 from arena_preference.pipelines.embedding.inputs import list_texts, make_input_keys
 from arena_preference.pipelines.embedding.models import Encoder

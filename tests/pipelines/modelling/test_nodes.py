@@ -57,7 +57,7 @@ def test_joined_features_keep_rows_and_all_columns(model_input: pd.DataFrame) ->
     other = model_input.add_prefix("other_").rename(columns={"other_id": "id"}).sample(frac=1, random_state=0)
     third = model_input.add_prefix("third_").rename(columns={"third_id": "id"})
     none = model_input[["id"]]
-    joined = join_features(model_input, other, third, none)
+    joined = join_features(model_input, other, third, none, none)
     assert joined["id"].tolist() == model_input["id"].tolist()
     assert joined.shape == (len(model_input), 1 + 3 * (model_input.shape[1] - 1))
     np.testing.assert_array_equal(joined["other_chance__diff"], joined["chance__diff"])
@@ -65,7 +65,7 @@ def test_joined_features_keep_rows_and_all_columns(model_input: pd.DataFrame) ->
 
 def test_feature_tables_of_different_battles_are_refused(model_input: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="describe different battles"):
-        join_features(model_input, model_input[1:], model_input, model_input)
+        join_features(model_input, model_input[1:], model_input, model_input, model_input)
 
 
 def test_folds_never_split_a_prompt_group(battles: pd.DataFrame, folds: pd.DataFrame) -> None:

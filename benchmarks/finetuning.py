@@ -1,0 +1,98 @@
+"""Measure what the scores of fine-tuned cross encoders are worth to CatBoost, on the same folds.
+
+    python benchmarks/finetuning.py --raw-dir DIR --data-root DIR
+    python benchmarks/finetuning.py --raw-dir DIR --data-root DIR --params finetuning.training.learning_rate=0.0002
+
+Makes two whole runs, without and with cross encoders, and prints log losses with 95 % intervals over prompt groups: of
+the cross encoders alone, of CatBoost without and with their scores, and the paired difference; out of fold and, where
+the folder has a test_labels.csv with the verdicts, on the test battles. What is trained stays in the data root: stop it
+whenever you like, and start it again.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import softmax
+
+from arena_preference.battles import ID, LABEL_COLUMNS, FloatArray
+from arena_preference.pipelines.finetuning.nodes import SCORE_COLUMNS
+from arena_preference.scoring import compute_losses, estimate_means, select_probabilities
+
+PROJECT = Path(__file__).parents[1]
+DRAWS = 2000
+
+
+def run_kedro(*params: str) -> None:
+    """Make one whole run."""
+    subprocess.run([sys.executable, "-m", "kedro", "run", f"--params={','.join(params)}"], cwd=PROJECT, check=True)
+
+
+def read_newest(data_root: Path, dataset: str) -> pd.DataFrame:
+    """Read the newest version of a table, in the order of its ids."""
+    folder = data_root / f"{dataset}.parquet"
+    return pd.read_parquet(max(folder.iterdir()) / folder.name).sort_values(ID, ignore_index=True)
+
+
+def compute_losses_alone(scores: pd.DataFrame, labels: npt.NDArray[np.integer[Any]]) -> FloatArray:
+    """Compute the log loss of each battle by the cross encoders' own probabilities."""
+    side, tie = (scores[name].to_numpy(dtype=float) for name in SCORE_COLUMNS)
+    return compute_losses(softmax(np.column_stack([side / 2, -side / 2, tie]), axis=1), labels)
+
+
+def main() -> None:
+    """Run both and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--raw-dir", type=Path, required=True, help="a folder with train.csv and test.csv")
+    parser.add_argument("--data-root", type=Path, required=True, help="for all outputs of both runs")
+    parser.add_argument("--params", help="further parameters of both runs, as kedro run takes them")
+    arguments = parser.parse_args()
+    raw_dir, data_root = arguments.raw_dir.resolve(), arguments.data_root.resolve()
+    shared = [f"raw_dir={raw_dir}", f"data_root={data_root}", *([arguments.params] if arguments.params else [])]
+
+    predictions = {}
+    for name, enabled in (("without", "false"), ("with", "true")):
+        run_kedro(*shared, f"finetuning.enabled={enabled}")
+        predictions[name] = {
+            "out of fold": read_newest(data_root, "07_model_output/oof_predictions"),
+            "test": read_newest(data_root, "07_model_output/test.predictions"),
+        }
+
+    oof = predictions["with"]["out of fold"]
+    truths = {"out of fold": oof[[ID, "label", "prompt_group"]]}
+    labels_file = raw_dir / "test_labels.csv"
+    if labels_file.exists():
+        groups = read_newest(data_root, "02_intermediate/test.battles")[[ID, "prompt_group"]]
+        verdicts = pd.read_csv(labels_file)
+        verdicts["label"] = verdicts[list(LABEL_COLUMNS)].to_numpy().argmax(axis=1)
+        truths["test"] = groups.merge(verdicts[[ID, "label"]], on=ID, validate="one_to_one")
+
+    print(f"\n{'':<12}{'what':<28}{'log loss':>9}  95 % interval")
+    for split, truth in truths.items():
+        labels = truth["label"].to_numpy()
+        scores = read_newest(data_root, f"04_feature/{'test' if split == 'test' else 'train'}.cross_encoder_scores")
+        without, with_scores = (
+            compute_losses(select_probabilities(predictions[name][split]), labels) for name in ("without", "with")
+        )
+        columns = {
+            "cross encoders alone": compute_losses_alone(scores, labels),
+            "CatBoost without them": without,
+            "CatBoost with their scores": with_scores,
+            "difference": with_scores - without,
+        }
+        table = estimate_means(np.column_stack(list(columns.values())), truth["prompt_group"], DRAWS, seed=0)
+        for name, (_, row) in zip(columns, table.iterrows(), strict=True):
+            sign = "+" if name == "difference" else ""
+            print(
+                f"{split:<12}{name:<28}{row['value']:>{sign}9.4f}  "
+                f"[{row['low']:{sign}.4f}, {row['high']:{sign}.4f}]"
+            )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

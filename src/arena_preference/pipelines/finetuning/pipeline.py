@@ -1,0 +1,40 @@
+"""Wiring of the pipeline ``finetuning``."""
+
+from kedro.pipeline import Node, Pipeline
+
+from .nodes import score_battles, score_folds, train_cross_encoders
+
+
+def create_pipeline(split: str = "train") -> Pipeline:
+    """On ``train``: a cross encoder for each fold, and its scores of the fold. On ``test``: scores by all of them."""
+    if split == "test":
+        score = Node(
+            score_battles,
+            inputs=["battles", "cross_encoder_store", "cross_encoders", "params:finetuning"],
+            outputs="cross_encoder_scores",
+            name="score_battles",
+        )
+        return Pipeline(
+            [score], namespace=split, inputs={"cross_encoder_store", "cross_encoders"}, parameters="finetuning"
+        )
+    nodes = [
+        Node(
+            train_cross_encoders,
+            inputs=["battles", "folds", "cross_encoder_store", "params:finetuning", "params:seed"],
+            outputs=["cross_encoders", "finetuning_history"],
+            name="train_cross_encoders",
+        ),
+        Node(
+            score_folds,
+            inputs=["battles", "folds", "cross_encoder_store", "cross_encoders", "params:finetuning"],
+            outputs="cross_encoder_scores",
+            name="score_folds",
+        ),
+    ]
+    return Pipeline(
+        nodes,
+        namespace=split,
+        inputs={"folds", "cross_encoder_store"},
+        outputs={"cross_encoders", "finetuning_history"},
+        parameters={"finetuning", "seed"},
+    )

@@ -1,0 +1,84 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arena_preference.pipelines.finetuning.token_budget import Turn, fit_turns, share_budget
+
+LENGTHS = st.integers(0, 60)
+ANSWERS = st.lists(LENGTHS, min_size=1, max_size=2)
+BUDGETS = st.integers(0, 150)
+
+
+def make_turn(prompt: int, *answers: int, mark: int = 0) -> Turn:
+    return Turn([mark] * prompt, tuple([mark] * answer for answer in answers))
+
+
+def count(turns: list[Turn]) -> int:
+    return sum(len(turn.prompt) + sum(map(len, turn.answers)) for turn in turns)
+
+
+@given(LENGTHS, ANSWERS, BUDGETS)
+def test_the_budget_is_used_up_but_for_a_token_that_cannot_be_halved(
+    prompt: int, answers: list[int], budget: int
+) -> None:
+    of_prompt, of_answers = share_budget(prompt, answers, budget)
+    needed, kept = prompt + sum(answers), of_prompt + sum(of_answers)
+    assert kept <= budget
+    assert kept >= min(needed, budget) - (len(answers) == 2)
+    assert 0 <= of_prompt <= prompt
+    assert all(0 <= kept <= answer for kept, answer in zip(of_answers, answers, strict=True))
+
+
+@given(LENGTHS, LENGTHS, LENGTHS, BUDGETS)
+def test_exchanging_the_answers_exchanges_their_shares(prompt: int, a: int, b: int, budget: int) -> None:
+    of_prompt, (of_a, of_b) = share_budget(prompt, [a, b], budget)
+    assert share_budget(prompt, [b, a], budget) == (of_prompt, [of_b, of_a])
+
+
+@given(LENGTHS, LENGTHS, LENGTHS, BUDGETS)
+def test_the_longer_answer_is_cut_first_and_nobody_gets_more_than_his_share_while_another_is_short(
+    prompt: int, a: int, b: int, budget: int
+) -> None:
+    of_prompt, (of_a, of_b) = share_budget(prompt, [a, b], budget)
+    if of_a < a and of_b < b:
+        assert of_a == of_b
+    if of_a < a:
+        assert of_b <= of_a
+        assert of_prompt <= of_a // 2 + 2
+    if of_prompt < prompt:
+        assert max(of_a, of_b) <= 2 * of_prompt + 1
+
+
+def test_shares_are_one_to_two_to_two() -> None:
+    assert share_budget(100, [100, 100], 50) == (10, [20, 20])
+    assert share_budget(100, [100], 30) == (10, [20])
+
+
+def test_what_one_does_not_need_goes_to_the_others() -> None:
+    assert share_budget(4, [100, 100], 50) == (4, [23, 23])
+    assert share_budget(100, [5, 100], 50) == (15, [5, 30])
+
+
+@given(st.lists(st.tuples(LENGTHS, LENGTHS, LENGTHS), min_size=1, max_size=6), BUDGETS, st.integers(0, 3))
+def test_a_conversation_fits_and_keeps_its_end(sizes: list[tuple[int, int, int]], budget: int, overhead: int) -> None:
+    turns = [make_turn(*size, mark=number) for number, size in enumerate(sizes)]
+
+    def find_budget(number: int) -> int:
+        return max(0, budget - overhead * (number - 1))
+
+    kept = fit_turns(turns, find_budget)
+    assert count(kept) <= find_budget(len(kept))
+    if len(kept) > 1:
+        # Whole turns, and as many as fit.
+        assert kept == turns[-len(kept) :]
+        assert len(kept) == len(turns) or count(turns[-len(kept) - 1 :]) > find_budget(len(kept) + 1)
+    else:
+        whole = turns[-1]
+        (last,) = kept
+        assert last.prompt == whole.prompt[len(whole.prompt) - len(last.prompt) :]
+
+
+def test_early_turns_go_before_the_last_is_cut_and_of_that_the_ends_stay() -> None:
+    turns = [make_turn(2, 2), Turn([1, 2, 3], ([4, 5, 6, 7],))]
+    assert fit_turns(turns, lambda _: 11) == turns
+    assert fit_turns(turns, lambda _: 10) == turns[1:]
+    assert fit_turns(turns, lambda _: 3) == [Turn([3], ([6, 7],))]
