@@ -151,7 +151,7 @@ def read_outputs(working: Path) -> str:
 def test_the_list_of_wheels_is_what_the_project_needs_and_torch_does_not_bring() -> None:
     lines = resources.files("arena_preference.kaggle").joinpath("wheels.txt").read_text().splitlines()
     listed = {line for line in lines if not line.startswith("#")}
-    needed = list_dependencies(("arena-preference",)) - list_dependencies(("torch",)) - {"arena-preference"}
+    needed = list_dependencies(("arena-preference[finetuning]",)) - list_dependencies(("torch",)) - {"arena-preference"}
     # An older Python needs some more, which stand in for what the standard library has by now.
     if sys.version_info >= (3, 11):
         assert listed == needed

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -29,9 +30,10 @@ from arena_preference.model_files import find_model
 
 #: Environment of the configuration in which the notebook runs.
 ENVIRONMENT: Final = "kaggle"
-#: Models that take hours on a CPU, by their names among the parameters ``embedding``.
-TRANSFORMERS: Final = ("encoder", "reward_model")
 
+# What was trained of the cross encoders of each fold, and where their files are.
+_CROSS_ENCODERS: Final = "cross_encoders"
+_STORE: Final = "cross_encoder_store"
 # Platforms of the wheels that Kaggle's image can install.
 _PLATFORMS: Final = ("manylinux2014_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64")
 # Published as source only, without compiled code.
@@ -69,13 +71,18 @@ def add_run(stored: StoredRuns, target: StoredRuns, needed: Iterable[str], run: 
         place, copy = stored.storage.locate(name, version), target.storage.locate(name, version)
         Path(copy.path).parent.mkdir(parents=True)
         place.fs.get_file(place.path, copy.path)
+    described = target.storage.locate(_CROSS_ENCODERS, versions[_CROSS_ENCODERS])
+    for model in json.loads(Path(described.path).read_text(encoding="utf-8")).get("models", []):
+        # The store holds those of other runs, too.
+        place, copy = (stored.storage.locate(_STORE), target.storage.locate(_STORE))
+        place.fs.get(f"{place.path}/{model['key']}", f"{copy.path}/{model['key']}", recursive=True)
     for needed_id in add_needed_runs([run_id], manifests):
         target.folder.create(manifests[needed_id])
     return manifests[run_id]
 
 
 def copy_models(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Copy the files of the encoder and the reward model, as far as a run used them.
+    """Copy the files of the published transformers that a run used.
 
     Args:
         parameters: Of the run.
@@ -87,14 +94,24 @@ def copy_models(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: If a model is not to be found.
     """
-    embedding = {name: dict(options) for name, options in parameters["embedding"].items()}
-    for name in TRANSFORMERS:
-        if embedding[name]["enabled"]:
-            copy = folder / "models" / name
-            # The Hub's cache is made of links.
-            shutil.copytree(find_model(embedding[name]["model"], embedding[name]["revision"]), copy, symlinks=False)
-            embedding[name].update(model=copy.relative_to(folder).as_posix(), revision=None)
-    return {**parameters, "embedding": embedding}
+    changed: dict[str, Any] = deepcopy(dict(parameters))
+    for name, options in list_transformers(changed).items():
+        copy = folder / "models" / name
+        # The Hub's cache is made of links.
+        shutil.copytree(find_model(options["model"], options["revision"]), copy, symlinks=False)
+        options.update(model=copy.relative_to(folder).as_posix(), revision=None)
+    return changed
+
+
+def list_transformers(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the parameters of the transformers that a run used, by their names: what takes hours on a CPU."""
+    embedding = parameters["embedding"]
+    known = {
+        "encoder": embedding["encoder"],
+        "reward_model": embedding["reward_model"],
+        "cross_encoder": parameters["finetuning"],
+    }
+    return {name: options for name, options in known.items() if options["enabled"]}
 
 
 def write_conf(conf_source: Path, parameters: Mapping[str, Any], folder: Path) -> None:
@@ -128,11 +145,16 @@ def download_wheels(project_path: Path, python: str, folder: Path) -> list[str]:
         Each package with its version, as pip's requirements have it.
 
     Raises:
-        RuntimeError: If pip fails; it has said why.
+        RuntimeError: If a package is not installed here, or pip fails; it has said why.
     """
     lines = resources.files(__package__).joinpath("wheels.txt").read_text(encoding="utf-8").splitlines()
     names = [line for line in lines if line and not line.startswith("#")]
-    pins = {name: f"{name}=={metadata.version(name)}" for name in names}
+    try:
+        pins = {name: f"{name}=={metadata.version(name)}" for name in names}
+    except metadata.PackageNotFoundError as error:
+        raise RuntimeError(
+            f"{error.name} is not installed here, and the bundle is to have it: pip install -e '.[finetuning]'"
+        ) from error
     wheels = [pin for name, pin in pins.items() if name not in _SOURCE_ONLY]
     platforms = [argument for platform in _PLATFORMS for argument in ("--platform", platform)]
     _call_pip("download", "--only-binary=:all:", f"--python-version={python}", *platforms, f"--dest={folder}", *wheels)

@@ -14,7 +14,7 @@ from arena_preference.lineage.manifest import open_manifests
 from arena_preference.lineage.pinning import LineageError
 from arena_preference.lineage.storage import CatalogStorage
 
-from .bundle import TRANSFORMERS, StoredRuns, add_run, copy_models, download_wheels, write_conf
+from .bundle import StoredRuns, add_run, copy_models, download_wheels, list_transformers, write_conf
 
 _NOTEBOOK = "notebooks/kaggle_submission.ipynb"
 _NAME = "arena-preference"
@@ -74,8 +74,6 @@ def bundle(
         for name, chosen in {"main": run, "fallback": fallback}.items():
             if name == "main" or chosen:
                 runs[name] = _add_run(metadata, env, params, chosen, unfinished / name)
-        if fallback:
-            _check_fallback(unfinished / "fallback", runs["fallback"])
         requirements = download_wheels(metadata.project_path, python, unfinished / "wheels")
     except (LineageError, ValueError, OSError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
@@ -98,6 +96,11 @@ def _add_run(metadata: ProjectMetadata, env: str | None, params: dict[str, Any],
     target, _ = _open(metadata, env, {**params, "data_root": str((folder / "data").absolute())})
     stored = [name for name in pipelines["submission"].inputs() if source.storage.is_versioned(name)]
     manifest = add_run(source, target, stored, run)
+    if folder.name == "fallback" and (models := list_transformers(manifest.parameters)):
+        raise ValueError(
+            f"Run {manifest.run_id} uses transformers ({', '.join(models)}), and would not be quicker than what it is "
+            "to stand in for. Train one without, with embedding.encoder.enabled=false."
+        )
     write_conf(conf_source, copy_models(manifest.parameters, folder), folder / "conf")
     return manifest.run_id
 
@@ -109,15 +112,6 @@ def _open(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) ->
         context = session.load_context()
     storage = CatalogStorage(context.catalog.config_resolver, metadata.project_path)
     return StoredRuns(open_manifests(context.catalog), storage), Path(context.config_loader.conf_source)
-
-
-def _check_fallback(folder: Path, run_id: str) -> None:
-    models = [name for name in TRANSFORMERS if (folder / "models" / name).is_dir()]
-    if models:
-        raise ValueError(
-            f"Run {run_id} uses {' and '.join(models)}, and would not be quicker than what it is to stand in for. "
-            "Train one with --params=embedding.encoder.enabled=false,embedding.reward_model.enabled=false."
-        )
 
 
 def _upload(folder: Path, notes: str) -> str | None:
