@@ -196,7 +196,10 @@ def test_a_word_model_of_another_vocabulary_is_refused(word_differences: Arrays,
 
 def test_families_name_every_feature_once_and_empty_tables_none(model_input: pd.DataFrame) -> None:
     latent = model_input[["id"]].assign(latent_000__diff=np.float32(0))
-    families = list_feature_families(model_input, latent, model_input[["id"]], model_input[["id"]])
+    none = model_input[["id"]]
+    scores = none.assign(cross_encoder_side__diff=np.float32(0))
+    assert list(list_feature_families(model_input, latent, none, none, scores))[-2:] == ["cross encoder", "word model"]
+    families = list_feature_families(model_input, latent, none, none, none)
     assert list(families) == ["text", "latent", "word model"]
     assert families["latent"] == ["latent_000__diff"]
     assert len(families["text"]) == model_input.shape[1] - 1

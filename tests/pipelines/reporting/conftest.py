@@ -13,6 +13,7 @@ from arena_preference.battles import LABEL_COLUMNS
 from arena_preference.pipelines.reporting.options import ReportingOptions
 
 NO_CURVE = pd.DataFrame(columns=["battles", "log_loss", "low", "high"], dtype=float)
+NO_HISTORY = pd.DataFrame(columns=["fold", "step", "epoch", "loss", "log_loss"], dtype=float)
 NO_ABLATION = pd.DataFrame(columns=["left_out", "features", "log_loss", "difference", "low", "high"], dtype=float)
 
 
@@ -44,6 +45,7 @@ class Run:
     preference_model: CatBoost
     metrics: dict[str, Any]
     learning_curve: pd.DataFrame = field(default_factory=NO_CURVE.copy)
+    finetuning_history: pd.DataFrame = field(default_factory=NO_HISTORY.copy)
     ablation: pd.DataFrame = field(default_factory=NO_ABLATION.copy)
     simulation_summary: dict[str, Any] = field(default_factory=dict)
 

@@ -6,6 +6,7 @@ from arena_preference.battles import LABEL_COLUMNS
 from arena_preference.pipelines.reporting.nodes import (
     find_bayes_limit,
     plot_confusion,
+    plot_finetuning,
     plot_learning_curve,
     plot_reliability,
     plot_scores,
@@ -89,6 +90,20 @@ def test_the_learning_curve_is_drawn_in_the_order_of_its_battles() -> None:
     battles, losses = plot_learning_curve(curve).axes[0].containers[0].lines[0].get_data()
     assert list(battles) == [200, 800]
     assert list(losses) == [1.0, 0.9]
+
+
+def test_the_course_of_each_training_is_drawn_and_none_is_a_note() -> None:
+    history = pd.DataFrame(
+        {
+            "fold": [0, 0, 1, 1],
+            "step": [4, 4, 4, 8],
+            "loss": [1.0, np.nan, 1.1, np.nan],
+            "log_loss": [np.nan, 0.9, np.nan, 0.8],
+        }
+    )
+    lines = [line.get_xydata().tolist() for line in plot_finetuning(history).axes[0].lines]
+    assert [line for line in lines if line] == [[[4, 1.0]], [[4, 1.1]], [[4, 0.9]], [[8, 0.8]]]
+    assert not plot_finetuning(history[:0]).axes
 
 
 def test_the_histogram_of_the_largest_probability_starts_at_a_third(rng: np.random.Generator) -> None:

@@ -14,6 +14,9 @@ from .conftest import Run
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 CURVE = pd.DataFrame({"battles": [100.0, 160.0], "log_loss": [1.0, 0.9], "low": [0.9, 0.8], "high": [1.1, 1.0]})
+HISTORY = pd.DataFrame(
+    {"fold": [0.0, 0.0, 1.0], "step": [1.0, 1.0, 1.0], "loss": [1.0, None, None], "log_loss": [None, 0.91, 0.95]}
+)
 ABLATION = pd.DataFrame(
     {"left_out": ["embedding"], "features": [3], "log_loss": [0.95], "difference": [0.05], "low": [0.01], "high": [0.1]}
 )
@@ -61,6 +64,7 @@ def write(run: Run, options: ReportingOptions) -> str:
         run.metrics,
         run.simulation_summary,
         run.learning_curve,
+        run.finetuning_history,
         run.ablation,
         nodes.score_classes(oof),
         bias.measure_position_bias(oof, run.first_level_predictions, options, seed),
@@ -78,7 +82,7 @@ def write(run: Run, options: ReportingOptions) -> str:
 @pytest.fixture
 def full_run(run: Run) -> Run:
     """A run that has something to show for every part of the page."""
-    run.learning_curve, run.ablation = CURVE, ABLATION
+    run.learning_curve, run.finetuning_history, run.ablation = CURVE, HISTORY, ABLATION
     run.simulation_summary = {"train": {"battles": len(run.battles), "bayes_limit": 0.8123}}
     run.battles["model_a"] = ["red", "green", "blue", "grey"] * 60
     run.battles["model_b"] = ["green", "blue", "grey", "red"] * 60
@@ -95,8 +99,8 @@ def test_the_page_is_whole_well_formed_and_refers_to_nothing_outside(full_run: R
         assert link.startswith("data:image/png;base64,") or link.removeprefix("#") in page.ids
     assert not re.search(r"url\(|@import|https?://", html)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
-    # Fourteen figures, and each section of the contents.
-    assert page.tags.count("img") == 14
+    # Fifteen figures, and each section of the contents.
+    assert page.tags.count("img") == 15
     assert page.ids == ["scores", "calibration", "bias", "failures", "importance"]
     assert page.tags.count("details") == 4
     assert "240 battles · 80 prompt groups · 3 folds · seed 0" in page.text
@@ -105,7 +109,16 @@ def test_the_page_is_whole_well_formed_and_refers_to_nothing_outside(full_run: R
 def test_what_a_run_has_nothing_to_show_for_leaves_no_trace(run: Run, options: ReportingOptions) -> None:
     page = Page(write(run, options))
     assert page.tags.count("img") == 11
-    for word in ("ablation", "more battles", "learning curve", "self-enhancement", "bayes", "simulated", "chatbot"):
+    for word in (
+        "ablation",
+        "cross encoder",
+        "more battles",
+        "learning curve",
+        "self-enhancement",
+        "bayes",
+        "simulated",
+        "chatbot",
+    ):
         assert word not in page.text.lower()
 
 
@@ -126,7 +139,7 @@ def test_texts_and_names_are_shown_and_never_run(full_run: Run, options: Reporti
     assert "script" not in page.tags
     assert "b" not in page.tags
     assert page.handlers == []
-    assert page.tags.count("img") == 14
+    assert page.tags.count("img") == 15
     assert page.text.count(attack) == 3 * page.tags.count("details")
     assert "<b>red</b>" in page.text
 

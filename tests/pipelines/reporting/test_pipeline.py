@@ -29,6 +29,7 @@ def test_the_report_reads_what_the_training_split_left() -> None:
         "preference_model",
         "feature_families",
         "simulation_summary",
+        "finetuning_history",
         "train.battles",
         "train.model_input",
         "train.explained_input",

@@ -164,6 +164,32 @@ def plot_learning_curve(learning_curve: pd.DataFrame) -> Figure:
     return figure
 
 
+def plot_finetuning(finetuning_history: pd.DataFrame) -> Figure:
+    """Draw how the training of the cross encoders went.
+
+    Args:
+        finetuning_history: Columns ``fold`` (-1: all folds), ``step``, and ``loss`` on the battles that are learned
+            from or ``log_loss`` on those set aside; no rows where nothing was trained.
+
+    Returns:
+        Two lines for each training, or a note where there was none.
+    """
+    if finetuning_history.empty:
+        return draw_note("no training of cross encoders: fine-tuning was switched off in this run")
+    figure, axes = make_axes(3.2, "Log loss while the cross encoders were trained")
+    for column, colour, width in (("loss", GREY, 0.8), ("log_loss", BLUE, 1.5)):
+        measured = finetuning_history.dropna(subset=[column])
+        for _, training in measured.groupby("fold"):
+            axes.plot(training["step"], training[column], color=colour, linewidth=width)
+        text = {"loss": "on what is learned from", "log_loss": "on battles set aside"}[column]
+        axes.plot([], [], color=colour, linewidth=width, label=text)
+    axes.set_xlabel("steps, one line for each fold", fontsize=9)
+    axes.set_ylabel("log loss (nats)", fontsize=9)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
 def bin_predictions(oof_predictions: pd.DataFrame, options: ReportingOptions) -> pd.DataFrame:
     """Compare predicted and observed shares, class by class, over bins of equal counts.
 

@@ -29,6 +29,7 @@ from .nodes import (
     bin_predictions,
     find_bayes_limit,
     plot_confusion,
+    plot_finetuning,
     plot_learning_curve,
     plot_reliability,
     plot_scores,
@@ -75,6 +76,7 @@ def write_report(
     metrics: dict[str, Any],
     simulation_summary: dict[str, Any],
     learning_curve: pd.DataFrame,
+    finetuning_history: pd.DataFrame,
     ablation: pd.DataFrame,
     class_scores: pd.DataFrame,
     position_bias: dict[str, Any],
@@ -89,14 +91,15 @@ def write_report(
 ) -> str:
     """Write one page that holds all figures, tables and texts, and refers to nothing outside of itself.
 
-    What this run has nothing to show for (no learning curve, no ablation, no names of chatbots, no simulated truth) is
-    left out.
+    What this run has nothing to show for (no learning curve, no fine-tuning, no ablation, no names of chatbots, no
+    simulated truth) is left out.
 
     Args:
         oof_predictions: Schema ``OutOfFoldPredictions``.
         metrics: What ``evaluate_predictions`` gave.
         simulation_summary: What ``summarise_simulation`` gave, or empty.
         learning_curve: As ``plot_learning_curve`` takes it.
+        finetuning_history: As ``plot_finetuning`` takes it.
         ablation: As ``plot_ablation`` takes it.
         class_scores: What ``score_classes`` gave.
         position_bias: What ``measure_position_bias`` gave.
@@ -112,7 +115,9 @@ def write_report(
     Returns:
         HTML. Every text and name out of the data is escaped.
     """
-    scores = _show_scores(oof_predictions, metrics, simulation_summary, learning_curve, class_scores)
+    scores = _show_scores(
+        oof_predictions, metrics, simulation_summary, learning_curve, finetuning_history, class_scores
+    )
     sections = [
         Section("scores", "Scores", scores),
         Section("calibration", "Calibration", _show_calibration(oof_predictions, metrics, options)),
@@ -147,6 +152,7 @@ def _show_scores(
     metrics: dict[str, Any],
     simulation_summary: dict[str, Any],
     learning_curve: pd.DataFrame,
+    finetuning_history: pd.DataFrame,
     class_scores: pd.DataFrame,
 ) -> list[Part]:
     limit = find_bayes_limit(metrics, simulation_summary)
@@ -182,6 +188,9 @@ def _show_scores(
     if not learning_curve.empty:
         figure = _embed("Learning curve", plot_learning_curve(learning_curve))
         parts.append(Part("More battles", sentences.describe_learning_curve(learning_curve), [figure]))
+    if not finetuning_history.empty:
+        figure = _embed("Log loss in training", plot_finetuning(finetuning_history))
+        parts.append(Part("Cross encoders", sentences.describe_finetuning(finetuning_history), [figure]))
     return parts
 
 

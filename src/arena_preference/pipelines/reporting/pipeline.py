@@ -13,6 +13,7 @@ from .failures import find_surprising_battles, plot_prompt_kinds, plot_slices, s
 from .importance import plot_ablation, plot_family_importance, plot_feature_importance, rank_features
 from .nodes import (
     plot_confusion,
+    plot_finetuning,
     plot_learning_curve,
     plot_reliability,
     plot_scores,
@@ -39,6 +40,7 @@ def create_pipeline() -> Pipeline:
             "preference_model",
             "feature_families",
             "simulation_summary",
+            "finetuning_history",
         },
         outputs={name for node in nodes for name in node.outputs},
         parameters={"reporting", "seed"},
@@ -53,6 +55,7 @@ def _create_page(drawn: list[str]) -> Node:
             "metrics",
             "simulation_summary",
             "learning_curve",
+            "finetuning_history",
             "ablation",
             "class_scores",
             "position_bias",
@@ -137,6 +140,12 @@ def _create_figures() -> list[Node]:
             inputs="learning_curve",
             outputs="learning_curve_figure",
             name="plot_learning_curve",
+        ),
+        Node(
+            plot_finetuning,
+            inputs="finetuning_history",
+            outputs="finetuning_figure",
+            name="plot_finetuning",
         ),
         Node(
             plot_reliability,

@@ -69,6 +69,15 @@ def describe_learning_curve(learning_curve: pd.DataFrame) -> str:
     )
 
 
+def describe_finetuning(finetuning_history: pd.DataFrame) -> str:
+    """Say how good the cross encoders became, on the battles that were set aside while they were trained."""
+    best = finetuning_history.groupby("fold")["log_loss"].min()
+    return (
+        f"{len(best)} cross encoders were trained; on the battles that were set aside to say when to stop, their best "
+        f"log losses are between {best.min():.4f} and {best.max():.4f}, a little too good for having been chosen."
+    )
+
+
 def describe_reliability(metrics: dict[str, Any], bins: pd.DataFrame) -> str:
     """Give the calibration error and how many bins hold the diagonal."""
     holding = ((bins["low"] <= bins["predicted"]) & (bins["predicted"] <= bins["high"])).sum()
