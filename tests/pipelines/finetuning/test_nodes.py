@@ -145,11 +145,24 @@ def test_more_tokens_than_a_model_has_positions_for_are_refused(
         train_cross_encoders(battles, folds, ModelStore(tmp_path / "store"), options, seed=0)
 
 
-def test_folds_without_a_model_are_an_error(train: Train, battles: pd.DataFrame, folds: pd.DataFrame) -> None:
+def test_folds_that_the_models_were_not_trained_for_are_an_error(
+    train: Train, battles: pd.DataFrame, folds: pd.DataFrame
+) -> None:
     options, store, trained = train()
-    others = folds.assign(fold=np.arange(len(folds)).astype("int8") % 3)
-    with pytest.raises(ValueError, match="Some folds have no cross encoder"):
-        score_folds(battles, others, store, trained, options)
+    shuffled = folds.sample(frac=1, random_state=0)
+    expected = score_folds(battles, folds, store, trained, options)
+    pd.testing.assert_frame_equal(score_folds(battles, shuffled, store, trained, options), expected)
+    # The same numbers with other battles in them: each model would score what it has learned from.
+    exchanged = folds.assign(fold=1 - folds["fold"])
+    with pytest.raises(ValueError, match=r"folds are not those .* trained for.*Run the pipeline finetuning again"):
+        score_folds(battles, exchanged, store, trained, options)
+
+
+def test_scores_that_are_not_finite_are_an_error(train: Train, battles: pd.DataFrame) -> None:
+    options, store, trained = train()
+    rewrite_weights(store, trained, lambda weights: weights["tie.bias"].fill(np.inf))
+    with pytest.raises(FloatingPointError, match=r"not finite in torch.float32. Set finetuning.device.precision"):
+        score_battles(battles, store, trained, options)
 
 
 def test_folds_of_other_battles_are_an_error(train: Train, battles: pd.DataFrame, folds: pd.DataFrame) -> None:

@@ -48,6 +48,12 @@ def read_weights(folder: Path) -> dict[str, Any]:
     return load_file(path)
 
 
+def read_log_losses(folder: Path) -> dict[int, float]:
+    """Give the log loss of each evaluation by its step."""
+    entries = json.loads((folder / training.MODEL / training.HISTORY).read_text())
+    return {entry["step"]: entry["eval_log_loss"] for entry in entries if "eval_log_loss" in entry}
+
+
 @pytest.mark.parametrize(
     ("model", "changes"),
     [
@@ -208,6 +214,41 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint_and_ends_the_same(
         for folder in (whole, killed)
     )
     assert steps == steps_again
+
+
+@pytest.mark.parametrize("without_a_better_one", [2, 3])
+def test_a_training_that_goes_on_stops_as_early_as_one_that_was_not_killed(
+    change_options: ChangeOptions,
+    battles: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    without_a_better_one: int,
+) -> None:
+    noise = battles.assign(label=np.random.default_rng(1).integers(0, 3, len(battles)).astype("int8"))
+    patience = 3
+    options = change_options(training={"epochs": 60, "patience": patience, "learning_rate": 1e-2})
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        training.write_job(folder, training.TrainingJob(name="a", options=options, seed=0), noise)
+    training.train(whole)
+    measured = read_log_losses(whole)
+    assert len(measured) > patience
+    last_step = list(measured)[without_a_better_one - patience - 1]
+
+    class DyingLog(training.ProgressLog):
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step == last_step:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "ProgressLog", DyingLog)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(killed)
+    training.train(killed)
+    assert read_log_losses(killed) == pytest.approx(measured, rel=1e-4)
+    weights, again = (read_weights(folder / training.MODEL) for folder in (whole, killed))
+    for name in weights:
+        np.testing.assert_allclose(weights[name], again[name], rtol=1e-4, atol=1e-6)
 
 
 def test_two_processes_share_each_step(

@@ -31,8 +31,9 @@ from .options import FinetuningOptions
 
 logger = logging.getLogger(__name__)
 
-#: The parameters that they were trained with, the hash of the published model's files, and ``models``: of each training
-#: its fold, its key in the store and the hash of its files. Empty where fine-tuning is switched off.
+#: The parameters that they were trained with, the hashes of the published model's files and of the folds, and
+#: ``models``: of each training its fold, its key in the store and the hash of its files. Empty where fine-tuning is
+#: switched off.
 CrossEncoders = dict[str, Any]
 
 #: The fold of a model that was trained on all of them.
@@ -85,7 +86,12 @@ def train_cross_encoders(
         folder = _train_one(cross_encoder_store, key, outside, options, of_fold, _name(number))
         models.append({"fold": number, "key": key, "files": cross_encoder_store.hash(key)})
         history.append(_read_history(folder, columns).assign(fold=number))
-    described = {"options": options.model_dump(exclude=_NOT_LEARNED), "base": base, "models": models}
+    described = {
+        "options": options.model_dump(exclude=_NOT_LEARNED),
+        "base": base,
+        "folds": _hash_folds(folds),
+        "models": models,
+    }
     return described, pd.concat(history, ignore_index=True)[columns]
 
 
@@ -110,21 +116,24 @@ def score_folds(
         fine-tuning is switched off.
 
     Raises:
-        ValueError: If a model, its head or its adapters are missing or are not those that were trained.
+        ValueError: If the folds are others, or a model, its head or its adapters are missing or are not those that were
+            trained.
+        FloatingPointError: If the precision overflows.
     """
     if not cross_encoders:
         return battles[[ID]].reset_index(drop=True)
+    if _hash_folds(folds) != cross_encoders["folds"]:
+        raise ValueError(
+            "The folds are not those that the cross encoders were trained for, so some would score battles that they "
+            "have learned from. Run the pipeline finetuning again, or name the versions of one run with "
+            "--load-versions."
+        )
     fold = _find_folds(folds, battles)
     scores = np.full((len(battles), len(SCORE_COLUMNS)), np.nan)
     for model in cross_encoders["models"]:
         held_out = fold == model["fold"]
         if held_out.any():
             scores[held_out] = _score(battles[held_out], cross_encoder_store, cross_encoders, model, options)
-    if np.isnan(scores).any():
-        raise ValueError(
-            "Some folds have no cross encoder: the folds are not those that they were trained for. Run the pipeline "
-            "finetuning again, or name the versions of one run with --load-versions."
-        )
     return _tabulate(battles, scores)
 
 
@@ -262,6 +271,14 @@ def _identify(battles: pd.DataFrame, options: FinetuningOptions, base: str, seed
     digest = hashlib.sha256(f"{options.model_dump_json(exclude=_NOT_LEARNED)} {base} {seed}\n".encode())
     for *texts, label, group in battles[[*TEXT_COLUMNS, "label", "prompt_group"]].itertuples(index=False):
         digest.update(f"{label} {group} {[_as_text(turns) for turns in texts]}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _hash_folds(folds: pd.DataFrame) -> str:
+    """Hash which battle lies in which fold, whatever the order of the rows."""
+    ordered = folds.sort_values(ID)
+    digest = hashlib.sha256(ordered[ID].to_numpy(dtype=np.int64).tobytes())
+    digest.update(ordered["fold"].to_numpy(dtype=np.int8).tobytes())
     return digest.hexdigest()[:32]
 
 

@@ -62,6 +62,16 @@ class TrainingJob(BaseModel):
     seed: int
 
 
+class EarlyStopping(EarlyStoppingCallback):
+    """Ends a training whose log loss no longer falls; one that was killed when it had just ended does not go on."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Stop at once where patience is at an end already."""
+        super().on_train_begin(args, state, control, **kwargs)
+        if self.early_stopping_patience_counter >= self.early_stopping_patience:
+            control.should_training_stop = True
+
+
 def write_job(folder: Path, job: TrainingJob, battles: pd.DataFrame) -> None:
     """Make a folder ready for ``train``; one that is there already keeps its checkpoints."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +114,7 @@ def train(folder: Path) -> None:
         train_dataset=BattleInputs([inputs[row] for row in learned], labels[learned], orders),
         eval_dataset=BattleInputs([inputs[row] for row in set_aside], labels[set_aside]),
         compute_metrics=_measure,
-        callbacks=[EarlyStoppingCallback(options.training.patience), ProgressLog(job.name)],
+        callbacks=[EarlyStopping(options.training.patience), ProgressLog(job.name)],
     )
     trainer.remove_callback(PrinterCallback)
     with arguments.main_process_first(desc="look for checkpoints"):
@@ -134,6 +144,7 @@ def predict(folder: Path, options: FinetuningOptions, battles: pd.DataFrame) -> 
 
     Raises:
         ValueError: If a file, a head or an adapter is missing, damaged, or of another shape than the parameters say.
+        FloatingPointError: If the precision overflows.
     """
     clear_device_cache(garbage_collection=True)
     inputs = BattleReader(load_tokenizer(folder), options).read(battles)
@@ -150,6 +161,11 @@ def predict(folder: Path, options: FinetuningOptions, battles: pd.DataFrame) -> 
         found = trainer.predict(BattleInputs([inputs[row] for row in order], None))
     logits = np.empty((len(inputs), N_CLASSES))
     logits[order] = found.predictions
+    if not np.isfinite(logits).all():
+        raise FloatingPointError(
+            f"The cross encoder in '{folder}' gives numbers that are not finite in {find_dtype(options)}. Set "
+            "finetuning.device.precision to float32 or, where the device can do it, to bfloat16."
+        )
     return logits
 
 
@@ -179,6 +195,8 @@ def make_arguments(options: FinetuningOptions, folder: Path, seed: int, battles:
         save_strategy="steps",
         save_steps=every,
         save_total_limit=2,
+        # Else a training that goes on would have its whole patience again.
+        restore_callback_states_from_checkpoint=True,
         load_best_model_at_end=True,
         metric_for_best_model=f"eval_{LOG_LOSS}",
         greater_is_better=False,
