@@ -95,6 +95,19 @@ def test_submission_runs_on_its_own_from_what_training_stored(
     assert submission.read_bytes() == newest(trained, "07_model_output/submission.csv").read_bytes()
 
 
+def test_submission_takes_the_model_of_a_later_run_of_modelling_alone(
+    newest, trained: Path, kedro, raw_dir: Path, tmp_path: Path
+) -> None:
+    data_root = tmp_path / "data"
+    shutil.copytree(trained, data_root)
+    folders = f"raw_dir={raw_dir},data_root={data_root}"
+    kedro("run", "--env=test", "--pipelines=modelling", f"--params={folders},modelling.catboost.depth=2")
+    done = kedro("run", "--env=test", "--pipelines=submission", f"--params={folders}")
+    model = newest(data_root, "06_models/preference_model.cbm")
+    assert not (trained / model.relative_to(data_root)).exists()
+    assert f"has loaded preference_model, version {model.parent.name}" in done.stdout + done.stderr
+
+
 def test_tuning_gives_parameters_from_a_stored_run_and_resumes(
     newest, trained: Path, kedro, raw_dir: Path, tmp_path: Path
 ) -> None:

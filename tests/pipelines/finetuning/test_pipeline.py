@@ -9,20 +9,23 @@ from kedro.runner import SequentialRunner
 
 from arena_preference.battles import Features
 from arena_preference.datasets import JSONDataset, ModelStoreDataset
+from arena_preference.folds import assign_folds
 from arena_preference.pipelines.finetuning import create_pipeline
+from arena_preference.pipelines.finetuning.nodes import assign_training_folds
 
 from .conftest import ChangeOptions
 
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_train_makes_models_and_test_is_scored_by_them(
-    change_options: ChangeOptions, battles: pd.DataFrame, folds: pd.DataFrame, tmp_path: Path, enabled: bool
+    change_options: ChangeOptions, battles: pd.DataFrame, tmp_path: Path, enabled: bool
 ) -> None:
     parts = {"train": battles, "test": battles.tail(20).drop(columns="label")}
     catalog = DataCatalog(
         {
             **{f"{split}.battles": MemoryDataset(part) for split, part in parts.items()},
-            "folds": MemoryDataset(folds),
+            "finetuning_folds": MemoryDataset(),
+            "params:modelling.folds": MemoryDataset(3),
             "params:finetuning": MemoryDataset(change_options(enabled=enabled, training={"epochs": 1})),
             "params:seed": MemoryDataset(0),
             "cross_encoder_store": ModelStoreDataset(filepath=str(tmp_path / "store")),
@@ -39,9 +42,14 @@ def test_train_makes_models_and_test_is_scored_by_them(
     assert (tmp_path / "store").exists() == enabled
 
 
-def test_the_models_are_trained_on_the_folds_of_modelling() -> None:
+def test_the_models_are_trained_on_the_folds_of_modelling_and_before_it(
+    change_options: ChangeOptions, battles: pd.DataFrame
+) -> None:
+    options = change_options()
+    pd.testing.assert_frame_equal(assign_training_folds(battles, options, 3, seed=1), assign_folds(battles, 3, seed=1))
+    # Nothing that modelling makes: either pipeline can be run again without the other.
     assert create_pipeline("train").inputs() == {
-        "train.battles", "folds", "cross_encoder_store", "params:finetuning", "params:seed",
+        "train.battles", "cross_encoder_store", "params:finetuning", "params:modelling.folds", "params:seed",
     }  # fmt: skip
     assert create_pipeline("test").inputs() == {
         "test.battles", "cross_encoder_store", "cross_encoders", "params:finetuning",

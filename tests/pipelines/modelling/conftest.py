@@ -6,7 +6,8 @@ import pytest
 from catboost import CatBoost
 from scipy import sparse
 
-from arena_preference.pipelines.modelling.nodes import assign_folds, fit_fold_models, fit_word_models
+from arena_preference.folds import assign_folds
+from arena_preference.pipelines.modelling.nodes import fit_fold_models, fit_word_models
 from arena_preference.pipelines.modelling.options import CatBoostOptions, ModellingOptions, WordModelOptions
 from arena_preference.pipelines.modelling.word_model import Arrays
 
@@ -49,7 +50,7 @@ def make_differences(battles: pd.DataFrame, telling: bool = False) -> Arrays:
 
 @pytest.fixture
 def folds(battles: pd.DataFrame) -> pd.DataFrame:
-    return assign_folds(battles, OPTIONS, seed=0)
+    return assign_folds(battles, OPTIONS.folds, seed=0)
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from arena_preference.battles import (
     swap_features,
     swap_probabilities,
 )
+from arena_preference.folds import assign_folds
 from arena_preference.pipelines.modelling import nodes
 from arena_preference.pipelines.modelling.boosting import predict_logits
 from arena_preference.pipelines.modelling.nodes import (
-    assign_folds,
     average_orders,
     calibrate_model,
     evaluate_predictions,
@@ -76,17 +76,17 @@ def test_folds_never_split_a_prompt_group(battles: pd.DataFrame, folds: pd.DataF
 
 def test_fewer_prompt_groups_than_folds_is_an_error(battles: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="1 prompt groups are too few for 3 folds"):
-        assign_folds(battles.assign(prompt_group="one"), OPTIONS, seed=0)
+        assign_folds(battles.assign(prompt_group="one"), OPTIONS.folds, seed=0)
 
 
 def test_a_single_training_battle_is_an_error_that_says_what_is_missing(battles: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match=r"1 prompt groups are too few for \d folds.*Add battles"):
-        assign_folds(battles[:1], OPTIONS, seed=0)
+        assign_folds(battles[:1], OPTIONS.folds, seed=0)
 
 
 def test_a_missing_class_is_an_error_that_names_it(battles: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="Only 0 training battles have the label winner_tie"):
-        assign_folds(battles[battles["label"] < 2], OPTIONS, seed=0)
+        assign_folds(battles[battles["label"] < 2], OPTIONS.folds, seed=0)
 
 
 def test_a_class_that_lies_in_one_prompt_group_is_an_error_that_names_it(battles: pd.DataFrame) -> None:
@@ -94,7 +94,7 @@ def test_a_class_that_lies_in_one_prompt_group_is_an_error_that_names_it(battles
     others = battles[~in_one_group & (battles["label"] < 2)]
     ties = battles[in_one_group].assign(label=np.int8(2))
     with pytest.raises(ValueError, match="All battles with the label winner_tie are in folds"):
-        assign_folds(pd.concat([others, ties]), OPTIONS, seed=0)
+        assign_folds(pd.concat([others, ties]), OPTIONS.folds, seed=0)
 
 
 def test_tables_of_different_runs_are_refused(

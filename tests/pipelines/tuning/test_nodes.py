@@ -9,7 +9,8 @@ import yaml
 from scipy import sparse
 
 from arena_preference.datasets import OptunaStorageDataset
-from arena_preference.pipelines.modelling.nodes import assign_folds, fit_word_models
+from arena_preference.folds import assign_folds
+from arena_preference.pipelines.modelling.nodes import fit_word_models
 from arena_preference.pipelines.modelling.options import ModellingOptions
 from arena_preference.pipelines.tuning import create_pipeline, nodes
 from arena_preference.pipelines.tuning.nodes import tune_catboost
@@ -37,7 +38,7 @@ def tables(model_input: pd.DataFrame, battles: pd.DataFrame, modelling: Modellin
     matrix = sparse.csr_matrix(np.random.default_rng(0).normal(size=(len(battles), 5)).astype("float32"))
     differences: dict[str, Any] = {name: getattr(matrix, name) for name in ("data", "indices", "indptr")}
     differences |= {"id": battles["id"].to_numpy(), "shape": np.array(matrix.shape)}
-    folds = assign_folds(battles, modelling, seed=0)
+    folds = assign_folds(battles, modelling.folds, seed=0)
     return [model_input, fit_word_models(differences, battles, folds, modelling)[1], battles, folds]
 
 

@@ -25,6 +25,7 @@ from arena_preference.battles import (
     swap_probabilities,
 )
 from arena_preference.datasets import ModelStore
+from arena_preference.folds import assign_folds
 from arena_preference.model_files import find_model, hash_model
 
 from .options import FinetuningOptions
@@ -44,6 +45,28 @@ SCORE_COLUMNS: Final = (f"cross_encoder_side{FORM_SEPARATOR}diff", f"cross_encod
 # What changes how fast a model is trained, or whether, but not which model it becomes.
 _NOT_LEARNED: Final = {"enabled", "refit", "device"}
 _SIDES: Final = TEXT_COLUMNS[1:]
+
+
+def assign_training_folds(
+    battles: pd.DataFrame, options: FinetuningOptions, number_of_folds: int, seed: int
+) -> pd.DataFrame:
+    """Draw the folds that modelling draws, so that cross encoders can be trained before there is any other model.
+
+    Args:
+        battles: Training battles, schema ``Battles`` with label.
+        options: Parameters ``finetuning``.
+        number_of_folds: Parameter ``modelling.folds``.
+        seed: The project's seed.
+
+    Returns:
+        Schema ``Folds``; no row where fine-tuning is switched off.
+
+    Raises:
+        ValueError: If the battles are too few for so many folds.
+    """
+    if not options.enabled:
+        return pd.DataFrame({ID: battles[ID][:0], "fold": np.array([], dtype=np.int8)})
+    return assign_folds(battles, number_of_folds, seed)
 
 
 def train_cross_encoders(
@@ -122,13 +145,13 @@ def score_folds(
     """
     if not cross_encoders:
         return battles[[ID]].reset_index(drop=True)
+    fold = _find_folds(folds, battles)
     if _hash_folds(folds) != cross_encoders["folds"]:
         raise ValueError(
             "The folds are not those that the cross encoders were trained for, so some would score battles that they "
             "have learned from. Run the pipeline finetuning again, or name the versions of one run with "
             "--load-versions."
         )
-    fold = _find_folds(folds, battles)
     scores = np.full((len(battles), len(SCORE_COLUMNS)), np.nan)
     for model in cross_encoders["models"]:
         held_out = fold == model["fold"]

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from .nodes import score_battles, score_folds, train_cross_encoders
+from .nodes import assign_training_folds, score_battles, score_folds, train_cross_encoders
 
 
 def create_pipeline(split: str = "train") -> Pipeline:
@@ -19,14 +19,20 @@ def create_pipeline(split: str = "train") -> Pipeline:
         )
     nodes = [
         Node(
+            assign_training_folds,
+            inputs=["battles", "params:finetuning", "params:modelling.folds", "params:seed"],
+            outputs="finetuning_folds",
+            name="assign_training_folds",
+        ),
+        Node(
             train_cross_encoders,
-            inputs=["battles", "folds", "cross_encoder_store", "params:finetuning", "params:seed"],
+            inputs=["battles", "finetuning_folds", "cross_encoder_store", "params:finetuning", "params:seed"],
             outputs=["cross_encoders", "finetuning_history"],
             name="train_cross_encoders",
         ),
         Node(
             score_folds,
-            inputs=["battles", "folds", "cross_encoder_store", "cross_encoders", "params:finetuning"],
+            inputs=["battles", "finetuning_folds", "cross_encoder_store", "cross_encoders", "params:finetuning"],
             outputs="cross_encoder_scores",
             name="score_folds",
         ),
@@ -34,7 +40,7 @@ def create_pipeline(split: str = "train") -> Pipeline:
     return Pipeline(
         nodes,
         namespace=split,
-        inputs={"folds", "cross_encoder_store"},
-        outputs={"cross_encoders", "finetuning_history"},
-        parameters={"finetuning", "seed"},
+        inputs="cross_encoder_store",
+        outputs={"finetuning_folds", "cross_encoders", "finetuning_history"},
+        parameters={"finetuning", "modelling.folds", "seed"},
     )

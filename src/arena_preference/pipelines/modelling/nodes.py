@@ -1,7 +1,6 @@
 """Nodes of the pipeline ``modelling``."""
 
 import logging
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedGroupKFold
 
 from arena_preference.battles import (
     ID,
@@ -107,50 +105,6 @@ def list_feature_families(
     families = {name: [str(column) for column in table.columns.drop(ID)] for name, table in tables.items()}
     families["word model"] = list(SCORE_COLUMNS)
     return {name: columns for name, columns in families.items() if columns}
-
-
-def assign_folds(battles: pd.DataFrame, options: ModellingOptions, seed: int) -> pd.DataFrame:
-    """Draw stratified folds that never split a prompt group.
-
-    Args:
-        battles: Training battles, schema ``Battles`` with label.
-        options: Parameters ``modelling``.
-        seed: The project's seed.
-
-    Returns:
-        Schema ``Folds``, one row per battle in the order of ``battles``.
-
-    Raises:
-        ValueError: If there are fewer prompt groups than folds, a class has fewer battles than there are folds, or
-            all of a class lies in two folds.
-    """
-    groups, labels = battles["prompt_group"], battles["label"].to_numpy()
-    if groups.nunique() < options.folds:
-        raise ValueError(
-            f"{groups.nunique()} prompt groups are too few for {options.folds} folds, because a fold takes whole "
-            "groups. Add battles or lower modelling.folds."
-        )
-    counts = np.bincount(labels, minlength=N_CLASSES)
-    if counts.min() < options.folds:
-        rarest = LABEL_COLUMNS[int(counts.argmin())]
-        raise ValueError(
-            f"Only {counts.min()} training battles have the label {rarest}; each of the {options.folds} folds needs at "
-            "least one. Add battles or lower modelling.folds."
-        )
-    splitter = StratifiedGroupKFold(options.folds, shuffle=True, random_state=seed)
-    fold = np.empty(len(battles), dtype=np.int8)
-    for number, (_, held_out) in enumerate(splitter.split(battles, labels, groups)):
-        fold[held_out] = number
-    # Word models are fitted on the battles outside of two folds.
-    for pair in combinations(range(options.folds), 2):
-        absent = np.setdiff1d(_CLASSES, labels[~np.isin(fold, pair)])
-        if len(absent):
-            raise ValueError(
-                f"All battles with the label {LABEL_COLUMNS[absent[0]]} are in folds {pair[0]} and {pair[1]}, because "
-                "they share prompt groups, so a model that is fitted outside of them could not learn it. Add battles "
-                "or change seed."
-            )
-    return pd.DataFrame({ID: battles[ID], "fold": fold})
 
 
 def fit_word_models(

@@ -2,9 +2,10 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from arena_preference.folds import assign_folds
+
 from .experiments import measure_ablation, measure_learning_curve
 from .nodes import (
-    assign_folds,
     calibrate_model,
     evaluate_predictions,
     fit_baselines,
@@ -50,7 +51,7 @@ def create_pipeline(split: str = "train") -> Pipeline:
         ),
         Node(
             assign_folds,
-            inputs=["battles", "params:modelling", "params:seed"],
+            inputs=["battles", "params:modelling.folds", "params:seed"],
             outputs="folds",
             name="assign_folds",
         ),
@@ -132,4 +133,4 @@ def create_pipeline(split: str = "train") -> Pipeline:
     own = {*_TABLES, "word_differences", "battles", "model_input", "explained_input"}
     # What only training makes needs no split in its name.
     fixed = {output for node in nodes for output in node.outputs} - own
-    return Pipeline(nodes, namespace=split, outputs=fixed, parameters={"modelling", "seed"})
+    return Pipeline(nodes, namespace=split, outputs=fixed, parameters={"modelling", "modelling.folds", "seed"})
