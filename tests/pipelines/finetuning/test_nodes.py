@@ -165,6 +165,12 @@ def test_scores_that_are_not_finite_are_an_error(train: Train, battles: pd.DataF
         score_battles(battles, store, trained, options)
 
 
+def test_folds_of_other_battles_are_an_error(train: Train, battles: pd.DataFrame, folds: pd.DataFrame) -> None:
+    options, store, trained = train()
+    with pytest.raises(ValueError, match=r"\(89 and 90 rows, 1 ids unmatched\)"):
+        score_folds(battles, folds[1:], store, trained, options)
+
+
 def test_the_description_survives_json(train: Train, battles: pd.DataFrame) -> None:
     options, store, trained = train()
     expected = score_battles(battles, store, trained, options)

@@ -97,22 +97,21 @@ def load_trained(folder: Path, options: FinetuningOptions, dtype: torch.dtype, d
     Raises:
         ValueError: If a file, a head or an adapter is missing, damaged, or of another shape than the parameters say.
     """
-    weights = folder / (_WEIGHTS if options.method == "full" else _ADAPTER)
+    model: Any = None if options.method == "full" else load_base(options, dtype, device)
     try:
         if options.method == "full":
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
             make = AutoModelForSequenceClassification if options.head == "joint" else AutoModel
             model = _put_head(make.from_config(config, dtype=torch.float32), options)
-            load_model(model, weights)
-            return model
-        model = load_base(options, dtype, device)
-        _load_adapters(model, load_file(weights))
-        return model
+            load_model(model, folder / _WEIGHTS)
+        else:
+            _load_adapters(model, load_file(folder / _ADAPTER))
     except (OSError, RuntimeError, SafetensorError, KeyError) as reason:
         raise ValueError(
             f"The cross encoder in '{folder}' cannot be loaded: {_first_line(reason)}. Remove that folder and run the "
             "pipeline finetuning again."
         ) from reason
+    return model
 
 
 def save_trained(model: "CrossEncoder | PeftModel", tokenizer: Any, folder: Path) -> None:

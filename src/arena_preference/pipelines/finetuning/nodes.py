@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from arena_preference.battles import (
@@ -90,7 +91,7 @@ def train_cross_encoders(
     Raises:
         ModuleNotFoundError: If the extra [finetuning] is not installed.
         FileNotFoundError: If the published model is not to be found.
-        ValueError: If it is damaged, not all there, or not fit for the parameters.
+        ValueError: If it is damaged, not all there, or not fit for the parameters, or the folds are of other battles.
         RuntimeError: If one of several processes failed, or the device asked for is not there.
     """
     columns = ["fold", "step", "epoch", "loss", "log_loss"]
@@ -98,7 +99,7 @@ def train_cross_encoders(
         return {}, pd.DataFrame(columns=columns, dtype=float)
     _check_installed(options)
     base = hash_model(find_model(options.model, options.revision))
-    fold = folds.set_index(ID)["fold"].loc[battles[ID]].to_numpy()
+    fold = _find_folds(folds, battles)
     numbers = [*np.unique(fold).tolist(), *([ALL_FOLDS] if options.refit else [])]
     models, history = [], []
     for number in numbers:
@@ -144,13 +145,13 @@ def score_folds(
     """
     if not cross_encoders:
         return battles[[ID]].reset_index(drop=True)
+    fold = _find_folds(folds, battles)
     if _hash_folds(folds) != cross_encoders["folds"]:
         raise ValueError(
             "The folds are not those that the cross encoders were trained for, so some would score battles that they "
             "have learned from. Run the pipeline finetuning again, or name the versions of one run with "
             "--load-versions."
         )
-    fold = folds.set_index(ID)["fold"].loc[battles[ID]].to_numpy()
     scores = np.full((len(battles), len(SCORE_COLUMNS)), np.nan)
     for model in cross_encoders["models"]:
         held_out = fold == model["fold"]
@@ -185,6 +186,18 @@ def score_battles(
     chosen = [model for model in models if model["fold"] == ALL_FOLDS] or models
     scores = [_score(battles, cross_encoder_store, cross_encoders, model, options) for model in chosen]
     return _tabulate(battles, np.mean(scores, axis=0))
+
+
+def _find_folds(folds: pd.DataFrame, battles: pd.DataFrame) -> npt.NDArray[np.integer[Any]]:
+    """Give the fold of each battle, shape (n,)."""
+    found = battles[ID].map(folds.set_index(ID)["fold"])
+    if found.isna().any() or len(folds) != len(battles):
+        raise ValueError(
+            f"The folds are those of other battles ({len(folds)} and {len(battles)} rows, {found.isna().sum()} ids "
+            "unmatched), so they come from different runs. Run the pipelines before finetuning again, or name the "
+            "versions of one run with --load-versions."
+        )
+    return found.to_numpy(dtype=np.int8)
 
 
 def _train_one(
