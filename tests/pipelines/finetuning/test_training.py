@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from safetensors.numpy import load_file
 
 from arena_preference.battles import Features, swap_battles
@@ -305,8 +304,5 @@ def test_weights_in_four_bits_are_trained_by_adapters_alone(
     trained, _ = train_cross_encoders(battles, folds, store, options, seed=0)
     scores = score_folds(battles, folds, store, trained, options)
     assert compute_log_loss(scores, battles["label"]) < 0.3 * UNINFORMED
-    torch.manual_seed(0)
-    assert all(
-        "lora_" in name or ".side." in name or ".tie." in name
-        for name in read_weights(store.path / trained["models"][0]["key"])
-    )
+    names = read_weights(store.path / trained["models"][0]["key"])
+    assert all("lora_" in name or ".side." in name or ".tie." in name for name in names)
