@@ -217,7 +217,7 @@ class _Run:
         if not has_inputs:
             logger.warning("from_run=%s is without effect: this run starts from nothing that another run stored", run)
             return None
-        return self._folder.find(str(run)).run_id
+        return self._folder.find(str(run), other_than=self.manifest.run_id).run_id
 
     def _refuse_useless(self, load_versions: dict[str, str], written: set[str]) -> None:
         useless = sorted(set(load_versions) & written)

@@ -120,13 +120,18 @@ class ManifestFolder:
                 manifests[manifest.run_id] = manifest
         return manifests
 
-    def find(self, run: str) -> Manifest:
+    def find(self, run: str, *, other_than: str | None = None) -> Manifest:
         """Find a run by its id, its name, or the beginning of its id.
+
+        Args:
+            run: Any of these.
+            other_than: Id of a run that is not meant, such as the one that asks.
 
         Raises:
             ValueError: If there is none, or more than one.
         """
         manifests = self.read_all()
+        manifests.pop(other_than or "", None)
         if run in manifests:
             return manifests[run]
         found = [manifest for manifest in manifests.values() if manifest.name == run]
