@@ -45,11 +45,15 @@ def test_show_tells_what_a_run_was_read_and_wrote(three_runs) -> None:
 
 
 def test_compare_shows_what_differs_and_nothing_else(three_runs) -> None:
-    first, second, _ = _ids(three_runs)
+    first, second, third = _ids(three_runs)
     rows = [line.split() for line in three_runs.call("runs", "compare", first, second).splitlines()]
     assert ["metrics.log_loss", "12", "20"] in rows
     assert ["parameters.wait_for", "go"] in rows
     assert len([row for row in rows if row and row[0].startswith(("metrics", "parameters", "packages"))]) == 2
+    rows = [line.split() for line in three_runs.call("runs", "compare", second, third).splitlines()]
+    assert ["from", "run", second] in rows
+    assert ["metrics.log_loss", "20"] in rows
+    assert ["metrics"] not in rows
     assert "differ in nothing but what they cost" in three_runs.call("runs", "compare", first, first)
 
 

@@ -101,8 +101,10 @@ def compare(folder: ManifestFolder, storage: CatalogStorage, run_a: str, run_b: 
     a, b = (dict(_flatten(_describe_setting(manifest))) for manifest in manifests)
     table = _make_table("", *(manifest.run_id for manifest in manifests))
     for name in {**a, **b}:
-        if a.get(name) != b.get(name):
-            table.add_row(name, _format(a.get(name)), _format(b.get(name)))
+        row = _format(a.get(name)), _format(b.get(name))
+        # Nothing and an empty mapping look alike.
+        if a.get(name) != b.get(name) and any(row):
+            table.add_row(name, *row)
     if table.row_count:
         _print(table)
     else:
