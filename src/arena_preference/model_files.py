@@ -1,8 +1,10 @@
-"""Where a model's files are, and what identifies them."""
+"""Where a model's files are, what identifies them, and how they are loaded without chatter."""
 
 import hashlib
 import importlib.util
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -66,6 +68,22 @@ def read_json(path: Path, default: Any) -> Any:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else default
     except ValueError as reason:
         raise ValueError(f"'{path}' is damaged: it is not JSON ({reason}). Fetch the model again.") from reason
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Silence the progress bars and load reports of transformers: this project says itself what matters."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
 
 
 def _has_weights(folder: Path) -> bool:

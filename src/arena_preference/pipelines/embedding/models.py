@@ -2,8 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -12,8 +11,9 @@ import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 from transformers.utils.import_utils import is_flash_attn_2_available
+
+from arena_preference.model_files import quiet_transformers
 
 from .attention import UNFUSED_ATTENTION
 from .encoder_settings import EncoderSettings
@@ -49,7 +49,7 @@ class TextModel(ABC, Generic[Input]):
         self.dtype = dtype
         #: The name of ``dtype``.
         self.precision = str(dtype).removeprefix("torch.")
-        with _quiet_transformers():
+        with quiet_transformers():
             try:
                 self._tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
             # The library that reads it raises nothing more special.
@@ -154,7 +154,7 @@ class TextModel(ABC, Generic[Input]):
         return self._load()
 
     def _load(self, **options: Any) -> tuple[Any, dict[str, Any]]:
-        with _quiet_transformers():
+        with quiet_transformers():
             loaded: tuple[Any, dict[str, Any]] = self.auto_class.from_pretrained(
                 self.folder,
                 dtype=self.dtype,
@@ -347,17 +347,3 @@ def _count_common(tokens: Tokens, prefix: Tokens) -> int:
 
 def _first_line(reason: Exception) -> str:
     return str(reason).partition("\n")[0]
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Silence progress bars and load reports: this module says itself what matters."""
-    verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bar:
-            transformers_logging.enable_progress_bar()

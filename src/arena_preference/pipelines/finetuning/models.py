@@ -1,7 +1,6 @@
 """Cross encoders from and to folders: nothing that a file lacks is ever made up."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,10 +18,9 @@ from safetensors.torch import load_file, load_model, save_model
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, BitsAndBytesConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
-from transformers.utils import logging as transformers_logging
 
 from arena_preference.battles import N_CLASSES
-from arena_preference.model_files import find_model
+from arena_preference.model_files import find_model, quiet_transformers
 
 from .heads import ComparisonModel, CrossEncoder, JointModel
 from .options import FinetuningOptions, Pooling
@@ -231,17 +229,3 @@ def _check_length(config: Any, options: FinetuningOptions) -> None:
 
 def _first_line(reason: Exception) -> str:
     return " ".join(str(reason).splitlines()[:2])
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Silence progress bars and load reports: this package says itself what matters."""
-    verbosity, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bar:
-            transformers_logging.enable_progress_bar()

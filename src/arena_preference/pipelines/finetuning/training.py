@@ -31,12 +31,12 @@ from transformers import (
 
 from arena_preference.battles import N_CLASSES
 from arena_preference.device import select_devices, select_precision
-from arena_preference.model_files import find_model
+from arena_preference.model_files import find_model, quiet_transformers
 from arena_preference.scoring import compute_losses
 
 from .batches import BattleInputs, Collator, sort_by_length
 from .inputs import BattleReader
-from .models import load_base, load_tokenizer, load_trained, quiet_transformers, save_trained
+from .models import load_base, load_tokenizer, load_trained, save_trained
 from .options import FinetuningOptions
 from .progress import LOG_LOSS, ProgressLog
 
