@@ -1,6 +1,9 @@
 """What the tests share: small battles made by hand, and a whole run's settings."""
 
 import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -61,6 +64,31 @@ def model_input(battles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame
             "chance__prompt": noise[:, 2],
         }
     )
+
+
+@pytest.fixture
+def make_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Make a disk of so many bytes, or change the size of the one that was made."""
+    folder = tmp_path / "disk"
+
+    def make(size: int) -> Path:
+        again = "remount," if folder.exists() else ""
+        folder.mkdir(exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"{again}size={size}", "tmpfs", folder]
+        if subprocess.run(command, capture_output=True).returncode:
+            folder.rmdir()
+            pytest.skip("only an administrator may mount a small disk")
+        return folder
+
+    yield make
+    if folder.exists():
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def small_disk(make_disk: Callable[[int], Path]) -> Path:
+    """A disk of 64 KiB."""
+    return make_disk(2**16)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,7 +3,6 @@
 import errno
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,6 @@ def load_context(**runtime_params: Any) -> Any:
     bootstrap_project(PROJECT)
     with KedroSession.create(PROJECT, env="test", runtime_params=runtime_params) as session:
         return session.load_context()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True).returncode:
-        pytest.skip("only an administrator may mount a small disk")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def make_hooks(data_root: Path | str) -> OutputHooks:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,27 +80,6 @@ def test_a_signal_at_any_instant_loses_nothing(
     recovers(tmp_path)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Make a disk of so many bytes, or change the size of the one that was made."""
-    folder = tmp_path / "disk"
-
-    def make(size: int) -> Path:
-        again = "remount," if folder.exists() else ""
-        folder.mkdir(exist_ok=True)
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"{again}size={size}", "tmpfs", folder], capture_output=True
-        )
-        if mounted.returncode:
-            folder.rmdir()
-            pytest.skip("only an administrator may mount a small disk")
-        return folder
-
-    yield make
-    if folder.exists():
-        subprocess.run(["umount", folder], check=True)
-
-
 def list_nodes_of_stages() -> dict[str, str]:
     """Give the pipeline of each node. Submission is composed of others, and what is left to it is its own."""
     bootstrap_project(PROJECT)
@@ -121,17 +100,17 @@ def count_written(manifest: Manifest) -> dict[str, int]:
 
 @pytest.mark.parametrize("stage", STAGES if len(SIGNALS) < FAULTS else ["features", "modelling"])
 def test_a_disk_that_becomes_full_in_a_stage_loses_nothing(
-    kedro, recovers, small_disk, undisturbed: Manifest, raw_dir: Path, record_property, stage: str
+    kedro, recovers, make_disk, undisturbed: Manifest, raw_dir: Path, record_property, stage: str
 ) -> None:
     # There is room for all that is written before the stage's largest output, and for half of that one.
     written, stage_of = count_written(undisturbed), list_nodes_of_stages()
     largest = max((name for name in written if stage_of.get(name) == stage), key=lambda name: written[name])
     names = list(written)
     before = sum(written[name] for name in names[: names.index(largest)])
-    data_root = small_disk(before + written[largest] // 2)
+    data_root = make_disk(before + written[largest] // 2)
     done = kedro("run", "--env=test", f"--params=raw_dir={raw_dir},data_root={data_root}", check=False)
     record_property("fault", f"disk full in {stage}, in {largest}; the run ended with {done.returncode}")
     assert done.returncode == 1
     assert f"There is no room left below '{data_root}'" in done.stdout + done.stderr
-    small_disk(2**28)
+    make_disk(2**28)
     recovers(data_root)

@@ -71,10 +71,12 @@ def test_a_folder_is_measured_without_what_is_unfinished(tmp_path: Path) -> None
     before = place.measure()
     assert before[0] == 1
     (tmp_path / "c.0.unfinished").write_text("half")
+    (tmp_path / "d.unfinished").mkdir()
+    (tmp_path / "d.unfinished" / "checkpoint").write_text("1")
     assert place.measure() == before
     (tmp_path / "a" / "b").rename(tmp_path / "a" / "c")
     assert place.measure() != before
-    assert place.count_bytes() == 5
+    assert place.count_bytes() == 6
     place.remove()
     assert not tmp_path.exists()
 

@@ -49,7 +49,8 @@ class StoredPath:
             return self._measure_file(self.path)
         size, digest = 0, hashlib.sha256()
         for path in sorted(self.fs.find(self.path)):
-            if str(path).endswith(UNFINISHED):
+            # A folder may be unfinished, too.
+            if any(part.endswith(UNFINISHED) for part in PurePosixPath(path).relative_to(self.path).parts):
                 continue
             try:
                 file_size, file_hash = self._measure_file(path)

@@ -205,17 +205,6 @@ def kaggle(server: StandIn, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True).returncode:
-        pytest.skip("only an administrator may mount a small disk")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
-@pytest.fixture
 def read_only_disk(small_disk: Path) -> Path:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     return small_disk
