@@ -1,11 +1,11 @@
-"""Measure what the scores of fine-tuned cross encoders are worth to CatBoost, on the same folds.
+"""Measure what fine-tuned cross encoders add to CatBoost, on the same folds.
 
     python benchmarks/finetuning.py --raw-dir DIR --data-root DIR
     python benchmarks/finetuning.py --raw-dir DIR --data-root DIR --params finetuning.training.learning_rate=0.0002
 
 Makes two whole runs, without and with cross encoders, and prints log losses with 95 % intervals over prompt groups: of
-the cross encoders alone, of CatBoost without and with their scores, and the paired difference; out of fold and, where
-the folder has a test_labels.csv with the verdicts, on the test battles. What is trained stays in the data root: stop it
+the cross encoders alone, of CatBoost, of their blend, and of the paired difference; out of fold and, where the folder
+has a test_labels.csv with the verdicts, on the test battles. What is trained stays in the data root: stop it
 whenever you like, and start it again.
 """
 
@@ -13,15 +13,12 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import softmax
 
-from arena_preference.battles import ID, LABEL_COLUMNS, FloatArray
-from arena_preference.pipelines.finetuning.nodes import SCORE_COLUMNS
+from arena_preference.battles import ID, LABEL_COLUMNS
 from arena_preference.scoring import compute_losses, estimate_means, select_probabilities
 
 PROJECT = Path(__file__).parents[1]
@@ -37,12 +34,6 @@ def read_newest(data_root: Path, dataset: str) -> pd.DataFrame:
     """Read the newest version of a table, in the order of its ids."""
     folder = data_root / f"{dataset}.parquet"
     return pd.read_parquet(max(folder.iterdir()) / folder.name).sort_values(ID, ignore_index=True)
-
-
-def compute_losses_alone(scores: pd.DataFrame, labels: npt.NDArray[np.integer[Any]]) -> FloatArray:
-    """Compute the log loss of each battle by the cross encoders' own probabilities."""
-    side, tie = (scores[name].to_numpy(dtype=float) for name in SCORE_COLUMNS)
-    return compute_losses(softmax(np.column_stack([side / 2, -side / 2, tie]), axis=1), labels)
 
 
 def main() -> None:
@@ -80,9 +71,9 @@ def main() -> None:
             compute_losses(select_probabilities(predictions[name][split]), labels) for name in ("without", "with")
         )
         columns = {
-            "cross encoders alone": compute_losses_alone(scores, labels),
-            "CatBoost without them": without,
-            "CatBoost with their scores": with_scores,
+            "cross encoders alone": compute_losses(softmax(select_probabilities(scores), axis=1), labels),
+            "CatBoost": without,
+            "blend of both": with_scores,
             "difference": with_scores - without,
         }
         table = estimate_means(np.column_stack(list(columns.values())), truth["prompt_group"], DRAWS, seed=0)

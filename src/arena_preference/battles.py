@@ -167,6 +167,13 @@ Features: Final = pa.DataFrameSchema(
     name="Features",
 )
 
+#: Float32 logits of each class, one row per battle; none of them where their source is switched off.
+Logits: Final = pa.DataFrameSchema(
+    {ID: _ID_COLUMN, **{name: pa.Column("float32", required=False) for name in LABEL_COLUMNS}},
+    strict=True,
+    name="Logits",
+)
+
 #: The fold of each training battle; a prompt group lies in one fold.
 Folds: Final = pa.DataFrameSchema(
     {ID: _ID_COLUMN, "fold": pa.Column("int8", pa.Check.ge(0), coerce=True)},

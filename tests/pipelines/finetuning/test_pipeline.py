@@ -7,7 +7,7 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from arena_preference.battles import Features
+from arena_preference.battles import Logits
 from arena_preference.datasets import JSONDataset, ModelStoreDataset
 from arena_preference.folds import assign_folds
 from arena_preference.pipelines.finetuning import create_pipeline
@@ -36,9 +36,9 @@ def test_train_makes_models_and_test_is_scored_by_them(
     )
     SequentialRunner().run(create_pipeline("train") + create_pipeline("test"), catalog)
     for split, part in parts.items():
-        scores = Features.validate(catalog.load(f"{split}.cross_encoder_scores"))
+        scores = Logits.validate(catalog.load(f"{split}.cross_encoder_scores"))
         assert scores["id"].tolist() == part["id"].tolist()
-        assert len(scores.columns) == 1 + 2 * enabled
+        assert len(scores.columns) == 1 + 3 * enabled
     assert (tmp_path / "store").exists() == enabled
 
 

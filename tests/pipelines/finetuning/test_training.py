@@ -14,15 +14,15 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from arena_preference.battles import Features, swap_battles
+from arena_preference.battles import Logits, swap_battles, swap_probabilities
 from arena_preference.datasets import ModelStore
 from arena_preference.pipelines.finetuning import nodes, training
 from arena_preference.pipelines.finetuning.nodes import (
-    SCORE_COLUMNS,
     score_battles,
     score_folds,
     train_cross_encoders,
 )
+from arena_preference.scoring import select_probabilities
 
 from .conftest import ChangeOptions
 
@@ -36,8 +36,7 @@ def store(tmp_path: Path) -> ModelStore:
 
 
 def compute_log_loss(scores: pd.DataFrame, labels: pd.Series) -> float:
-    side, tie = (scores[name].to_numpy(dtype=float) for name in SCORE_COLUMNS)
-    logits = np.column_stack([side / 2, -side / 2, tie])
+    logits = select_probabilities(scores)
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
     return -float(logits[np.arange(len(logits)), labels].mean())
 
@@ -82,7 +81,7 @@ def test_models_learn_what_decides_and_their_scores_follow_a_swap_to_the_last_bi
 ) -> None:
     options = change_options(model, **changes)
     trained, history = train_cross_encoders(battles, folds, store, options, seed=0)
-    scores = Features.validate(score_folds(battles, folds, store, trained, options))
+    scores = Logits.validate(score_folds(battles, folds, store, trained, options))
     assert scores["id"].tolist() == battles["id"].tolist()
     assert compute_log_loss(scores, battles["label"]) < 0.3 * UNINFORMED
     assert set(history["fold"]) == {0, 1}
@@ -92,8 +91,7 @@ def test_models_learn_what_decides_and_their_scores_follow_a_swap_to_the_last_bi
     averaged = score_battles(test, store, trained, options)
     swapped = score_battles(swap_battles(test), store, trained, options)
     assert averaged["id"].tolist() == test["id"].tolist()
-    np.testing.assert_array_equal(swapped[SCORE_COLUMNS[0]], -averaged[SCORE_COLUMNS[0]])
-    np.testing.assert_array_equal(swapped[SCORE_COLUMNS[1]], averaged[SCORE_COLUMNS[1]])
+    np.testing.assert_array_equal(select_probabilities(swapped), swap_probabilities(select_probabilities(averaged)))
 
 
 def test_a_model_never_sees_its_fold(

@@ -6,6 +6,7 @@ import pytest
 from catboost import CatBoost
 from scipy import sparse
 
+from arena_preference.battles import LABEL_COLUMNS
 from arena_preference.folds import assign_folds
 from arena_preference.pipelines.modelling.nodes import fit_fold_models, fit_word_models
 from arena_preference.pipelines.modelling.options import CatBoostOptions, ModellingOptions, WordModelOptions
@@ -51,6 +52,14 @@ def make_differences(battles: pd.DataFrame, telling: bool = False) -> Arrays:
 @pytest.fixture
 def folds(battles: pd.DataFrame) -> pd.DataFrame:
     return assign_folds(battles, OPTIONS.folds, seed=0)
+
+
+@pytest.fixture
+def cross_encoder_scores(battles: pd.DataFrame) -> pd.DataFrame:
+    """Logits that say a little of the verdicts, in an order of their own."""
+    logits = np.random.default_rng(4).normal(size=(len(battles), 3)) + 0.5 * np.eye(3)[battles["label"]]
+    table = pd.DataFrame(logits.astype("float32"), columns=list(LABEL_COLUMNS))
+    return table.assign(id=battles["id"].to_numpy()).sample(frac=1, random_state=0)
 
 
 @pytest.fixture

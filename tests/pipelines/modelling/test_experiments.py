@@ -30,8 +30,9 @@ def test_losses_are_those_that_the_metrics_report(
 ) -> None:
     losses = compute_oof_losses(model_input, oof_word_scores, battles, folds, OPTIONS, seed=0)
     scores = fit_fold_models(model_input, oof_word_scores, battles, folds, OPTIONS, seed=0)[1]
-    calibration = fit_calibration(scores, battles)
-    predictions = predict_out_of_fold(scores, calibration, battles, fit_baselines(battles, folds))
+    none = battles[["id"]]
+    calibration = fit_calibration(scores, none, battles)
+    predictions = predict_out_of_fold(scores, none, calibration, battles, fit_baselines(battles, folds))
     metrics = evaluate_predictions(predictions, OPTIONS, seed=0)
     assert losses.mean() == pytest.approx(metrics["log_loss"]["value"])
 

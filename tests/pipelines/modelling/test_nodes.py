@@ -20,6 +20,7 @@ from arena_preference.battles import (
 from arena_preference.folds import assign_folds
 from arena_preference.pipelines.modelling import nodes
 from arena_preference.pipelines.modelling.boosting import predict_logits
+from arena_preference.pipelines.modelling.experiments import measure_blend
 from arena_preference.pipelines.modelling.nodes import (
     average_orders,
     calibrate_model,
@@ -38,6 +39,7 @@ from arena_preference.pipelines.modelling.nodes import (
 )
 from arena_preference.pipelines.modelling.options import ModellingOptions
 from arena_preference.pipelines.modelling.word_model import SCORE_COLUMNS, Arrays
+from arena_preference.scoring import select_probabilities
 
 from .conftest import OPTIONS, make_differences
 
@@ -57,7 +59,7 @@ def test_joined_features_keep_rows_and_all_columns(model_input: pd.DataFrame) ->
     other = model_input.add_prefix("other_").rename(columns={"other_id": "id"}).sample(frac=1, random_state=0)
     third = model_input.add_prefix("third_").rename(columns={"third_id": "id"})
     none = model_input[["id"]]
-    joined = join_features(model_input, other, third, none, none)
+    joined = join_features(model_input, other, third, none)
     assert joined["id"].tolist() == model_input["id"].tolist()
     assert joined.shape == (len(model_input), 1 + 3 * (model_input.shape[1] - 1))
     np.testing.assert_array_equal(joined["other_chance__diff"], joined["chance__diff"])
@@ -65,7 +67,7 @@ def test_joined_features_keep_rows_and_all_columns(model_input: pd.DataFrame) ->
 
 def test_feature_tables_of_different_battles_are_refused(model_input: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="describe different battles"):
-        join_features(model_input, model_input[1:], model_input, model_input, model_input)
+        join_features(model_input, model_input[1:], model_input, model_input)
 
 
 def test_folds_never_split_a_prompt_group(battles: pd.DataFrame, folds: pd.DataFrame) -> None:
@@ -197,9 +199,7 @@ def test_a_word_model_of_another_vocabulary_is_refused(word_differences: Arrays,
 def test_families_name_every_feature_once_and_empty_tables_none(model_input: pd.DataFrame) -> None:
     latent = model_input[["id"]].assign(latent_000__diff=np.float32(0))
     none = model_input[["id"]]
-    scores = none.assign(cross_encoder_side__diff=np.float32(0))
-    assert list(list_feature_families(model_input, latent, none, none, scores))[-2:] == ["cross encoder", "word model"]
-    families = list_feature_families(model_input, latent, none, none, none)
+    families = list_feature_families(model_input, latent, none, none)
     assert list(families) == ["text", "latent", "word model"]
     assert families["latent"] == ["latent_000__diff"]
     assert len(families["text"]) == model_input.shape[1] - 1
@@ -208,9 +208,10 @@ def test_families_name_every_feature_once_and_empty_tables_none(model_input: pd.
 def test_first_level_predictions_are_distributions_and_average_to_the_final_logits(
     fitted: Fitted, battles: pd.DataFrame, oof_word_scores: pd.DataFrame, folds: pd.DataFrame
 ) -> None:
-    calibration = fit_calibration(fitted[1], battles)
-    first = predict_first_level(fitted[1], calibration, oof_word_scores)
-    final = predict_out_of_fold(fitted[1], calibration, battles, fit_baselines(battles, folds))
+    none = battles[["id"]]
+    calibration = fit_calibration(fitted[1], none, battles)
+    first = predict_first_level(fitted[1], calibration, oof_word_scores, none)
+    final = predict_out_of_fold(fitted[1], none, calibration, battles, fit_baselines(battles, folds))
     logs = []
     for prefix in (IN_ORDER, SWAPPED, "word_model_"):
         probabilities = first[[f"{prefix}{name}" for name in LABEL_COLUMNS]].to_numpy()
@@ -245,13 +246,25 @@ def test_average_model_scores_are_the_mean_of_the_fold_models(
 
 
 def test_swapping_sides_swaps_predictions_exactly(
-    model_input: pd.DataFrame, word_differences: Arrays, word_model: Arrays, fitted: Fitted
+    model_input: pd.DataFrame,
+    word_differences: Arrays,
+    word_model: Arrays,
+    cross_encoder_scores: pd.DataFrame,
+    fitted: Fitted,
 ) -> None:
     swapped_input = swap_features(model_input.drop(columns="id")).assign(id=model_input["id"])
     swapped_words = {**word_differences, "data": -word_differences["data"]}
+    swapped_scores = cross_encoder_scores.copy()
+    swapped_scores[list(LABEL_COLUMNS)] = swap_probabilities(select_probabilities(cross_encoder_scores))
+    calibration = {"cross_encoder_weight": 0.3}
     in_order, exchanged = (
-        predict_preferences(features, score_words(words, word_model), fitted[0])[list(LABEL_COLUMNS)].to_numpy()
-        for features, words in ((model_input, word_differences), (swapped_input, swapped_words))
+        predict_preferences(features, score_words(words, word_model), scores, fitted[0], calibration)[
+            list(LABEL_COLUMNS)
+        ].to_numpy()
+        for features, words, scores in (
+            (model_input, word_differences, cross_encoder_scores),
+            (swapped_input, swapped_words, swapped_scores),
+        )
     )
     np.testing.assert_allclose(exchanged, swap_probabilities(in_order), rtol=0, atol=1e-15)
     assert np.abs(in_order[:, 0] - in_order[:, 1]).max() > 0.1
@@ -296,17 +309,64 @@ def test_calibration_finds_the_temperature_that_spoiled_the_logits(
     scores = pd.DataFrame({"id": range(6000), "fold": np.arange(6000) % 3})
     for prefix in (IN_ORDER, SWAPPED):
         scores[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = true_logits * temperature
-    calibration = fit_calibration(scores, pd.DataFrame({"id": range(6000), "label": labels}))
+    calibration = fit_calibration(scores, scores[["id"]], pd.DataFrame({"id": range(6000), "label": labels}))
     assert calibration["temperature"] == pytest.approx(temperature, rel=0.1)
-    assert set(calibration["fold_temperatures"]) == {"0", "1", "2"}
+    assert calibration["cross_encoder_weight"] is None
+    assert set(calibration["of_folds"]) == {"0", "1", "2"}
 
 
-def test_a_fold_is_calibrated_by_the_other_folds_only(fitted: Fitted, battles: pd.DataFrame) -> None:
+def test_what_only_the_cross_encoder_knows_is_blended_in(rng: np.random.Generator) -> None:
+    known, other = rng.normal(size=(2, 6000, 3))
+    labels = np.array([rng.choice(3, p=row) for row in softmax(known + 0.4 * other, axis=1)])
+    battles = pd.DataFrame({"id": range(6000), "label": labels, "prompt_group": [str(n) for n in range(6000)]})
+    scores = battles[["id"]].assign(fold=np.arange(6000) % 3)
+    for prefix in (IN_ORDER, SWAPPED):
+        scores[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = known
+    # In another order, for tables are joined by their ids.
+    logits = pd.DataFrame(other, columns=list(LABEL_COLUMNS)).assign(id=range(6000)).sample(frac=1, random_state=0)
+    calibration = fit_calibration(scores, logits, battles)
+    assert calibration["temperature"] == pytest.approx(1, rel=0.1)
+    assert calibration["cross_encoder_weight"] == pytest.approx(0.4, rel=0.15)
+
+    blend = measure_blend(scores, logits, calibration, battles, OPTIONS, seed=0).set_index("model")
+    assert blend.loc["blend", "value"] < blend.loc["catboost", "value"] < blend.loc["cross encoders", "value"]
+    assert blend.loc["difference", "value"] == pytest.approx(blend["value"]["blend"] - blend["value"]["catboost"])
+    assert blend.loc["difference", "high"] < 0
+
+    # One that is wrong gets no say, rather than a negative one.
+    wrong = logits.assign(**{name: -logits[name] for name in LABEL_COLUMNS})
+    assert fit_calibration(scores, wrong, battles)["cross_encoder_weight"] == pytest.approx(0, abs=1e-4)
+
+
+def test_without_cross_encoders_there_is_no_blend_to_measure(fitted: Fitted, battles: pd.DataFrame) -> None:
+    none = battles[["id"]]
+    calibration = fit_calibration(fitted[1], none, battles)
+    assert measure_blend(fitted[1], none, calibration, battles, OPTIONS, seed=0).empty
+
+
+@pytest.mark.parametrize("fitted_with", [True, False])
+def test_a_model_is_not_asked_without_the_cross_encoder_that_it_was_fitted_with(
+    model_input: pd.DataFrame,
+    word_differences: Arrays,
+    word_model: Arrays,
+    cross_encoder_scores: pd.DataFrame,
+    fitted: Fitted,
+    fitted_with: bool,
+) -> None:
+    scores = model_input[["id"]] if fitted_with else cross_encoder_scores
+    calibration = {"cross_encoder_weight": 0.3 if fitted_with else None}
+    with pytest.raises(ValueError, match=r"Set finetuning\.enabled as it was when the model was fitted"):
+        predict_preferences(model_input, score_words(word_differences, word_model), scores, fitted[0], calibration)
+
+
+def test_a_fold_is_calibrated_by_the_other_folds_only(
+    fitted: Fitted, battles: pd.DataFrame, cross_encoder_scores: pd.DataFrame
+) -> None:
     scores = fitted[1]
-    before = fit_calibration(scores, battles)["fold_temperatures"]
+    before = fit_calibration(scores, cross_encoder_scores, battles)["of_folds"]
     held_out = scores["fold"] == 1
     changed = battles.assign(label=np.where(held_out, 2, battles["label"]).astype("int8"))
-    after = fit_calibration(scores, changed)["fold_temperatures"]
+    after = fit_calibration(scores, cross_encoder_scores, changed)["of_folds"]
     assert after["1"] == before["1"]
     assert after["0"] != before["0"]
 
@@ -320,13 +380,16 @@ def test_calibrated_model_gives_logits_divided_by_the_temperature(
     calibrated = calibrate_model(fitted[0], {"temperature": 2.0})
     np.testing.assert_allclose(predict_logits(calibrated, features), raw / 2.0, rtol=1e-12)
     np.testing.assert_array_equal(predict_logits(fitted[0], features), raw)
-    predictions = Predictions.validate(predict_preferences(model_input, word_scores, calibrated))
+    none, no_blend = model_input[["id"]], {"cross_encoder_weight": None}
+    predictions = Predictions.validate(predict_preferences(model_input, word_scores, none, calibrated, no_blend))
     np.testing.assert_allclose(predictions[list(LABEL_COLUMNS)].to_numpy(), softmax(raw / 2.0, axis=1), rtol=1e-12)
 
 
 def test_out_of_fold_table_holds_what_scoring_needs(battles: pd.DataFrame, folds: pd.DataFrame, fitted: Fitted) -> None:
     scores = fitted[1]
-    predictions = predict_out_of_fold(scores, fit_calibration(scores, battles), battles, fit_baselines(battles, folds))
+    none = battles[["id"]]
+    calibration = fit_calibration(scores, none, battles)
+    predictions = predict_out_of_fold(scores, none, calibration, battles, fit_baselines(battles, folds))
     OutOfFoldPredictions.validate(predictions)
     assert predictions["label"].tolist() == battles["label"].tolist()
     assert predictions["fold"].tolist() == folds["fold"].tolist()

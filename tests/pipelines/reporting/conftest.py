@@ -46,6 +46,7 @@ class Run:
     metrics: dict[str, Any]
     learning_curve: pd.DataFrame = field(default_factory=NO_CURVE.copy)
     finetuning_history: pd.DataFrame = field(default_factory=NO_HISTORY.copy)
+    blend_scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     ablation: pd.DataFrame = field(default_factory=NO_ABLATION.copy)
     simulation_summary: dict[str, Any] = field(default_factory=dict)
 

@@ -17,6 +17,14 @@ CURVE = pd.DataFrame({"battles": [100.0, 160.0], "log_loss": [1.0, 0.9], "low": 
 HISTORY = pd.DataFrame(
     {"fold": [0.0, 0.0, 1.0], "step": [1.0, 1.0, 1.0], "loss": [1.0, None, None], "log_loss": [None, 0.91, 0.95]}
 )
+BLEND = pd.DataFrame(
+    {
+        "model": ["cross encoders", "catboost", "blend", "difference"],
+        "value": [0.96, 0.86, 0.856, -0.004],
+        "low": [0.93, 0.83, 0.826, -0.007],
+        "high": [0.99, 0.89, 0.886, -0.001],
+    }
+)
 ABLATION = pd.DataFrame(
     {"left_out": ["embedding"], "features": [3], "log_loss": [0.95], "difference": [0.05], "low": [0.01], "high": [0.1]}
 )
@@ -65,6 +73,7 @@ def write(run: Run, options: ReportingOptions) -> str:
         run.simulation_summary,
         run.learning_curve,
         run.finetuning_history,
+        run.blend_scores,
         run.ablation,
         nodes.score_classes(oof),
         bias.measure_position_bias(oof, run.first_level_predictions, options, seed),
@@ -83,6 +92,7 @@ def write(run: Run, options: ReportingOptions) -> str:
 def full_run(run: Run) -> Run:
     """A run that has something to show for every part of the page."""
     run.learning_curve, run.finetuning_history, run.ablation = CURVE, HISTORY, ABLATION
+    run.blend_scores = BLEND
     run.simulation_summary = {"train": {"battles": len(run.battles), "bayes_limit": 0.8123}}
     run.battles["model_a"] = ["red", "green", "blue", "grey"] * 60
     run.battles["model_b"] = ["green", "blue", "grey", "red"] * 60
@@ -104,6 +114,12 @@ def test_the_page_is_whole_well_formed_and_refers_to_nothing_outside(full_run: R
     assert page.ids == ["scores", "calibration", "bias", "failures", "importance"]
     assert page.tags.count("details") == 4
     assert "240 battles · 80 prompt groups · 3 folds · seed 0" in page.text
+
+
+def test_the_page_says_what_the_cross_encoders_are_worth(full_run: Run, options: ReportingOptions) -> None:
+    text = Page(write(full_run, options)).text
+    assert "they have a log loss of 0.9600 [0.9300, 0.9900] alone and CatBoost 0.8600 [0.8300, 0.8900]" in text
+    assert "the blend of both differs from CatBoost by -0.0040 [-0.0070, -0.0010]." in text
 
 
 def test_what_a_run_has_nothing_to_show_for_leaves_no_trace(run: Run, options: ReportingOptions) -> None:

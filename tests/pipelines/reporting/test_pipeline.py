@@ -30,6 +30,7 @@ def test_the_report_reads_what_the_training_split_left() -> None:
         "feature_families",
         "simulation_summary",
         "finetuning_history",
+        "blend_scores",
         "train.battles",
         "train.model_input",
         "train.explained_input",

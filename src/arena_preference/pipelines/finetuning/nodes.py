@@ -15,12 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from arena_preference.battles import (
-    FORM_SEPARATOR,
     ID,
-    PREFERS_A,
-    PREFERS_B,
+    LABEL_COLUMNS,
+    N_CLASSES,
     TEXT_COLUMNS,
-    TIE,
     FloatArray,
     swap_probabilities,
 )
@@ -39,8 +37,6 @@ CrossEncoders = dict[str, Any]
 
 #: The fold of a model that was trained on all of them.
 ALL_FOLDS: Final = -1
-#: Log-odds of A against B, and of a tie against the mean of both.
-SCORE_COLUMNS: Final = (f"cross_encoder_side{FORM_SEPARATOR}diff", f"cross_encoder_tie{FORM_SEPARATOR}pair")
 
 # What changes how fast a model is trained, or whether, but not which model it becomes.
 _NOT_LEARNED: Final = {"enabled", "refit", "device"}
@@ -135,8 +131,7 @@ def score_folds(
         options: Parameters ``finetuning``; of them, the place of the published model and the device.
 
     Returns:
-        Schema ``Features``, one row per battle: the log-odds of A against B, and of a tie. Only the column id where
-        fine-tuning is switched off.
+        Schema ``Logits``, one row per battle. Only the column id where fine-tuning is switched off.
 
     Raises:
         ValueError: If the folds are others, or a model, its head or its adapters are missing or are not those that were
@@ -152,7 +147,7 @@ def score_folds(
             "have learned from. Run the pipeline finetuning again, or name the versions of one run with "
             "--load-versions."
         )
-    scores = np.full((len(battles), len(SCORE_COLUMNS)), np.nan)
+    scores = np.full((len(battles), N_CLASSES), np.nan)
     for model in cross_encoders["models"]:
         held_out = fold == model["fold"]
         if held_out.any():
@@ -175,7 +170,7 @@ def score_battles(
         options: Parameters ``finetuning``; of them, the place of the published model and the device.
 
     Returns:
-        Schema ``Features``, as ``score_folds`` gives it.
+        Schema ``Logits``, as ``score_folds`` gives it.
 
     Raises:
         ValueError: If a model, its head or its adapters are missing or are not those that were trained.
@@ -243,7 +238,7 @@ def _launch(folder: Path, processes: int) -> None:
 def _score(
     battles: pd.DataFrame, store: ModelStore, trained: CrossEncoders, model: dict[str, Any], options: FinetuningOptions
 ) -> FloatArray:
-    """Give the two scores of each battle by one model, shape (n, 2)."""
+    """Give the logits of each battle by one model, shape (n, 3)."""
     from .training import predict
 
     folder = store.find(model["key"])
@@ -269,13 +264,11 @@ def _score(
         {"prompt": battles["prompt"], "response_a": np.where(exchanged, b, a), "response_b": np.where(exchanged, a, b)}
     )
     logits = predict(folder, chosen, upright)
-    logits = np.where(exchanged[:, None], swap_probabilities(logits), logits)
-    side = logits[:, PREFERS_A] - logits[:, PREFERS_B]
-    return np.column_stack([side, logits[:, TIE] - (logits[:, PREFERS_A] + logits[:, PREFERS_B]) / 2])
+    return np.where(exchanged[:, None], swap_probabilities(logits), logits)
 
 
 def _tabulate(battles: pd.DataFrame, scores: FloatArray) -> pd.DataFrame:
-    table = pd.DataFrame(scores.astype(np.float32), columns=list(SCORE_COLUMNS))
+    table = pd.DataFrame(scores.astype(np.float32), columns=list(LABEL_COLUMNS))
     table.insert(0, ID, battles[ID].to_numpy())
     return table
 

@@ -80,7 +80,7 @@ class FinetuningOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool
-    """Without it there are no scores of a cross encoder, and nothing is loaded."""
+    """Without it there are no logits of a cross encoder, and nothing is loaded."""
     model: str = Field(min_length=1)
     """A folder, or the name of any transformers model on the Hugging Face Hub."""
     revision: str | None

@@ -1,6 +1,7 @@
 """Nodes of the pipeline ``modelling`` that fit models to learn about models: what battles and features are worth."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from arena_preference.battles import ID, N_CLASSES, FloatArray
 from arena_preference.scoring import as_interval, compute_losses, estimate_means
 
 from .boosting import fit_catboost, predict_logits
-from .nodes import average_orders, find_rows, fit_calibration, fit_fold_models, select_temperatures
+from .nodes import blend_out_of_fold, find_rows, fit_calibration, fit_fold_models, read_logits
 from .options import ModellingOptions
 from .word_model import SCORE_COLUMNS
 
@@ -25,7 +26,7 @@ def compute_oof_losses(
     options: ModellingOptions,
     seed: int,
 ) -> FloatArray:
-    """Compute the calibrated out-of-fold log loss of each training battle, as the preference model's is computed.
+    """Compute the calibrated out-of-fold log loss of each training battle by CatBoost, without cross encoders.
 
     Args:
         model_input: Features of the training battles.
@@ -39,8 +40,53 @@ def compute_oof_losses(
         Shape (n,), in the order of ``model_input``.
     """
     _, oof_scores = fit_fold_models(model_input, oof_word_scores, battles, folds, options, seed)
-    logits = average_orders(oof_scores) / select_temperatures(oof_scores, fit_calibration(oof_scores, battles))
+    without = oof_scores[[ID]]
+    logits = blend_out_of_fold(oof_scores, without, fit_calibration(oof_scores, without, battles))
     return compute_losses(softmax(logits, axis=1), find_rows(battles, model_input)["label"].to_numpy())
+
+
+def measure_blend(
+    oof_scores: pd.DataFrame,
+    cross_encoder_scores: pd.DataFrame,
+    calibration: dict[str, Any],
+    battles: pd.DataFrame,
+    options: ModellingOptions,
+    seed: int,
+) -> pd.DataFrame:
+    """Measure what cross encoders add to CatBoost: log losses on the same folds, and their paired difference.
+
+    Args:
+        oof_scores: What ``fit_fold_models`` gave.
+        cross_encoder_scores: Schema ``Logits``, out of fold; only the column id where there is no cross encoder.
+        calibration: What ``fit_calibration`` gave.
+        battles: The same battles, schema ``Battles`` with label.
+        options: Parameters ``modelling``.
+        seed: The project's seed.
+
+    Returns:
+        Columns ``model``, ``value``, ``low`` and ``high`` (95 %); rows ``cross encoders``, ``catboost`` (with a
+        temperature of its own), ``blend`` and ``difference``, negative where the blend is better than CatBoost. No row
+        where there is no cross encoder.
+    """
+    columns = ["model", "value", "low", "high"]
+    if len(cross_encoder_scores.columns) == 1:
+        return pd.DataFrame(columns=columns)
+    labelled, without = find_rows(battles, oof_scores), oof_scores[[ID]]
+    logits = {
+        "cross encoders": read_logits(cross_encoder_scores, oof_scores),
+        "catboost": blend_out_of_fold(oof_scores, without, fit_calibration(oof_scores, without, battles)),
+        "blend": blend_out_of_fold(oof_scores, cross_encoder_scores, calibration),
+    }
+    labels = labelled["label"].to_numpy()
+    losses = {name: compute_losses(softmax(of_model, axis=1), labels) for name, of_model in logits.items()}
+    losses["difference"] = losses["blend"] - losses["catboost"]
+    table = estimate_means(
+        np.column_stack(list(losses.values())), labelled["prompt_group"], options.bootstrap_draws, seed
+    )
+    table.insert(0, "model", list(losses))
+    for row in table.itertuples(index=False):
+        logger.info("%s: log loss %.4f [%.4f, %.4f]", *row)
+    return table
 
 
 def measure_learning_curve(

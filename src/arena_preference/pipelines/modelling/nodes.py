@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from catboost import CatBoost, sum_models
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -53,7 +53,6 @@ def join_features(
     latent_features: pd.DataFrame,
     embedding_features: pd.DataFrame,
     reward_features: pd.DataFrame,
-    cross_encoder_scores: pd.DataFrame,
 ) -> pd.DataFrame:
     """Put the feature tables of one split side by side.
 
@@ -62,16 +61,15 @@ def join_features(
         latent_features: Schema ``Features``.
         embedding_features: Schema ``Features``.
         reward_features: Schema ``Features``.
-        cross_encoder_scores: Schema ``Features``.
 
     Returns:
-        One row per battle in the order of ``text_features``: id and the columns of all five.
+        One row per battle in the order of ``text_features``: id and the columns of all four.
 
     Raises:
         ValueError: If the tables do not describe the same battles.
     """
     joined = text_features
-    for table in (latent_features, embedding_features, reward_features, cross_encoder_scores):
+    for table in (latent_features, embedding_features, reward_features):
         joined = join_tables(joined, table)
     return joined
 
@@ -81,7 +79,6 @@ def list_feature_families(
     latent_features: pd.DataFrame,
     embedding_features: pd.DataFrame,
     reward_features: pd.DataFrame,
-    cross_encoder_scores: pd.DataFrame,
 ) -> dict[str, list[str]]:
     """Say which table each feature comes from; tables without features are left out.
 
@@ -90,7 +87,6 @@ def list_feature_families(
         latent_features: Schema ``Features``.
         embedding_features: Schema ``Features``.
         reward_features: Schema ``Features``.
-        cross_encoder_scores: Schema ``Features``.
 
     Returns:
         Names of features by family, the word model's scores among them.
@@ -100,7 +96,6 @@ def list_feature_families(
         "latent": latent_features,
         "embedding": embedding_features,
         "reward model": reward_features,
-        "cross encoder": cross_encoder_scores,
     }
     families = {name: [str(column) for column in table.columns.drop(ID)] for name, table in tables.items()}
     families["word model"] = list(SCORE_COLUMNS)
@@ -238,37 +233,49 @@ def fit_baselines(battles: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({ID: battles[ID], **table})
 
 
-def fit_calibration(oof_scores: pd.DataFrame, battles: pd.DataFrame) -> dict[str, Any]:
-    """Fit the temperature by which logits are divided (Guo et al., 2017).
+def fit_calibration(
+    oof_scores: pd.DataFrame, cross_encoder_scores: pd.DataFrame, battles: pd.DataFrame
+) -> dict[str, Any]:
+    """Fit how final logits are made: CatBoost's over a temperature (Guo et al., 2017), and some of a cross encoder's.
+
+    Two numbers cannot learn anything else. Given to CatBoost as features, the scores of cross encoders, each of which
+    has seen the labels of four folds, were worth nothing on 4,000 battles.
 
     Args:
         oof_scores: What ``fit_fold_models`` gave.
+        cross_encoder_scores: Schema ``Logits``, out of fold; only the column id where there is no cross encoder.
         battles: The same battles, schema ``Battles`` with label.
 
     Returns:
-        ``temperature``, fitted on all folds, for new battles, whose average over the fold models is a little less
-        extreme than any one of them; ``fold_temperatures``, each fitted on the other folds, so that reported scores
-        are honest.
+        ``temperature`` and ``cross_encoder_weight``, fitted on all folds, for new battles, whose average over the fold
+        models is a little less extreme than any one of them; ``of_folds``, the same two for each fold, fitted on the
+        others, so that reported scores are honest.
     """
-    logits = average_orders(oof_scores)
+    logits, cross_encoder = average_orders(oof_scores), read_logits(cross_encoder_scores, oof_scores)
     labels = find_rows(battles, oof_scores)["label"].to_numpy()
     fold = oof_scores["fold"].to_numpy()
+    outside = {str(number): fold != number for number in np.unique(fold)}
     return {
-        "temperature": _fit_temperature(logits, labels),
-        "fold_temperatures": {
-            str(number): _fit_temperature(logits[fold != number], labels[fold != number]) for number in np.unique(fold)
+        **_fit_blend(logits, cross_encoder, labels),
+        "of_folds": {
+            number: _fit_blend(logits[rows], cross_encoder[rows], labels[rows]) for number, rows in outside.items()
         },
     }
 
 
 def predict_out_of_fold(
-    oof_scores: pd.DataFrame, calibration: dict[str, Any], battles: pd.DataFrame, baseline_predictions: pd.DataFrame
+    oof_scores: pd.DataFrame,
+    cross_encoder_scores: pd.DataFrame,
+    calibration: dict[str, Any],
+    battles: pd.DataFrame,
+    baseline_predictions: pd.DataFrame,
 ) -> pd.DataFrame:
     """Turn out-of-fold logits into calibrated probabilities, next to those of the baselines.
 
     Args:
         oof_scores: What ``fit_fold_models`` gave.
-        calibration: What ``fit_calibration`` gave; each fold takes the temperature of the others.
+        cross_encoder_scores: Schema ``Logits``, out of fold; only the column id where there is no cross encoder.
+        calibration: What ``fit_calibration`` gave; each fold takes what was fitted on the others.
         battles: The same battles, schema ``Battles`` with label.
         baseline_predictions: What ``fit_baselines`` gave.
 
@@ -276,26 +283,30 @@ def predict_out_of_fold(
         Schema ``OutOfFoldPredictions``.
     """
     predictions = oof_scores[[ID, "fold"]].merge(battles[[ID, "prompt_group", "label"]], on=ID, validate="one_to_one")
-    temperature = select_temperatures(oof_scores, calibration)
-    predictions[list(LABEL_COLUMNS)] = softmax(average_orders(oof_scores) / temperature, axis=1)
+    logits = blend_out_of_fold(oof_scores, cross_encoder_scores, calibration)
+    predictions[list(LABEL_COLUMNS)] = softmax(logits, axis=1)
     return predictions.merge(baseline_predictions, on=ID, validate="one_to_one")
 
 
 def predict_first_level(
-    oof_scores: pd.DataFrame, calibration: dict[str, Any], oof_word_scores: pd.DataFrame
+    oof_scores: pd.DataFrame,
+    calibration: dict[str, Any],
+    oof_word_scores: pd.DataFrame,
+    cross_encoder_scores: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Give what stands below the final probabilities: CatBoost asked in one order only, and the word model alone.
+    """Give what stands below the final probabilities: CatBoost asked in one order only, and the other models alone.
 
     Args:
         oof_scores: What ``fit_fold_models`` gave.
         calibration: What ``fit_calibration`` gave; each fold takes the temperature of the others.
         oof_word_scores: What ``fit_word_models`` gave.
+        cross_encoder_scores: Schema ``Logits``, out of fold; only the column id where there is no cross encoder.
 
     Returns:
         id and out-of-fold probabilities of each class by ``catboost_in_order_``, ``catboost_swapped_`` (asked with the
-        sides exchanged, its answer exchanged back) and ``word_model_``.
+        sides exchanged, its answer exchanged back), ``word_model_`` and, where there is one, ``cross_encoder_``.
     """
-    temperature = select_temperatures(oof_scores, calibration)
+    temperature = _select_of_folds(oof_scores, calibration, "temperature")
     predictions = oof_scores[[ID]].copy()
     for prefix in (IN_ORDER, SWAPPED):
         logits = select_probabilities(oof_scores, prefix)
@@ -304,6 +315,9 @@ def predict_first_level(
     side, tie = (1 / (1 + np.exp(-scores[name].to_numpy(dtype=float))) for name in SCORE_COLUMNS)
     words = np.column_stack([(1 - tie) * side, (1 - tie) * (1 - side), tie])
     predictions[[f"word_model_{name}" for name in LABEL_COLUMNS]] = words
+    if len(cross_encoder_scores.columns) > 1:
+        logits = read_logits(cross_encoder_scores, oof_scores)
+        predictions[[f"cross_encoder_{name}" for name in LABEL_COLUMNS]] = softmax(logits, axis=1)
     return predictions
 
 
@@ -322,14 +336,14 @@ def join_fold_scores(model_input: pd.DataFrame, oof_word_scores: pd.DataFrame) -
 
 
 def calibrate_model(fold_average: CatBoost, calibration: dict[str, Any]) -> CatBoost:
-    """Write the temperature into the model, so that one file holds all that a prediction from features needs.
+    """Write the temperature into the model, so that its raw scores are calibrated logits.
 
     Args:
         fold_average: The average of the fold models.
         calibration: What ``fit_calibration`` gave.
 
     Returns:
-        The same trees; raw scores are calibrated logits.
+        The same trees.
     """
     model = fold_average.copy()
     scale, bias = model.get_scale_and_bias()
@@ -371,20 +385,39 @@ def evaluate_predictions(oof_predictions: pd.DataFrame, options: ModellingOption
 
 
 def predict_preferences(
-    model_input: pd.DataFrame, word_scores: pd.DataFrame, preference_model: CatBoost
+    model_input: pd.DataFrame,
+    word_scores: pd.DataFrame,
+    cross_encoder_scores: pd.DataFrame,
+    preference_model: CatBoost,
+    calibration: dict[str, Any],
 ) -> pd.DataFrame:
-    """Predict with the calibrated model, both orders averaged.
+    """Predict with the calibrated model, both orders averaged, and the cross encoders.
 
     Args:
         model_input: Features of the battles.
         word_scores: What ``score_words`` gave for them.
+        cross_encoder_scores: Schema ``Logits``; only the column id where there is no cross encoder.
         preference_model: What ``calibrate_model`` gave.
+        calibration: What ``fit_calibration`` gave.
 
     Returns:
         Schema ``Predictions``, in the order of ``model_input``.
+
+    Raises:
+        ValueError: If the tables describe different battles, or the model was fitted with a cross encoder and there
+            are no scores of one, or the other way round.
     """
+    weight = calibration["cross_encoder_weight"]
+    if (weight is None) == (len(cross_encoder_scores.columns) > 1):
+        raise ValueError(
+            f"The model was fitted {'without' if weight is None else 'with'} cross encoders, and this run has "
+            f"{'their scores' if weight is None else 'none'}. Set finetuning.enabled as it was when the model was "
+            "fitted, or run the pipeline modelling again."
+        )
     features = join_tables(model_input, word_scores).drop(columns=ID)
-    probabilities = softmax(predict_logits(preference_model, features), axis=1)
+    logits = predict_logits(preference_model, features)
+    logits += (weight or 0) * read_logits(cross_encoder_scores, model_input)
+    probabilities = softmax(logits, axis=1)
     predictions = pd.DataFrame(probabilities, columns=list(LABEL_COLUMNS))
     predictions.insert(0, ID, model_input[ID].to_numpy())
     return predictions
@@ -417,15 +450,41 @@ def average_orders(oof_scores: pd.DataFrame) -> FloatArray:
     return (select_probabilities(oof_scores, IN_ORDER) + select_probabilities(oof_scores, SWAPPED)) / 2
 
 
-def select_temperatures(oof_scores: pd.DataFrame, calibration: dict[str, Any]) -> FloatArray:
-    """Give each battle the temperature that was fitted on the other folds; shape (n, 1)."""
-    temperatures = oof_scores["fold"].astype(str).map(calibration["fold_temperatures"])
-    return temperatures.to_numpy(dtype=float)[:, None]
+def read_logits(cross_encoder_scores: pd.DataFrame, wanted: pd.DataFrame) -> FloatArray:
+    """Read a cross encoder's logits in the order of another table's ids, shape (n, 3); zeros where there is none."""
+    logits = join_tables(wanted[[ID]], cross_encoder_scores).reindex(columns=list(LABEL_COLUMNS), fill_value=0)
+    return logits.to_numpy(dtype=float)
 
 
-def _fit_temperature(logits: FloatArray, labels: Labels) -> float:
-    def loss(log_temperature: float) -> float:
-        return float(log_loss(labels, softmax(logits / np.exp(log_temperature), axis=1), labels=_CLASSES))
+def blend_out_of_fold(
+    oof_scores: pd.DataFrame, cross_encoder_scores: pd.DataFrame, calibration: dict[str, Any]
+) -> FloatArray:
+    """Give each battle its final logits, by the numbers that were fitted on the other folds; shape (n, 3)."""
+    logits = average_orders(oof_scores) / _select_of_folds(oof_scores, calibration, "temperature")
+    weight = _select_of_folds(oof_scores, calibration, "cross_encoder_weight")
+    return logits + np.nan_to_num(weight) * read_logits(cross_encoder_scores, oof_scores)
+
+
+def _select_of_folds(oof_scores: pd.DataFrame, calibration: dict[str, Any], name: str) -> FloatArray:
+    """Give each battle the number that was fitted on the other folds; shape (n, 1)."""
+    of_folds = {number: fitted[name] for number, fitted in calibration["of_folds"].items()}
+    return oof_scores["fold"].astype(str).map(of_folds).to_numpy(dtype=float)[:, None]
+
+
+def _fit_blend(logits: FloatArray, cross_encoder: FloatArray, labels: Labels) -> dict[str, float | None]:
+    there = bool(cross_encoder.any())
+
+    def blend(point: FloatArray) -> FloatArray:
+        return logits / np.exp(point[0]) + (point[1] * cross_encoder if there else 0)
+
+    def loss(point: FloatArray) -> float:
+        return float(log_loss(labels, softmax(blend(point), axis=1), labels=_CLASSES))
 
     # A temperature outside of 1/5 .. 5 would say that the model is broken, not that it needs calibration.
-    return float(np.exp(minimize_scalar(loss, bounds=(-np.log(5), np.log(5)), method="bounded").x))
+    bounds = [(-np.log(5), np.log(5)), (0, 5)]
+    dimensions = 2 if there else 1
+    point = minimize(loss, np.zeros(dimensions), bounds=bounds[:dimensions], method="Powell", tol=1e-6).x
+    return {
+        "temperature": float(np.exp(point[0])),
+        "cross_encoder_weight": float(point[1]) if there else None,
+    }

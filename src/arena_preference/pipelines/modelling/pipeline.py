@@ -4,7 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from arena_preference.folds import assign_folds
 
-from .experiments import measure_ablation, measure_learning_curve
+from .experiments import measure_ablation, measure_blend, measure_learning_curve
 from .nodes import (
     calibrate_model,
     evaluate_predictions,
@@ -21,7 +21,7 @@ from .nodes import (
     score_words,
 )
 
-_TABLES = ["text_features", "latent_features", "embedding_features", "reward_features", "cross_encoder_scores"]
+_TABLES = ["text_features", "latent_features", "embedding_features", "reward_features"]
 
 
 def create_pipeline(split: str = "train") -> Pipeline:
@@ -36,11 +36,12 @@ def create_pipeline(split: str = "train") -> Pipeline:
         )
         predict = Node(
             predict_preferences,
-            inputs=["model_input", "word_scores", "preference_model"],
+            inputs=["model_input", "word_scores", "cross_encoder_scores", "preference_model", "calibration"],
             outputs="predictions",
             name="predict_preferences",
         )
-        return Pipeline([join, score, predict], namespace=split, inputs={"word_model", "preference_model"})
+        fitted = {"word_model", "preference_model", "calibration"}
+        return Pipeline([join, score, predict], namespace=split, inputs=fitted)
     nodes = [
         join,
         Node(
@@ -75,19 +76,19 @@ def create_pipeline(split: str = "train") -> Pipeline:
         ),
         Node(
             fit_calibration,
-            inputs=["oof_scores", "battles"],
+            inputs=["oof_scores", "cross_encoder_scores", "battles"],
             outputs="calibration",
             name="fit_calibration",
         ),
         Node(
             predict_out_of_fold,
-            inputs=["oof_scores", "calibration", "battles", "baseline_predictions"],
+            inputs=["oof_scores", "cross_encoder_scores", "calibration", "battles", "baseline_predictions"],
             outputs="oof_predictions",
             name="predict_out_of_fold",
         ),
         Node(
             predict_first_level,
-            inputs=["oof_scores", "calibration", "oof_word_scores"],
+            inputs=["oof_scores", "calibration", "oof_word_scores", "cross_encoder_scores"],
             outputs="first_level_predictions",
             name="predict_first_level",
         ),
@@ -110,6 +111,12 @@ def create_pipeline(split: str = "train") -> Pipeline:
             name="evaluate_predictions",
         ),
         Node(
+            measure_blend,
+            inputs=["oof_scores", "cross_encoder_scores", "calibration", "battles", "params:modelling", "params:seed"],
+            outputs="blend_scores",
+            name="measure_blend",
+        ),
+        Node(
             measure_learning_curve,
             inputs=["model_input", "battles", "folds", "params:modelling", "params:seed"],
             outputs="learning_curve",
@@ -130,7 +137,7 @@ def create_pipeline(split: str = "train") -> Pipeline:
             name="measure_ablation",
         ),
     ]
-    own = {*_TABLES, "word_differences", "battles", "model_input", "explained_input"}
+    own = {*_TABLES, "word_differences", "cross_encoder_scores", "battles", "model_input", "explained_input"}
     # What only training makes needs no split in its name.
     fixed = {output for node in nodes for output in node.outputs} - own
     return Pipeline(nodes, namespace=split, outputs=fixed, parameters={"modelling", "modelling.folds", "seed"})

@@ -77,6 +77,7 @@ def write_report(
     simulation_summary: dict[str, Any],
     learning_curve: pd.DataFrame,
     finetuning_history: pd.DataFrame,
+    blend_scores: pd.DataFrame,
     ablation: pd.DataFrame,
     class_scores: pd.DataFrame,
     position_bias: dict[str, Any],
@@ -100,6 +101,7 @@ def write_report(
         simulation_summary: What ``summarise_simulation`` gave, or empty.
         learning_curve: As ``plot_learning_curve`` takes it.
         finetuning_history: As ``plot_finetuning`` takes it.
+        blend_scores: What ``measure_blend`` gave.
         ablation: As ``plot_ablation`` takes it.
         class_scores: What ``score_classes`` gave.
         position_bias: What ``measure_position_bias`` gave.
@@ -116,7 +118,7 @@ def write_report(
         HTML. Every text and name out of the data is escaped.
     """
     scores = _show_scores(
-        oof_predictions, metrics, simulation_summary, learning_curve, finetuning_history, class_scores
+        oof_predictions, metrics, simulation_summary, learning_curve, finetuning_history, blend_scores, class_scores
     )
     sections = [
         Section("scores", "Scores", scores),
@@ -153,6 +155,7 @@ def _show_scores(
     simulation_summary: dict[str, Any],
     learning_curve: pd.DataFrame,
     finetuning_history: pd.DataFrame,
+    blend_scores: pd.DataFrame,
     class_scores: pd.DataFrame,
 ) -> list[Part]:
     limit = find_bayes_limit(metrics, simulation_summary)
@@ -190,7 +193,7 @@ def _show_scores(
         parts.append(Part("More battles", sentences.describe_learning_curve(learning_curve), [figure]))
     if not finetuning_history.empty:
         figure = _embed("Log loss in training", plot_finetuning(finetuning_history))
-        parts.append(Part("Cross encoders", sentences.describe_finetuning(finetuning_history), [figure]))
+        parts.append(Part("Cross encoders", sentences.describe_finetuning(finetuning_history, blend_scores), [figure]))
     return parts
 
 

@@ -69,12 +69,16 @@ def describe_learning_curve(learning_curve: pd.DataFrame) -> str:
     )
 
 
-def describe_finetuning(finetuning_history: pd.DataFrame) -> str:
-    """Say how good the cross encoders became, on the battles that were set aside while they were trained."""
+def describe_finetuning(finetuning_history: pd.DataFrame, blend_scores: pd.DataFrame) -> str:
+    """Say how good the cross encoders became, alone and for the blend with CatBoost."""
     best = finetuning_history.groupby("fold")["log_loss"].min()
+    of_model = blend_scores.set_index("model").to_dict("index")
     return (
         f"{len(best)} cross encoders were trained; on the battles that were set aside to say when to stop, their best "
-        f"log losses are between {best.min():.4f} and {best.max():.4f}, a little too good for having been chosen."
+        f"log losses are between {best.min():.4f} and {best.max():.4f}, a little too good for having been chosen. "
+        f"Out of fold, they have a log loss of {format_interval(of_model['cross encoders'])} alone and CatBoost "
+        f"{format_interval(of_model['catboost'])}; the blend of both differs from CatBoost by "
+        f"{format_interval(of_model['difference'], sign=True)}."
     )
 
 
