@@ -217,7 +217,10 @@ def _train_one(
 
 
 def _launch(folder: Path, processes: int) -> None:
-    """Train in several processes, each with a device of its own, by PyTorch's launcher."""
+    """Train in several processes, each with a device of its own.
+
+    The launcher is PyTorch's: accelerate's own calls it where there are CUDA devices, and wants MPI on CPUs.
+    """
     module = f"{__package__}.training"
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     worker = subprocess.Popen([sys.executable, *launcher, "-m", module, str(folder)])  # noqa: S603
