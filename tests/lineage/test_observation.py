@@ -5,10 +5,12 @@ import pickle
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
+import fsspec
 import pytest
 from kedro.pipeline import Pipeline, node
 
 from arena_preference.lineage.observation import NodeObserver
+from arena_preference.lineage.storage import StoredPath
 
 
 def grow(megabytes):
@@ -34,9 +36,14 @@ def nodes() -> Pipeline:
     )
 
 
-def test_seconds_and_memory_are_noted_also_of_streams_and_of_what_fails(nodes: Pipeline, tmp_path: Path) -> None:
+@pytest.fixture
+def journal(tmp_path: Path) -> StoredPath:
+    return StoredPath(fsspec.filesystem("file"), str(tmp_path / "journal"))
+
+
+def test_seconds_and_memory_are_noted_also_of_streams_and_of_what_fails(nodes: Pipeline, journal: StoredPath) -> None:
     functions = [node.func for node in nodes.nodes]
-    observer = NodeObserver(nodes, tmp_path / "journal")
+    observer = NodeObserver(nodes, journal)
     observer.start({})
     by_name = {node.name: node for node in nodes.nodes}
     assert by_name["grow"].run({"megabytes": 200}) == {"size": 200 * 2**20}
@@ -44,14 +51,15 @@ def test_seconds_and_memory_are_noted_also_of_streams_and_of_what_fails(nodes: P
     with pytest.raises(ArithmeticError):
         by_name["fail"].run({"number": 1})
     costs = observer.stop()
+    assert not journal.exists()
     assert set(costs) == {"grow", "count", "fail"}
     assert all(cost.seconds >= 0 and cost.peak_memory > 2**20 for cost in costs.values())
     assert costs["grow"].peak_memory > 200 * 2**20
     assert [node.func for node in nodes.nodes] == functions
 
 
-def test_each_input_with_versions_is_logged(nodes: Pipeline, tmp_path: Path, caplog) -> None:
-    observer = NodeObserver(nodes, tmp_path / "journal")
+def test_each_input_with_versions_is_logged(nodes: Pipeline, journal: StoredPath, caplog) -> None:
+    observer = NodeObserver(nodes, journal)
     observer.start({"megabytes": "1", "elsewhere": "2"})
     with caplog.at_level(logging.INFO):
         for each in nodes.nodes:
@@ -61,14 +69,14 @@ def test_each_input_with_versions_is_logged(nodes: Pipeline, tmp_path: Path, cap
     observer.stop()
 
 
-def test_a_run_of_which_no_node_began_has_no_costs(nodes: Pipeline, tmp_path: Path) -> None:
-    observer = NodeObserver(nodes, tmp_path / "journal")
+def test_a_run_of_which_no_node_began_has_no_costs(nodes: Pipeline, journal: StoredPath) -> None:
+    observer = NodeObserver(nodes, journal)
     observer.start({})
     assert observer.stop() == {}
 
 
-def test_observed_functions_keep_their_name_on_the_way_to_another_process(nodes: Pipeline, tmp_path: Path) -> None:
-    observer = NodeObserver(nodes, tmp_path / "journal")
+def test_observed_functions_keep_their_name_on_the_way_to_another_process(nodes: Pipeline, journal: StoredPath) -> None:
+    observer = NodeObserver(nodes, journal)
     observer.start({})
     for each in nodes.nodes:
         sent = pickle.loads(ForkingPickler.dumps(each))  # noqa: S301

@@ -7,7 +7,6 @@ import re
 import shlex
 import signal
 import sys
-import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NoReturn
@@ -140,8 +139,7 @@ class _Run:
         self._metrics = metrics
         self._storage = CatalogStorage(catalog.config_resolver, Path(run_params["project_path"]))
         self._folder = open_manifests(catalog)
-        self._journal_folder = tempfile.TemporaryDirectory(prefix="kedro-run-")
-        self._observer = NodeObserver(pipeline, Path(self._journal_folder.name) / "nodes.jsonl")
+        self._observer = NodeObserver(pipeline, self._folder.open_journal(manifest.run_id))
         self._old_handler: Any = None
 
     def begin(self) -> None:
@@ -190,7 +188,6 @@ class _Run:
         if self._old_handler is not None:
             signal.signal(signal.SIGTERM, self._old_handler)
         costs = self._observer.stop()
-        self._journal_folder.cleanup()
         manifest = self.manifest
         for node in manifest.nodes:
             if cost := costs.get(node.name):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from arena_preference.datasets.atomic_write import atomic_write, open_filesystem
 
 from .process import RunProcess
-from .storage import StoredDataset
+from .storage import StoredDataset, StoredPath
 
 logger = logging.getLogger(__name__)
 
@@ -163,9 +163,16 @@ class ManifestFolder:
         with atomic_write(self._fs, self._file(manifest.run_id)) as file:
             file.write(manifest.model_dump_json(indent=2).encode())
 
+    def open_journal(self, run_id: str) -> StoredPath:
+        """Give the folder for what the nodes of a run note of themselves, which is there while it goes on."""
+        return StoredPath(self._fs, f"{self._path}/{run_id}.nodes")
+
     def remove(self, run_id: str) -> None:
-        """Delete the manifest of a run."""
+        """Delete the manifest of a run, and the journal that it left behind if it was killed."""
         self._fs.rm(self._file(run_id))
+        journal = self.open_journal(run_id)
+        if journal.exists():
+            journal.remove()
 
     def _file(self, run_id: str) -> str:
         return f"{self._path}/{run_id}.json"

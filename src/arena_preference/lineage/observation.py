@@ -1,30 +1,34 @@
 """What each node of a run loaded, and the seconds and memory that it took, under any runner.
 
 Kedro calls hooks in the process that runs a node, and under a runner that spawns processes it calls none. A node's
-function, however, travels to wherever it runs. So the observer is wrapped around the function, and leaves what it found
-in a file.
+function, however, travels to wherever it runs, be it another machine. So the observer is wrapped around the function,
+and leaves what it found in a file beside the manifests.
 """
 
 import functools
 import inspect
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import psutil
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from arena_preference.datasets.atomic_write import atomic_write
+
+from .storage import StoredPath
+
 logger = logging.getLogger(__name__)
 
 _SAMPLE_SECONDS = 0.02
+_NOTE = ".json"
 
 
 class NodeCost(NamedTuple):
@@ -37,12 +41,12 @@ class NodeCost(NamedTuple):
 class NodeObserver:
     """Watches the nodes of a pipeline from ``start`` to ``stop``."""
 
-    def __init__(self, pipeline: Pipeline, journal: Path) -> None:
+    def __init__(self, pipeline: Pipeline, journal: StoredPath) -> None:
         """Take the nodes to watch.
 
         Args:
             pipeline: What is going to run.
-            journal: A local file, written to by every process that runs a node.
+            journal: A folder that is this run's own, and in reach of every process that runs a node.
         """
         self._functions = [(node, node.func) for node in pipeline.nodes]
         self._journal = journal
@@ -53,6 +57,7 @@ class NodeObserver:
         Args:
             versions: By name of each dataset that has versions, the one that the run loads; each node logs its own.
         """
+        self._journal.fs.makedirs(self._journal.path, exist_ok=True)
         for node, function in self._functions:
             loaded = {name: versions[name] for name in node.inputs if name in versions}
             observed = _observe_stream if inspect.isgeneratorfunction(function) else _observe_call
@@ -65,8 +70,15 @@ class NodeObserver:
             _set_function(node, function)
         if not self._journal.exists():
             return {}
-        lines = map(json.loads, self._journal.read_text(encoding="utf-8").splitlines())
-        return {node: NodeCost(*cost) for node, *cost in lines}
+        costs = {}
+        for path in map(str, self._journal.fs.ls(self._journal.path, detail=False)):
+            # What was not finished has another ending.
+            if path.endswith(_NOTE):
+                costs[PurePosixPath(path).name.removesuffix(_NOTE)] = NodeCost(
+                    *json.loads(self._journal.fs.cat_file(path))
+                )
+        self._journal.remove()
+        return costs
 
 
 def _set_function(node: Node, function: Callable[..., Any]) -> None:
@@ -85,7 +97,7 @@ class _ObservedFunction(functools.partial):
 class _Observation:
     node: str
     loaded: dict[str, str]
-    journal: Path
+    journal: StoredPath
 
     @contextmanager
     def observe(self) -> Iterator[None]:
@@ -103,21 +115,23 @@ class _Observation:
         watcher = threading.Thread(target=watch, daemon=True, name=f"memory of {self.node}")
         start = time.perf_counter()
         watcher.start()
-        try:
-            yield
-        finally:
+
+        def note() -> None:
             seconds = time.perf_counter() - start
             is_over.set()
             watcher.join()
-            self._note(NodeCost(round(seconds, 3), max(peak, process.memory_info().rss)))
+            cost = NodeCost(round(seconds, 3), max(peak, process.memory_info().rss))
+            with atomic_write(self.journal.fs, f"{self.journal.path}/{self.node}{_NOTE}") as file:
+                file.write(json.dumps(cost).encode())
 
-    def _note(self, cost: NodeCost) -> None:
-        # One short write at the end of the file is not interrupted by another process's.
-        descriptor = os.open(self.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(descriptor, (json.dumps([self.node, *cost]) + "\n").encode())
-        finally:
-            os.close(descriptor)
+            yield
+        except BaseException:
+            # The node's own error is the one to be shown.
+            with suppress(OSError):
+                note()
+            raise
+        note()
 
 
 def _observe_call(function: Callable[..., Any], observation: _Observation, *args: Any, **kwargs: Any) -> Any:
