@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import time
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from arena_preference.lineage.storage import StoredPath
 
 
 def grow(megabytes):
-    return len(bytearray(megabytes * 2**20))
+    block = bytearray(megabytes * 2**20)
+    # Long enough to be seen on a busy machine.
+    time.sleep(0.3)
+    return len(block)
 
 
 def count(number):
