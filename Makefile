@@ -6,15 +6,15 @@ BIN := $(VENV)/bin
 # Nothing is asked for and nothing is reported while a run is under way.
 export KEDRO_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test faults lint audit format kaggle kaggle-test viz clean
+.PHONY: help run test faults lint audit format kaggle kaggle-test cluster-demo viz clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # The stamp is older than pyproject.toml whenever the dependencies may have changed: then the environment is made anew.
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,viz,embedded,tuning,notebooks,download,finetuning]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,viz,embedded,tuning,notebooks,download,finetuning,cluster]"
 	touch $@
 
 run: $(VENV)/.installed ## Run everything on the demo battles: training, report and submission.csv
@@ -45,6 +45,14 @@ kaggle: $(VENV)/.installed ## Make dist/kaggle: what an offline notebook on Kagg
 
 kaggle-test: $(VENV)/.installed ## Predict 25,000 battles with the bundle as Kaggle does: offline, in another environment (half an hour)
 	KAGGLE_BATTLES=25000 $(BIN)/python -m pytest tests/e2e/test_kaggle.py $(ARGS)
+
+# Dask holds its workers to one thread each unless it is told otherwise.
+cluster-demo: export OMP_NUM_THREADS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
+cluster-demo: $(VENV)/.installed ## As run, on a Dask cluster: a scheduler and two workers, each a process, over TCP
+	trap 'kill $$(jobs -p)' EXIT; \
+	$(BIN)/dask scheduler --host 127.0.0.1 --port 8786 & \
+	for worker in 1 2; do $(BIN)/dask worker tcp://127.0.0.1:8786 --nthreads 1 --resources GPU=1 & done; \
+	$(BIN)/kedro run --runner=arena_preference.runners.DaskRunner --runner-params=address=tcp://127.0.0.1:8786
 
 viz: $(VENV)/.installed ## Show the pipelines and their figures in the browser
 	$(BIN)/kedro viz run

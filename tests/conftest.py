@@ -1,9 +1,13 @@
-"""What the tests share: small battles made by hand, and a whole run's settings."""
+"""What the tests share: small battles made by hand, a small Kedro project, and a whole run's settings."""
 
+import json
 import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -109,3 +113,47 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             for fault in faults:
                 terminalreporter.write_line(f"{outcome}: {fault}")
         terminalreporter.write_line(f"{len(survived)} of {len(survived) + len(fatal)} faults were survived.")
+
+
+class SmallProject:
+    """A copy of ``small_project``, a Kedro project that has nothing of this one but its hooks and commands.
+
+    Numbers are doubled, the doubles added, and the sum is written out.
+    """
+
+    def __init__(self, folder: Path, origin: Path = Path(__file__).parent / "small_project") -> None:
+        self.folder = folder
+        shutil.copytree(origin, folder, dirs_exist_ok=True)
+        (folder / "conf" / "local").mkdir(exist_ok=True)
+        (folder / "conf" / "local" / "credentials.yml").write_text("store: {key: open sesame}")
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start a kedro command."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "kedro", *arguments],
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def call(self, *arguments: str, ends_with: int = 0, **environment: str) -> str:
+        """Run a kedro command to its end and give what it printed."""
+        process = self.start(*arguments, **environment)
+        printed, _ = process.communicate(timeout=120)
+        assert process.returncode == ends_with, printed
+        return printed
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """Read the manifests, from the oldest to the newest."""
+        return [json.loads(path.read_text()) for path in sorted((self.folder / "data/runs").glob("*.json"))]
+
+    def version(self, dataset: str, run_id: str) -> Path:
+        """Give the path of a version."""
+        return self.folder / "data" / dataset / run_id / dataset
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SmallProject:
+    return SmallProject(tmp_path)

@@ -1,13 +1,7 @@
-"""Manifests made by hand, and a small Kedro project that has nothing of this one but its hooks and commands."""
+"""Manifests made by hand."""
 
-import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,44 +49,3 @@ def make_manifest() -> Callable[..., Manifest]:
         return Manifest(run_id=run_id, **{**defaults, **fields})
 
     return make
-
-
-class SmallProject:
-    """A copy of ``small_project``: numbers are doubled, the doubles added, and the sum is written out."""
-
-    def __init__(self, folder: Path, origin: Path = Path(__file__).parent / "small_project") -> None:
-        self.folder = folder
-        shutil.copytree(origin, folder, dirs_exist_ok=True)
-        (folder / "conf" / "local").mkdir(exist_ok=True)
-        (folder / "conf" / "local" / "credentials.yml").write_text("store: {key: open sesame}")
-
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a kedro command."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "kedro", *arguments],
-            cwd=self.folder,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def call(self, *arguments: str, ends_with: int = 0, **environment: str) -> str:
-        """Run a kedro command to its end and give what it printed."""
-        process = self.start(*arguments, **environment)
-        printed, _ = process.communicate(timeout=120)
-        assert process.returncode == ends_with, printed
-        return printed
-
-    def manifests(self) -> list[dict[str, Any]]:
-        """Read the manifests, from the oldest to the newest."""
-        return [json.loads(path.read_text()) for path in sorted((self.folder / "data/runs").glob("*.json"))]
-
-    def version(self, dataset: str, run_id: str) -> Path:
-        """Give the path of a version."""
-        return self.folder / "data" / dataset / run_id / dataset
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> SmallProject:
-    return SmallProject(tmp_path)

@@ -40,12 +40,14 @@ def create_pipeline(split: str = "train") -> Pipeline:
             inputs=["battles", "embedding_store", "params:embedding", *trained_encoder],
             outputs="text_embeddings",
             name="embed_texts",
+            tags="gpu",
         ),
         Node(
             score_answers,
             inputs=["battles", "embedding_store", "params:embedding", *trained_reward_model],
             outputs="answer_scores",
             name="score_answers",
+            tags="gpu",
         ),
     ]
     fixed = {"encoder", "reward_model", "embedding_projection"}

@@ -13,6 +13,7 @@ def create_pipeline(split: str = "train") -> Pipeline:
             inputs=["battles", "cross_encoder_store", "cross_encoders", "params:finetuning"],
             outputs="cross_encoder_scores",
             name="score_battles",
+            tags="gpu",
         )
         return Pipeline(
             [score], namespace=split, inputs={"cross_encoder_store", "cross_encoders"}, parameters="finetuning"
@@ -29,12 +30,14 @@ def create_pipeline(split: str = "train") -> Pipeline:
             inputs=["battles", "finetuning_folds", "cross_encoder_store", "params:finetuning", "params:seed"],
             outputs=["cross_encoders", "finetuning_history"],
             name="train_cross_encoders",
+            tags="gpu",
         ),
         Node(
             score_folds,
             inputs=["battles", "finetuning_folds", "cross_encoder_store", "cross_encoders", "params:finetuning"],
             outputs="cross_encoder_scores",
             name="score_folds",
+            tags="gpu",
         ),
     ]
     return Pipeline(

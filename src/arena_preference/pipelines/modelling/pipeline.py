@@ -67,6 +67,7 @@ def create_pipeline(split: str = "train") -> Pipeline:
             inputs=["model_input", "oof_word_scores", "battles", "folds", "params:modelling", "params:seed"],
             outputs=["fold_average", "oof_scores"],
             name="fit_fold_models",
+            tags="gpu",
         ),
         Node(
             fit_baselines,
@@ -121,6 +122,7 @@ def create_pipeline(split: str = "train") -> Pipeline:
             inputs=["model_input", "battles", "folds", "params:modelling", "params:seed"],
             outputs="learning_curve",
             name="measure_learning_curve",
+            tags="gpu",
         ),
         Node(
             measure_ablation,
@@ -135,6 +137,7 @@ def create_pipeline(split: str = "train") -> Pipeline:
             ],
             outputs="ablation",
             name="measure_ablation",
+            tags="gpu",
         ),
     ]
     own = {*_TABLES, "word_differences", "cross_encoder_scores", "battles", "model_input", "explained_input"}

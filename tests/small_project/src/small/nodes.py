@@ -1,3 +1,4 @@
+import os
 import time
 from pathlib import Path
 
@@ -6,7 +7,7 @@ def double(numbers, wait_for):
     if wait_for == "error":
         raise ArithmeticError("no doubles today, the token=hush is gone")
     if wait_for:
-        Path(wait_for).with_suffix(".here").touch()
+        Path(wait_for).with_suffix(".here").write_text(str(os.getpid()))
         while not Path(wait_for).exists():
             time.sleep(0.01)
     return [2 * number for number in numbers]

@@ -1,0 +1,191 @@
+"""Nodes on a Dask cluster of separate processes, in the small project."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline, node
+from kedro.runner.task import Task
+
+from arena_preference.runners import DaskRunner
+from arena_preference.runners.dask_runner import _execute
+
+RUNNER = "--runner=arena_preference.runners.DaskRunner"
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def wait_until(is_so: Callable[[], Any], seconds: float = 60) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := is_so()):
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def start_dask(tmp_path: Path) -> Iterator[Start]:
+    """Start a command of Dask; whatever it started ends with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        with (tmp_path / f"dask{len(started)}.log").open("w") as log:
+            command = [sys.executable, "-m", "dask", *arguments]
+            # Scheduler and workers know the project, as where it is installed on all of them.
+            environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
+            started.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, env=environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            family = [*psutil.Process(process.pid).children(recursive=True), process]
+            for member in family:
+                member.kill()
+            process.wait()
+
+
+@pytest.fixture
+def scheduler(start_dask: Start, tmp_path: Path) -> tuple[subprocess.Popen[str], str]:
+    """A scheduler and its address."""
+    process = start_dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+    log = tmp_path / "dask0.log"
+    address = wait_until(lambda: re.search(r"Scheduler at:\s+(tcp://\S+)", log.read_text()))
+    return process, address[1]
+
+
+def start_workers(start_dask: Start, address: str, count: int = 1) -> None:
+    options = ["--nthreads", "1", "--no-dashboard", "--resources", "GPU=1"]
+    for _ in range(count):
+        start_dask("worker", address, *options)
+
+
+def test_a_run_on_a_cluster_of_its_own_logs_and_records_as_any_other(project) -> None:
+    printed = project.call("run", RUNNER, "--runner-params=n_workers=2")
+    assert "Dask dashboard: http://127.0.0.1:" in printed
+    (manifest,) = project.manifests()
+    assert manifest["status"] == "completed"
+    assert manifest["runner"] == "DaskRunner"
+    assert set(manifest["written"]) == {"doubles", "total", "text"}
+    assert {stored["version"] for stored in manifest["written"].values()} == {manifest["run_id"]}
+    assert all(each["seconds"] >= 0 and each["peak_memory"] > 2**20 for each in manifest["nodes"])
+    # What the workers say appears once, and in the run's own log.
+    for line in (
+        "Running node: add: add([doubles]) -> [total]",
+        f"write has loaded total, version {manifest['run_id']}",
+        "Completed node: write",
+    ):
+        assert printed.count(line) == 1, printed
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_node_done_again(project) -> None:
+    gate, here = project.folder / "gate", project.folder / "gate.here"
+    run = project.start("run", RUNNER, "--runner-params=n_workers=1", f"--params=wait_for={gate}")
+    worker = int(wait_until(lambda: here.exists() and here.read_text()))
+    assert worker != run.pid
+    here.unlink()
+    os.kill(worker, signal.SIGKILL)
+    other = int(wait_until(lambda: here.exists() and here.read_text()))
+    gate.touch()
+    printed, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, printed
+    assert other != worker
+    (manifest,) = project.manifests()
+    assert project.version("text.txt", manifest["run_id"]).read_text() == "12.0 of 3"
+
+
+def test_a_failing_node_shows_its_own_traceback_and_how_to_resume(project) -> None:
+    printed = project.call("run", RUNNER, "--runner-params=n_workers=1", "--params=wait_for=error", ends_with=1)
+    assert re.search(r'nodes\.py", line \d+, in double', printed)
+    assert "ArithmeticError: no doubles today" in printed
+    assert "No nodes ran. Repeat the previous command" in printed
+    (manifest,) = project.manifests()
+    assert manifest["status"] == "failed"
+    assert manifest["error"].startswith("ArithmeticError")
+    assert manifest["written"] == {}
+
+
+def test_a_cluster_that_runs_already_is_used_and_left_running(
+    project, scheduler: tuple[subprocess.Popen[str], str], start_dask: Start
+) -> None:
+    process, address = scheduler
+    start_workers(start_dask, address, 2)
+    for _ in range(2):
+        printed = project.call("run", RUNNER, f"--runner-params=address={address}")
+        assert printed.count("Completed node: write") == 1
+    assert process.poll() is None
+    first, second = project.manifests()
+    assert [first["status"], second["status"]] == ["completed", "completed"]
+    assert first["written"]["text"]["sha256"] == second["written"]["text"]["sha256"]
+
+
+def test_a_scheduler_that_is_lost_is_said(
+    project, scheduler: tuple[subprocess.Popen[str], str], start_dask: Start
+) -> None:
+    process, address = scheduler
+    start_workers(start_dask, address)
+    gate, here = project.folder / "gate", project.folder / "gate.here"
+    run = project.start("run", RUNNER, f"--runner-params=address={address}", f"--params=wait_for={gate}")
+    wait_until(here.exists)
+    process.kill()
+    printed, _ = run.communicate(timeout=120)
+    assert run.returncode == 1
+    assert f"RuntimeError: The connection to the Dask scheduler at {address} was lost." in printed
+    gate.touch()
+    (manifest,) = project.manifests()
+    assert manifest["status"] == "failed"
+
+
+def test_an_address_where_nobody_answers_is_named(project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arena_preference.runners.dask_runner._CONNECT_SECONDS", 1)
+    runner = DaskRunner(address="tcp://127.0.0.1:9")
+    with pytest.raises(RuntimeError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9 within 1 seconds"):
+        runner.run(Pipeline([]), DataCatalog())
+
+
+def test_what_has_no_entry_in_the_catalog_is_refused_by_name_before_anything_starts() -> None:
+    pipeline = Pipeline([node(sorted, "given", "between", name="one"), node(len, "between", "end", name="two")])
+    with pytest.raises(ValueError, match="2 datasets have none: between, end"):
+        DaskRunner(n_workers=1).run(pipeline, DataCatalog({"given": MemoryDataset([1])}))
+
+
+def test_workers_without_the_resource_that_a_node_asks_for_are_refused(
+    project, scheduler: tuple[subprocess.Popen[str], str], start_dask: Start
+) -> None:
+    _, address = scheduler
+    start_dask("worker", address, "--nthreads", "1", "--no-dashboard")
+    registry = project.folder / "src/small/pipeline_registry.py"
+    registry.write_text(registry.read_text().replace('name="add")', 'name="add", tags="gpu")'))
+    wait_until(lambda: "Starting established connection" in (project.folder / "dask1.log").read_text())
+    printed = project.call("run", RUNNER, f"--runner-params=address={address}", ends_with=1)
+    assert "None of the 1 workers offers the resource GPU, which 1 nodes ask for, add the first of them" in printed
+    printed = project.call("run", RUNNER, "--runner-params=n_workers=1")
+    assert "Completed node: add" in printed
+
+
+def test_a_cluster_and_its_size_are_not_given_both() -> None:
+    with pytest.raises(ValueError, match="Leave out either"):
+        DaskRunner(address="tcp://127.0.0.1:1", n_workers=2)
+    with pytest.raises(ValueError, match="positive"):
+        DaskRunner(n_workers=0)
+
+
+def test_what_a_worker_that_died_has_written_gives_way(tmp_path: Path) -> None:
+    described = {"type": "arena_preference.datasets.JSONDataset", "filepath": f"{tmp_path}/n.json", "versioned": True}
+    catalog = DataCatalog.from_config({"n": described}, save_version="1")
+    catalog["given"] = MemoryDataset([3, 4])
+    left = tmp_path / "n.json" / "1" / "n.json"
+    left.parent.mkdir(parents=True)
+    left.write_text("0")
+    task = Task(node(len, "given", "n", name="count"), catalog, is_async=False, run_id="1")
+    assert _execute(task).name == "count"
+    assert left.read_text() == "2"
