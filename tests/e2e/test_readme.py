@@ -32,7 +32,7 @@ ELSEWHERE = {
     "make faults": "takes half an hour; a few of its faults are among the tests",
     "make kaggle": "its bundle is made and used by tests/e2e/test_kaggle.py",
     'make kaggle ARGS="--run=RUN --fallback=RUN"': "as `make kaggle`",
-    "kedro run --runner=arena_preference.runners.DaskRunner --runner-params=n_workers=2": "is in tests/e2e/test_runs.py",
+    "kedro run --runner=arena_preference.runners.DaskRunner --runner-params=n_workers=2": "is one of test_runs.py",
     "kedro run --runner=arena_preference.runners.DaskRunner --runner-params=address=tcp://host:8786": (
         "needs a cluster; the same with one that a test starts is in tests/runners"
     ),
@@ -69,7 +69,7 @@ def collect_commands(text: str) -> list[str]:
     blocks = re.findall(r"^```(?:bash|sh|shell|console)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    lines += re.findall(r"`((?:jupyter|kedro|make|pip|pytest|python) [^`]+)`", prose)
+    lines += re.findall(r"`((?:dask|jupyter|kedro|make|pip|pytest|python) [^`]+)`", prose)
     commands = (re.sub(r"(^|\s)#.*", "", line.removeprefix("$ ")).strip() for line in lines)
     return list(dict.fromkeys(command for command in commands if command))
 
