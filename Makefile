@@ -49,7 +49,8 @@ kaggle-test: $(VENV)/.installed ## Predict 25,000 battles with the bundle as Kag
 # Dask holds its workers to one thread each unless it is told otherwise.
 cluster-demo: export OMP_NUM_THREADS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
 cluster-demo: $(VENV)/.installed ## As run, on a Dask cluster: a scheduler and two workers, each a process, over TCP
-	trap 'kill $$(jobs -p)' EXIT; \
+	trap 'kill $$(jobs -p)' EXIT INT TERM; \
+	export DASK_LOGGING__DISTRIBUTED=warning; \
 	$(BIN)/dask scheduler --host 127.0.0.1 --port 8786 & \
 	for worker in 1 2; do $(BIN)/dask worker tcp://127.0.0.1:8786 --nthreads 1 --resources GPU=1 & done; \
 	$(BIN)/kedro run --runner=arena_preference.runners.DaskRunner --runner-params=address=tcp://127.0.0.1:8786

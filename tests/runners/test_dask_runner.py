@@ -189,3 +189,10 @@ def test_what_a_worker_that_died_has_written_gives_way(tmp_path: Path) -> None:
     task = Task(node(len, "given", "n", name="count"), catalog, is_async=False, run_id="1")
     assert _execute(task).name == "count"
     assert left.read_text() == "2"
+
+
+def test_without_the_extra_its_name_is_said() -> None:
+    code = "import sys; sys.modules['distributed'] = None; from arena_preference.runners import DaskRunner"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "distributed is not installed" in done.stderr
+    assert "pip install 'arena-preference[cluster]'" in done.stderr

@@ -9,10 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, cast
 
-import dask
 import psutil
-from distributed import Client, KilledWorker, Nanny, Scheduler, SpecCluster, Worker, WorkerPlugin
-from distributed.cfexecutor import ClientExecutor
 from kedro.framework import project
 from kedro.framework.hooks.manager import (
     _create_hook_manager,
@@ -28,6 +25,16 @@ from pluggy import PluginManager
 
 from arena_preference.device import select_devices
 from arena_preference.lineage.storage import CatalogStorage
+
+try:
+    import dask
+    from distributed import Client, KilledWorker, Nanny, Scheduler, SpecCluster, Worker, WorkerPlugin
+    from distributed.cfexecutor import ClientExecutor
+except ModuleNotFoundError as reason:
+    raise ModuleNotFoundError(
+        f"{reason.name} is not installed, and the runner for a Dask cluster needs it: pip install "
+        "'arena-preference[cluster]'."
+    ) from reason
 
 logger = logging.getLogger(__name__)
 # Dask sets its own level when it is imported.
@@ -45,7 +52,8 @@ class DaskRunner(AbstractRunner):
 
     Everything that passes from node to node goes through the catalog, so the workers must reach the same files, under
     the same paths, as the process that starts the run. A worker that dies is replaced by another one and its node done
-    again. The workers' log lines appear in the run's own log.
+    again. The workers' log lines appear in the run's own log. When a node fails, those that wait are taken back, and
+    those that run on a cluster that was there before go on to their end.
 
     ### Example usage
 
