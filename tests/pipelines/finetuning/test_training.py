@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> ModelStore:
 
 def compute_log_loss(scores: pd.DataFrame, labels: pd.Series) -> float:
     logits = select_probabilities(scores)
-    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    logits = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     return -float(logits[np.arange(len(logits)), labels].mean())
 
 
