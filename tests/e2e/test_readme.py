@@ -40,6 +40,7 @@ ELSEWHERE = {
     "make cluster-demo": "makes a whole run; what it does is in tests/runners",
     "make kaggle-test": "takes half an hour; the same with few battles is among the tests",
     "python benchmarks/whole_run.py": "measures for minutes",
+    "python benchmarks/finetuning.py --raw-dir DIR --data-root DIR": "trains for an hour",
     "python benchmarks/nodes.py --battles 57477 --test-battles 25000 --params embedding.encoder.enabled=false": (
         "measures for ten minutes"
     ),
