@@ -50,12 +50,15 @@ kaggle-test: $(VENV)/.installed ## Predict 25,000 battles with the bundle as Kag
 # have the same last bits.
 cluster-demo: THREADS := $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
 cluster-demo: $(VENV)/.installed ## As run, on a Dask cluster: a scheduler and two workers, each a process, over TCP
-	trap 'kill $$(jobs -p)' EXIT INT TERM; \
 	export DASK_LOGGING__DISTRIBUTED=warning; \
 	export OMP_NUM_THREADS=$(THREADS) OPENBLAS_NUM_THREADS=$(THREADS) MKL_NUM_THREADS=$(THREADS); \
-	$(BIN)/dask scheduler --host 127.0.0.1 --port 8786 & \
-	for worker in 1 2; do $(BIN)/dask worker tcp://127.0.0.1:8786 --nthreads 1 --resources GPU=1 > /dev/null & done; \
-	$(BIN)/kedro run --runner=arena_preference.runners.DaskRunner --runner-params=address=tcp://127.0.0.1:8786
+	trap 'kill $$started' EXIT; trap 'exit 130' INT TERM; \
+	$(BIN)/dask scheduler --host 127.0.0.1 --port 8786 & started=$$!; \
+	for worker in 1 2; do \
+		$(BIN)/dask worker tcp://127.0.0.1:8786 --nthreads 1 --resources GPU=1 > /dev/null & started="$$started $$!"; \
+	done; \
+	$(BIN)/kedro run --runner=arena_preference.runners.DaskRunner --runner-params=address=tcp://127.0.0.1:8786; \
+	exit $$?
 
 viz: $(VENV)/.installed ## Show the pipelines and their figures in the browser
 	$(BIN)/kedro viz run
