@@ -32,6 +32,16 @@ def test_manifests_come_back_from_the_oldest_to_the_newest(folder: ManifestFolde
     assert list(folder.read_all()) == ["2"]
 
 
+def test_the_journal_of_a_run_that_was_killed_goes_with_its_manifest(folder: ManifestFolder, make_manifest) -> None:
+    folder.create(make_manifest("1"))
+    journal = folder.open_journal("1")
+    journal.fs.makedirs(journal.path)
+    journal.fs.pipe_file(f"{journal.path}/train.json", b"[1.0, 2]")
+    assert list(folder.read_all()) == ["1"]
+    folder.remove("1")
+    assert not journal.exists()
+
+
 def test_a_second_run_with_the_same_id_is_refused_and_loses_nothing(folder: ManifestFolder, make_manifest) -> None:
     first = make_manifest("1", environment="first")
     folder.create(first)
