@@ -77,7 +77,7 @@ class Workers(Generic[Input]):
 
     def _compute(self, windows: Sequence[Window]) -> Vectors:
         """Compute a batch; in halves if it is larger than the budget has become, or than the memory holds."""
-        size = len(windows) * max(len(window.tokens) for window in windows)
+        size = len(windows) * max(map(self._model.measure_width, windows))
         if len(windows) == 1:
             vectors = self._try(windows)
             if vectors is None:
@@ -171,7 +171,7 @@ def run_model(
 
     with bar:
         for rows in plan_shards(lengths, shard_characters):
-            shard = _Shard(rows, model.tokenize([inputs[row] for row in rows]), workers)
+            shard = _Shard(model, rows, model.tokenize([inputs[row] for row in rows]), workers)
             characters = sum(lengths[row] for row in rows)
             for batch in shard.batches:
                 batch.future.add_done_callback(partial(advance, characters * batch.tokens / shard.tokens))
@@ -192,15 +192,18 @@ class _Batch(NamedTuple):
 class _Shard:
     """The inputs of one shard, on their way through the workers."""
 
-    def __init__(self, rows: Rows, windows: list[list[Window]], workers: Workers[Any]) -> None:
+    def __init__(
+        self, model: TextModel[Any], rows: Rows, windows: list[list[Window]], workers: Workers[Any]
+    ) -> None:
         self.rows = rows
         self._windows = windows
         every_window = [window for of_input in windows for window in of_input]
         lengths = [len(window.tokens) for window in every_window]
+        widths = [model.measure_width(window) for window in every_window]
         self.tokens = sum(lengths)
         self.batches = [
             _Batch(places, sum(lengths[place] for place in places), workers.submit([every_window[i] for i in places]))
-            for places in plan_batches(lengths, workers.batch_tokens)
+            for places in plan_batches(widths, workers.batch_tokens)
         ]
 
     def collect(self, model: TextModel[Input]) -> Vectors:
@@ -243,19 +246,20 @@ def plan_shards(lengths: Sequence[int], shard_characters: int) -> Iterator[Rows]
         yield np.array(shard)
 
 
-def plan_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Group windows of like length, longest first, so that little is padding and the first batch needs the most memory.
+def plan_batches(widths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Group windows of one width, widest first, so that the first batch needs the most memory.
 
     Args:
-        lengths: Tokens of each window.
-        batch_tokens: Most tokens of a batch, padding included; a single longer window is a batch of its own.
+        widths: Tokens of each window with what it is padded by.
+        batch_tokens: Most tokens of a batch; a single longer window is a batch of its own.
 
     Yields:
         Places of the windows of one batch.
     """
     batch: list[int] = []
-    for place in np.argsort(-np.asarray(lengths), kind="stable").tolist():
-        if batch and (len(batch) + 1) * lengths[batch[0]] > batch_tokens:
+    for place in np.argsort(-np.asarray(widths), kind="stable").tolist():
+        width = widths[place]
+        if batch and (width != widths[batch[0]] or (len(batch) + 1) * width > batch_tokens):
             yield batch
             batch = []
         batch.append(place)

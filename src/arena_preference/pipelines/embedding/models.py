@@ -4,7 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 Input = TypeVar("Input")
 Vectors = npt.NDArray[np.float32]
 
+# Widths that a batch is padded to. How a row of a batch rounds depends on the width, by way of the attention.
+_WIDTH_STEP: Final = 16
+
 
 class TextModel(ABC, Generic[Input]):
     """A transformers model with its tokenizer, loaded once for each device."""
@@ -32,6 +35,9 @@ class TextModel(ABC, Generic[Input]):
     # Which of transformers' automatic classes loads it, and which of its weights are not used here.
     auto_class: Any
     unused_weights: tuple[str, ...] = ()
+
+    #: Most tokens of a window.
+    max_tokens: int
 
     def __init__(self, folder: Path, devices: Sequence[torch.device], dtype: torch.dtype) -> None:
         """Load the model.
@@ -80,7 +86,7 @@ class TextModel(ABC, Generic[Input]):
         """Run one batch.
 
         Args:
-            windows: Rows of the batch; they are padded to the longest.
+            windows: Rows of the batch, of one width if their vectors are not to depend on each other.
             device: One of ``devices``.
 
         Returns:
@@ -89,7 +95,7 @@ class TextModel(ABC, Generic[Input]):
         Raises:
             FloatingPointError: If a number is not finite, as where float16 overflows.
         """
-        width = max(len(window.tokens) for window in windows)
+        width = max(map(self.measure_width, windows))
         input_ids = np.full((len(windows), width), self.filler, dtype=np.int64)
         mask = np.zeros((2, len(windows), width), dtype=np.int64)
         for row, (tokens, _, skipped) in enumerate(windows):
@@ -109,6 +115,11 @@ class TextModel(ABC, Generic[Input]):
                 "embedding.inference.precision to float32 or, where the device can do it, to bfloat16."
             )
         return vectors
+
+    def measure_width(self, window: Window) -> int:
+        """Give the width that a window is padded to, whatever other windows are computed with it."""
+        own = len(window.tokens)
+        return min(own + -own % _WIDTH_STEP, max(own, self.max_tokens))
 
     @property
     def filler(self) -> int:
@@ -193,6 +204,7 @@ class Encoder(TextModel[PrefixedText]):
             ValueError: Further, if ``settings.max_tokens`` leaves no room between special tokens, overlap and tail.
         """
         super().__init__(folder, devices, dtype)
+        self.max_tokens = settings.max_tokens
         self._settings = settings
         self._start, self._end = self._find_special_tokens()
         prefixes = (settings.query_prefix, settings.document_prefix)
@@ -281,7 +293,7 @@ class RewardModel(TextModel[Conversation]):
                 start of a conversation that is cut.
         """
         super().__init__(folder, devices, dtype)
-        self._max_tokens = max_tokens
+        self.max_tokens = max_tokens
         self._tail_tokens = tail_tokens
         if self._tokenizer.chat_template is None:
             raise ValueError(
@@ -318,7 +330,7 @@ class RewardModel(TextModel[Conversation]):
     def tokenize(self, inputs: Sequence[Conversation]) -> list[list[Window]]:
         """Turn conversations into one window each, by the model's own chat template."""
         every_ids = self._to_ids([self._render(conversation) for conversation in inputs])
-        kept = [cut_middle(ids, self._max_tokens, self._tail_tokens) for ids in every_ids]
+        kept = [cut_middle(ids, self.max_tokens, self._tail_tokens) for ids in every_ids]
         return [[Window(ids, len(ids), 0)] for ids in kept]
 
     def _render(self, conversation: Conversation) -> str:
