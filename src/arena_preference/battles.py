@@ -167,6 +167,19 @@ Features: Final = pa.DataFrameSchema(
     name="Features",
 )
 
+#: What each battle's answers differ by in words: ``words`` are places in a vocabulary of so many entries, and of each of
+#: them ``weights`` has a number that is not zero. One row per battle.
+WordDifferences: Final = pa.DataFrameSchema(
+    {
+        ID: _ID_COLUMN,
+        "vocabulary": pa.Column("int32", pa.Check.ge(1)),
+        "words": pa.Column(object),
+        "weights": pa.Column(object),
+    },
+    strict=True,
+    name="WordDifferences",
+)
+
 #: Float32 logits of each class, one row per battle; none of them where their source is switched off.
 Logits: Final = pa.DataFrameSchema(
     {ID: _ID_COLUMN, **{name: pa.Column("float32", required=False) for name in LABEL_COLUMNS}},

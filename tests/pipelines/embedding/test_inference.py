@@ -16,7 +16,7 @@ from arena_preference.pipelines.embedding.inputs import PrefixedText
 from arena_preference.pipelines.embedding.models import TextModel, Vectors
 from arena_preference.pipelines.embedding.windows import Window
 
-from .test_models import LONG, TEXTS, cosines, load
+from .test_models import LONG, TEXTS, load
 
 LENGTHS = st.lists(st.integers(0, 500), min_size=1, max_size=60)
 CPU = torch.device("cpu")

@@ -9,11 +9,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from scipy import sparse
 from sklearn.pipeline import Pipeline
 from skops import io
 
-from arena_preference.battles import FORM_SEPARATOR, ID, Features, is_antisymmetric, swap_battles, swap_features
+from arena_preference.battles import (
+    FORM_SEPARATOR,
+    ID,
+    Features,
+    WordDifferences,
+    is_antisymmetric,
+    swap_battles,
+    swap_features,
+)
 from arena_preference.pipelines.features import nodes
 from arena_preference.pipelines.features.nodes import (
     compute_latent_features,
@@ -608,9 +615,12 @@ class TestTextVectorizer:
 WORDS = WordVectorizerOptions(ngram_max=2, min_texts=2, max_ngrams=100, max_fit_texts=100)
 
 
-def to_matrix(differences: dict[str, Any]) -> sparse.csr_matrix:
-    parts = (differences["data"], differences["indices"], differences["indptr"])
-    return sparse.csr_matrix(parts, shape=tuple(differences["shape"]))
+def to_array(differences: pd.DataFrame, vocabulary: int = 100) -> np.ndarray:
+    WordDifferences.validate(differences)
+    table = np.zeros((len(differences), vocabulary), dtype=np.float32)
+    for row, (words, weights) in enumerate(zip(differences["words"], differences["weights"], strict=True)):
+        table[row, words] = weights
+    return table
 
 
 class TestWordDifferences:
@@ -618,8 +628,9 @@ class TestWordDifferences:
         vectorizer = fit_word_vectorizer(battles, WORDS, seed=0)
         differences = compute_word_differences(battles, vectorizer)
         a, b = (vectorizer.transform(battles[side].map(" ".join)).toarray() for side in ("response_a", "response_b"))
-        np.testing.assert_array_equal(to_matrix(differences).toarray(), a - b)
+        np.testing.assert_array_equal(to_array(differences, a.shape[1]), a - b)
         np.testing.assert_array_equal(differences[ID], battles[ID])
+        assert set(differences["vocabulary"]) == {a.shape[1]}
         assert {"tea", "leaf hot"} <= set(vectorizer.vocabulary_)
 
     @laws
@@ -628,28 +639,26 @@ class TestWordDifferences:
         battles = make_battles([*rows, (["p"], ["word here"], ["word there"]), (["p"], ["word"], ["word"])])
         vectorizer = fit_word_vectorizer(battles, WORDS, seed=0)
         there, back = (
-            to_matrix(compute_word_differences(table, vectorizer)) for table in (battles, swap_battles(battles))
+            to_array(compute_word_differences(table, vectorizer)) for table in (battles, swap_battles(battles))
         )
-        np.testing.assert_array_equal(back.toarray(), -there.toarray())
+        np.testing.assert_array_equal(back, -there)
 
     def test_the_number_of_battles_held_at_a_time_changes_nothing(self, battles, monkeypatch):
         vectorizer = fit_word_vectorizer(battles, WORDS, seed=0)
         at_once = compute_word_differences(battles, vectorizer)
         monkeypatch.setattr(nodes, "_LATENT_ROWS", 7)
-        for name, part in compute_word_differences(battles, vectorizer).items():
-            np.testing.assert_array_equal(part, at_once[name])
+        pd.testing.assert_frame_equal(compute_word_differences(battles, vectorizer), at_once, check_exact=True)
 
-    def test_no_battles_give_no_row_and_every_word(self, battles):
+    def test_no_battles_give_no_row(self, battles):
         vectorizer = fit_word_vectorizer(battles, WORDS, seed=0)
-        none = to_matrix(compute_word_differences(make_battles([]), vectorizer))
-        assert none.shape == (0, len(vectorizer.vocabulary_))
+        assert WordDifferences.validate(compute_word_differences(make_battles([]), vectorizer)).empty
 
     def test_skops_carries_the_vectorizer_without_trusting_any_type(self, battles):
         fitted = fit_word_vectorizer(battles, WORDS, seed=0)
         content = io.dumps(fitted)
         assert io.get_untrusted_types(data=content) == []
         loaded = compute_word_differences(battles, io.loads(content, trusted=[]))
-        np.testing.assert_array_equal(loaded["data"], compute_word_differences(battles, fitted)["data"])
+        pd.testing.assert_frame_equal(loaded, compute_word_differences(battles, fitted), check_exact=True)
 
     def test_no_vocabulary_says_what_to_change(self):
         with pytest.raises(ValueError, match=r"Lower features\.words\.min_texts"):

@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from catboost import CatBoost
-from scipy import sparse
 
-from arena_preference.battles import LABEL_COLUMNS
+from arena_preference.battles import LABEL_COLUMNS, WordDifferences
 from arena_preference.folds import assign_folds
 from arena_preference.pipelines.modelling.nodes import fit_fold_models, fit_word_models
 from arena_preference.pipelines.modelling.options import CatBoostOptions, ModellingOptions, WordModelOptions
@@ -33,20 +32,21 @@ OPTIONS = ModellingOptions(
 )
 
 
-def make_differences(battles: pd.DataFrame, telling: bool = False) -> Arrays:
+def make_differences(battles: pd.DataFrame, telling: bool = False) -> pd.DataFrame:
     """Make differences of 20 words; where they are telling, the winner uses the first word more."""
     values = np.random.default_rng(3).normal(size=(len(battles), 20)).astype("float32")
     values[np.abs(values) < 1] = 0
     if telling:
         values[:, 0] += 3 * battles["label"].map({0: 1, 1: -1, 2: 0}).to_numpy()
-    matrix = sparse.csr_matrix(values)
-    return {
-        "id": battles["id"].to_numpy(),
-        "data": matrix.data,
-        "indices": matrix.indices,
-        "indptr": matrix.indptr,
-        "shape": np.array(matrix.shape),
-    }
+    words = [np.flatnonzero(of_battle).astype("int32") for of_battle in values]
+    weights = [of_battle[places] for of_battle, places in zip(values, words, strict=True)]
+    table = pd.DataFrame({"id": battles["id"], "vocabulary": np.int32(20), "words": words, "weights": weights})
+    return WordDifferences.validate(table)
+
+
+def swap_words(differences: pd.DataFrame) -> pd.DataFrame:
+    """Exchange the sides of all battles."""
+    return differences.assign(weights=[-weights for weights in differences["weights"]])
 
 
 @pytest.fixture
@@ -63,12 +63,14 @@ def cross_encoder_scores(battles: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture
-def word_differences(battles: pd.DataFrame) -> Arrays:
+def word_differences(battles: pd.DataFrame) -> pd.DataFrame:
     return make_differences(battles)
 
 
 @pytest.fixture
-def word_models(word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame) -> tuple[Arrays, pd.DataFrame]:
+def word_models(
+    word_differences: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
+) -> tuple[Arrays, pd.DataFrame]:
     return fit_word_models(word_differences, battles, folds, OPTIONS)
 
 

@@ -41,7 +41,7 @@ from arena_preference.pipelines.modelling.options import ModellingOptions
 from arena_preference.pipelines.modelling.word_model import SCORE_COLUMNS, Arrays
 from arena_preference.scoring import select_probabilities
 
-from .conftest import OPTIONS, make_differences
+from .conftest import OPTIONS, make_differences, swap_words
 
 Fitted = tuple[CatBoost, pd.DataFrame]
 
@@ -131,7 +131,7 @@ def test_length_baseline_beats_the_prior_where_length_decides(battles: pd.DataFr
 
 
 def test_shuffled_labels_give_no_better_than_the_prior(
-    model_input: pd.DataFrame, word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame
+    model_input: pd.DataFrame, word_differences: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
 ) -> None:
     shuffled = battles.assign(label=battles["label"].sample(frac=1, random_state=1).to_numpy())
     shuffled_scores = fit_word_models(word_differences, shuffled, folds, OPTIONS)[1]
@@ -142,7 +142,11 @@ def test_shuffled_labels_give_no_better_than_the_prior(
 
 
 def test_a_held_out_label_cannot_reach_its_own_prediction(
-    model_input: pd.DataFrame, word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame, fitted: Fitted
+    model_input: pd.DataFrame,
+    word_differences: pd.DataFrame,
+    battles: pd.DataFrame,
+    folds: pd.DataFrame,
+    fitted: Fitted,
 ) -> None:
     held_out = folds["fold"].to_numpy() == 0
     changed = battles.assign(label=np.where(held_out, (battles["label"] + 1) % 3, battles["label"]).astype("int8"))
@@ -153,7 +157,7 @@ def test_a_held_out_label_cannot_reach_its_own_prediction(
 
 
 def test_no_label_of_a_fold_has_a_part_in_its_word_scores(
-    word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame, oof_word_scores: pd.DataFrame
+    word_differences: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, oof_word_scores: pd.DataFrame
 ) -> None:
     in_fold = folds["fold"].to_numpy() == 1
     changed = battles.assign(label=np.where(in_fold, (battles["label"] + 1) % 3, battles["label"]).astype("int8"))
@@ -164,7 +168,7 @@ def test_no_label_of_a_fold_has_a_part_in_its_word_scores(
 
 
 def test_a_battle_is_never_scored_by_a_word_model_that_saw_it(
-    word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame, oof_word_scores: pd.DataFrame
+    word_differences: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, oof_word_scores: pd.DataFrame
 ) -> None:
     one = int(np.flatnonzero(folds["fold"] == 2)[0])
     labels = battles["label"].to_numpy().copy()
@@ -183,14 +187,14 @@ def test_the_word_model_tells_the_better_side_by_its_words_and_follows_a_swap(
     decided = battles["label"] < 2
     side = scores[SCORE_COLUMNS[0]]
     assert ((side > 0) == (battles["label"] == 0))[decided].mean() > 0.8
-    swapped = score_words({**telling, "data": -telling["data"]}, model)
+    swapped = score_words(swap_words(telling), model)
     np.testing.assert_array_equal(swapped[SCORE_COLUMNS[0]], -side)
     np.testing.assert_array_equal(swapped[SCORE_COLUMNS[1]], scores[SCORE_COLUMNS[1]])
     own = join_fold_scores(battles[["id"]], oof)
     assert np.corrcoef(own[SCORE_COLUMNS[0]], side)[0, 1] > 0.8
 
 
-def test_a_word_model_of_another_vocabulary_is_refused(word_differences: Arrays, word_model: Arrays) -> None:
+def test_a_word_model_of_another_vocabulary_is_refused(word_differences: pd.DataFrame, word_model: Arrays) -> None:
     other = {**word_model, "side": word_model["side"][1:]}
     with pytest.raises(ValueError, match="come from different runs"):
         score_words(word_differences, other)
@@ -247,13 +251,13 @@ def test_average_model_scores_are_the_mean_of_the_fold_models(
 
 def test_swapping_sides_swaps_predictions_exactly(
     model_input: pd.DataFrame,
-    word_differences: Arrays,
+    word_differences: pd.DataFrame,
     word_model: Arrays,
     cross_encoder_scores: pd.DataFrame,
     fitted: Fitted,
 ) -> None:
     swapped_input = swap_features(model_input.drop(columns="id")).assign(id=model_input["id"])
-    swapped_words = {**word_differences, "data": -word_differences["data"]}
+    swapped_words = swap_words(word_differences)
     swapped_scores = cross_encoder_scores.copy()
     swapped_scores[list(LABEL_COLUMNS)] = swap_probabilities(select_probabilities(cross_encoder_scores))
     calibration = {"cross_encoder_weight": 0.3}
@@ -271,11 +275,15 @@ def test_swapping_sides_swaps_predictions_exactly(
 
 
 def test_training_does_not_depend_on_which_side_is_called_a(
-    model_input: pd.DataFrame, word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame, fitted: Fitted
+    model_input: pd.DataFrame,
+    word_differences: pd.DataFrame,
+    battles: pd.DataFrame,
+    folds: pd.DataFrame,
+    fitted: Fitted,
 ) -> None:
     swapped_input = swap_features(model_input.drop(columns="id"))
     swapped_input.insert(0, "id", model_input["id"])
-    swapped_words = {**word_differences, "data": -word_differences["data"]}
+    swapped_words = swap_words(word_differences)
     word_scores = fit_word_models(swapped_words, swap_battles(battles), folds, OPTIONS)[1]
     scores = fit_fold_models(swapped_input, word_scores, swap_battles(battles), folds, OPTIONS, seed=0)[1]
     in_order, exchanged = average_orders(fitted[1]), swap_probabilities(average_orders(scores))
@@ -347,7 +355,7 @@ def test_without_cross_encoders_there_is_no_blend_to_measure(fitted: Fitted, bat
 @pytest.mark.parametrize("fitted_with", [True, False])
 def test_a_model_is_not_asked_without_the_cross_encoder_that_it_was_fitted_with(
     model_input: pd.DataFrame,
-    word_differences: Arrays,
+    word_differences: pd.DataFrame,
     word_model: Arrays,
     cross_encoder_scores: pd.DataFrame,
     fitted: Fitted,
@@ -372,7 +380,7 @@ def test_a_fold_is_calibrated_by_the_other_folds_only(
 
 
 def test_calibrated_model_gives_logits_divided_by_the_temperature(
-    model_input: pd.DataFrame, word_differences: Arrays, word_model: Arrays, fitted: Fitted
+    model_input: pd.DataFrame, word_differences: pd.DataFrame, word_model: Arrays, fitted: Fitted
 ) -> None:
     word_scores = score_words(word_differences, word_model)
     features = model_input.merge(word_scores, on="id")

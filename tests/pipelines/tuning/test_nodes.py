@@ -6,7 +6,6 @@ import optuna
 import pandas as pd
 import pytest
 import yaml
-from scipy import sparse
 
 from arena_preference.datasets import OptunaStorageDataset
 from arena_preference.folds import assign_folds
@@ -35,9 +34,9 @@ def tuning() -> TuningOptions:
 
 @pytest.fixture
 def tables(model_input: pd.DataFrame, battles: pd.DataFrame, modelling: ModellingOptions) -> list[pd.DataFrame]:
-    matrix = sparse.csr_matrix(np.random.default_rng(0).normal(size=(len(battles), 5)).astype("float32"))
-    differences: dict[str, Any] = {name: getattr(matrix, name) for name in ("data", "indices", "indptr")}
-    differences |= {"id": battles["id"].to_numpy(), "shape": np.array(matrix.shape)}
+    weights = list(np.random.default_rng(0).normal(size=(len(battles), 5)).astype("float32"))
+    words = [np.arange(5)] * len(battles)
+    differences = pd.DataFrame({"id": battles["id"], "vocabulary": np.int32(5), "words": words, "weights": weights})
     folds = assign_folds(battles, modelling.folds, seed=0)
     return [model_input, fit_word_models(differences, battles, folds, modelling)[1], battles, folds]
 

@@ -192,9 +192,7 @@ class _Batch(NamedTuple):
 class _Shard:
     """The inputs of one shard, on their way through the workers."""
 
-    def __init__(
-        self, model: TextModel[Any], rows: Rows, windows: list[list[Window]], workers: Workers[Any]
-    ) -> None:
+    def __init__(self, model: TextModel[Any], rows: Rows, windows: list[list[Window]], workers: Workers[Any]) -> None:
         self.rows = rows
         self._windows = windows
         every_window = [window for of_input in windows for window in of_input]

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import polars as pl
 from scipy import sparse
@@ -20,7 +19,6 @@ from .options import TextFeatureOptions, TextVectorizerOptions, WordVectorizerOp
 from .quantities import PAIR_QUANTITIES, PROMPT_QUANTITIES, SIDE_RATES, SIDE_SIZES, SUMMED
 
 Columns = dict[str, FloatArray]
-Arrays = dict[str, npt.NDArray[Any]]
 
 # A word may be a single letter or digit, unlike scikit-learn's own.
 _WORD: Final = r"(?u)\b\w+\b"
@@ -180,7 +178,7 @@ def fit_word_vectorizer(battles: pd.DataFrame, options: WordVectorizerOptions, s
     return vectorizer
 
 
-def compute_word_differences(battles: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> Arrays:
+def compute_word_differences(battles: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> pd.DataFrame:
     """Give the TF-IDF weights of answer a minus those of answer b, battle by battle.
 
     Differences carry what a linear model needs to tell the sides apart; swapping the sides negates them exactly.
@@ -190,8 +188,8 @@ def compute_word_differences(battles: pd.DataFrame, word_vectorizer: TfidfVector
         word_vectorizer: As ``fit_word_vectorizer`` gives it, with v entries in its vocabulary.
 
     Returns:
-        A sparse matrix of shape (n, v) in the format of SciPy's ``csr_matrix``: float32 ``data``, ``indices``,
-        ``indptr`` and ``shape``; besides, the battles' ``id``, shape (n,).
+        Schema ``WordDifferences``, one row per battle in the order given: the entries that are not zero, by their
+        places in a vocabulary of v.
     """
     # scikit-learn refuses to transform no texts at all.
     parts = [sparse.csr_matrix((0, len(word_vectorizer.vocabulary_)), dtype=np.float32)]
@@ -201,13 +199,15 @@ def compute_word_differences(battles: pd.DataFrame, word_vectorizer: TfidfVector
         parts.append(a - b)
     differences = sparse.vstack(parts, format="csr")
     differences.sort_indices()
-    return {
-        ID: battles[ID].to_numpy(np.int64),
-        "data": differences.data,
-        "indices": differences.indices,
-        "indptr": differences.indptr,
-        "shape": np.array(differences.shape),
-    }
+    ends = differences.indptr[1:-1]
+    return pd.DataFrame(
+        {
+            ID: battles[ID].to_numpy(np.int64),
+            "vocabulary": np.full(len(battles), differences.shape[1], dtype=np.int32),
+            "words": pd.Series(np.split(differences.indices.astype(np.int32), ends)[: len(battles)], dtype=object),
+            "weights": pd.Series(np.split(differences.data, ends)[: len(battles)], dtype=object),
+        }
+    )
 
 
 def _draw_texts(battles: pd.DataFrame, units: Sequence[str], most: int, seed: int) -> pl.Series:

@@ -103,7 +103,7 @@ def list_feature_families(
 
 
 def fit_word_models(
-    word_differences: Arrays, battles: pd.DataFrame, folds: pd.DataFrame, options: ModellingOptions
+    word_differences: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame, options: ModellingOptions
 ) -> tuple[Arrays, pd.DataFrame]:
     """Fit word models on what lies outside each pair of folds, so that CatBoost can learn how far to trust them.
 
@@ -112,7 +112,7 @@ def fit_word_models(
     it gets the mean of the models without k and another fold. One model serves both folds of its pair.
 
     Args:
-        word_differences: What ``compute_word_differences`` gave for the training battles.
+        word_differences: Schema ``WordDifferences``, of the training battles.
         battles: The same battles, schema ``Battles`` with label.
         folds: Schema ``Folds``.
         options: Parameters ``modelling``.
@@ -121,7 +121,7 @@ def fit_word_models(
         The average of all these models, for new battles; and a table of id, fold and, for each fold k, two columns
         ``<score>_<k>`` in which no label of fold k had a part.
     """
-    table = pd.DataFrame({ID: word_differences[ID]})
+    table = word_differences[[ID]].copy()
     labels = find_rows(battles, table)["label"].to_numpy()
     fold = find_rows(folds, table)["fold"].to_numpy()
     differences = read_differences(word_differences)
@@ -141,11 +141,11 @@ def fit_word_models(
     return average_models(models), table
 
 
-def score_words(word_differences: Arrays, word_model: Arrays) -> pd.DataFrame:
+def score_words(word_differences: pd.DataFrame, word_model: Arrays) -> pd.DataFrame:
     """Let the word model score battles.
 
     Args:
-        word_differences: What ``compute_word_differences`` gave.
+        word_differences: Schema ``WordDifferences``.
         word_model: What ``fit_word_models`` gave.
 
     Returns:

@@ -21,10 +21,12 @@ Labels = npt.NDArray[np.integer[Any]]
 SCORE_COLUMNS = ("word_model_side__diff", "word_model_tie__pair")
 
 
-def read_differences(word_differences: Arrays) -> Any:
-    """Build the sparse matrix of battles by words from its parts."""
-    parts = tuple(word_differences[name] for name in ("data", "indices", "indptr"))
-    return sparse.csr_matrix(parts, shape=tuple(word_differences["shape"]))
+def read_differences(word_differences: pd.DataFrame) -> Any:
+    """Build the sparse matrix of battles by words, at least one battle, from schema ``WordDifferences``."""
+    words, weights = word_differences["words"], word_differences["weights"]
+    starts = np.concatenate([[0], words.map(len).to_numpy().cumsum()])
+    shape = (len(word_differences), int(word_differences["vocabulary"].iloc[0]))
+    return sparse.csr_matrix((np.concatenate(weights.to_list()), np.concatenate(words.to_list()), starts), shape=shape)
 
 
 def fit_word_model(differences: Any, labels: Labels, options: WordModelOptions) -> Arrays:
