@@ -167,8 +167,8 @@ Features: Final = pa.DataFrameSchema(
     name="Features",
 )
 
-#: What each battle's answers differ by in words: ``words`` are places in a vocabulary of so many entries, and of each of
-#: them ``weights`` has a number that is not zero. One row per battle.
+#: What each battle's answers differ by in words: ``words`` are places in a vocabulary of so many entries, and for each
+#: of them ``weights`` has a number that is not zero. One row per battle.
 WordDifferences: Final = pa.DataFrameSchema(
     {
         ID: _ID_COLUMN,

@@ -21,12 +21,31 @@ def make_zip(**members: bytes) -> bytes:
     return archive.getvalue()
 
 
-def make_dataset(folder: Path) -> RawCSVDataset:
+def make_dataset(folder: Path, chunk_rows: int | None = None) -> RawCSVDataset:
     return RawCSVDataset(
         filepath=str(folder / "test.csv"),
         columns=["id", "prompt", "response_a"],
         optional_columns=["model_a"],
+        chunk_rows=chunk_rows,
     )
+
+
+@pytest.fixture(params=[None, 1, 2, 1000], autouse=True, ids=lambda rows: f"{rows} rows" if rows else "whole")
+def chunk_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int | None:
+    """What is true of a table is true of its chunks."""
+
+    def join_chunks(dataset: RawCSVDataset) -> pd.DataFrame:
+        dataset.chunk_rows = request.param
+        chunks = list(dataset.read_chunks())
+        table = pd.concat(chunks)
+        assert table.index.tolist() == list(range(len(table)))
+        assert all(min(request.param, len(table)) <= len(chunk) < 2 * request.param + 1 for chunk in chunks)
+        assert len({chunk.attrs["source"] for chunk in chunks}) == 1
+        return table
+
+    if request.param:
+        monkeypatch.setattr(RawCSVDataset, "load", join_chunks)
+    return request.param
 
 
 def test_every_cell_is_read_as_the_text_that_stands_there(tmp_path: Path) -> None:
@@ -58,6 +77,11 @@ def test_a_packed_file_is_read_under_its_own_name_and_under_that_of_a_plain_one(
 def test_a_line_that_ends_early_leaves_empty_cells(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_text("id,prompt,response_a\n1,a,b\n2\n", encoding="utf-8")
     assert make_dataset(tmp_path).load().iloc[1].tolist() == ["2", "", ""]
+
+
+def test_a_blank_line_is_no_row(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("\nid,prompt,response_a\n\n1,a,b\n\n\n2,a,b\n\n", encoding="utf-8")
+    assert make_dataset(tmp_path).load()["id"].tolist() == ["1", "2"]
 
 
 def test_a_line_with_surplus_cells_keeps_the_first_ones_and_is_counted(
@@ -140,7 +164,7 @@ def test_rows_that_run_together_after_a_quote_that_is_never_closed_are_not_lost_
         (b"id;prompt;response_a\n1;2;3\n", "first line is: 'id;prompt;response_a'.* separated by commas"),
         (b"\x89PNG\r\n\x1a\n\xff\xfe", "lacks the columns id, prompt, response_a"),
         ("id,prompt,response_a\n1,a,b\n".encode("utf-16-le"), "lacks the columns id, prompt, response_a"),
-        (b'id,prompt,response_a\n1,"never closed,x\n', "not a CSV that can be read"),
+        (b'id,prompt,response_a\n1,"never closed,x\n', "not a CSV that can be read|has a quote that is not closed"),
         (b"id,prompt,response_a\n1,a,b,c\n2,a,b,c\n", "more cells in its rows than columns"),
     ],
 )
@@ -186,6 +210,12 @@ def test_a_missing_file_is_an_error_that_names_every_spelling_and_the_parameter(
     assert not make_dataset(tmp_path).exists()
     with pytest.raises(DatasetError, match=r"test\.csv and no .*test\.csv\.gz or .*test\.csv\.zip.*raw_dir=DIR"):
         make_dataset(tmp_path).load()
+
+
+def test_the_last_chunk_is_never_a_small_one(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_bytes(HEADER + b"".join(b"%d,a,b\n" % number for number in range(8)))
+    lengths = [len(chunk) for chunk in make_dataset(tmp_path, chunk_rows=3).read_chunks()]
+    assert lengths == [3, 5]
 
 
 def test_raw_data_is_never_written(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "model_store_dataset": ["ModelStore", "ModelStoreDataset"],
         "optional_json_dataset": ["OptionalJSONDataset"],
         "optuna_storage_dataset": ["OptunaStorageDataset"],
+        "partitioned_parquet_dataset": ["PartitionedParquetDataset"],
         "raw_csv_dataset": ["RawCSVDataset"],
         "safetensors_dataset": ["SafetensorsDataset"],
         "skops_dataset": ["SkopsDataset"],

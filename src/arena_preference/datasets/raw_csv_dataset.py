@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Final, NoReturn
 
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 # First bytes of packed files.
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
+_BLOCK: Final = 2**20
 
 
 class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
@@ -54,6 +56,7 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
         filepath: str,
         columns: list[str],
         optional_columns: list[str] | None = None,
+        chunk_rows: int | None = None,
         credentials: dict[str, Any] | None = None,
         fs_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
@@ -64,6 +67,7 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
             filepath: POSIX path, with a protocol such as ``s3://`` where it is not local.
             columns: Columns that must be there.
             optional_columns: Columns that are read if they are there.
+            chunk_rows: Rows at a time for a runner that asks for ``read_chunks``; None where it is not to ask.
             credentials: Passed to the filesystem.
             fs_args: Passed to the filesystem.
             metadata: Ignored by Kedro, read by plugins.
@@ -74,6 +78,7 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
         self._fs = fsspec.filesystem(protocol, **deepcopy(fs_args or {}), **deepcopy(credentials or {}))
         self._columns = list(columns)
         self._optional_columns = list(optional_columns or [])
+        self.chunk_rows = chunk_rows
         self.metadata = metadata
 
     def load(self) -> pd.DataFrame:
@@ -88,9 +93,26 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
             DatasetError: If the file is missing, empty, not CSV, cut off, lacks a column or has it twice, has no rows
                 or has rows that run together because a quote is never closed.
         """
+        (table,) = self._read(None)
+        return table
+
+    def read_chunks(self) -> Iterator[pd.DataFrame]:
+        """Read the table as ``load`` does, and never have more of it in memory than twice ``chunk_rows``.
+
+        Yields:
+            At least ``chunk_rows`` rows, or all there are, numbered through.
+
+        Raises:
+            DatasetError: As ``load``; some faults show only when the last rows have been read.
+        """
+        return self._read(self.chunk_rows)
+
+    def _read(self, rows: int | None) -> Iterator[pd.DataFrame]:
         path = self._find_file()
         try:
-            table = self._read(path)
+            for table in self._parse(path, rows):
+                table.attrs["source"] = path
+                yield table
         except pd.errors.EmptyDataError as error:
             raise DatasetError(f"{path} is empty. Put the CSV there again.") from error
         except pd.errors.ParserError as error:
@@ -100,65 +122,108 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
             raise DatasetError(
                 f"{path} cannot be unpacked ({error}). Copy or download it again, or unpack it yourself."
             ) from error
-        table.attrs["source"] = path
-        return table
 
-    def _read(self, path: str) -> pd.DataFrame:
+    def _parse(self, path: str, rows: int | None) -> Iterator[pd.DataFrame]:
+        """Give the table in chunks of ``rows``, None for one, and then say what was found to be wrong with it."""
+        encoding = self._find_encoding(path)
+        is_clean = self._decodes(path, encoding)
+        options = {"encoding": encoding, "encoding_errors": "strict" if is_clean else "replace"}
         with self._open(path) as file:
-            # Spreadsheets and PowerShell write UTF-16 and mark it.
-            encoding = "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-        try:
-            return self._parse(path, encoding, "strict")
-        except UnicodeDecodeError:
-            table = self._parse(path, encoding, "replace")
-            damaged = np.any([table[name].str.contains("\ufffd") for name in table], axis=0)
-            logger.warning(
-                "%s holds bytes that are not %s. They have become U+FFFD; %d rows hold that character now.",
-                *(path, "UTF-16" if encoding == "utf-16" else "UTF-8", damaged.sum()),
-            )
-            return table
-
-    def _parse(self, path: str, encoding: str, errors: str) -> pd.DataFrame:
-        def read(**options: Any) -> pd.DataFrame:
-            with self._open(path) as file:
-                return pd.read_csv(
-                    file, dtype=str, keep_default_na=False, encoding=encoding, encoding_errors=errors, **options
-                )
-
-        header = read(header=None, nrows=1).iloc[0].tolist()
+            header = _read_csv(file, header=None, nrows=1, **options).iloc[0].tolist()
         self._check_header(path, header)
         columns = len(header)
-        try:
-            table = read(header=0, names=range(columns))
-            # pandas takes surplus cells of the first row for row names, which would shift every column by one.
-            has_long_lines = not isinstance(table.index, pd.RangeIndex)
-        except pd.errors.ParserError as error:
-            has_long_lines = "Expected" in str(error)
-            if not has_long_lines:
-                raise
-        if has_long_lines:
-            # One column more takes what stands beyond the last one; named columns alone are read, however many more.
-            names = range(columns + 1)
-            table = read(header=0, names=names, usecols=names, low_memory=False)
-        if table.empty:
+        wanted = [name for name in (*self._columns, *self._optional_columns) if name in header]
+        count = long = damaged = 0
+        is_odd = False
+        if rows is None:
+            tables = iter([self._read_cells(path, columns, options)])
+        else:
+            tables = self._read_cells_in_chunks(path, columns, rows, options)
+        for table in tables:
+            # pandas leaves a gap where a line ends early; here a gap is an empty cell like any other.
+            table = table.fillna("")
+            count += len(table)
+            # What stands beyond the last column.
+            surplus = (table.pop(columns) != "").sum() if columns in table else 0
+            long += surplus
+            # A quote that is not closed makes one cell of what follows, up to and with the next cell in quotes.
+            is_odd |= surplus > 0 or any(
+                (cells == "").any() or cells.str.endswith('"').any() for _, cells in table.items()
+            )
+            if not is_clean:
+                damaged += np.any([table[name].str.contains("\ufffd") for name in table], axis=0).sum()
+            yield table[[header.index(name) for name in wanted]].set_axis(wanted, axis="columns")
+        if not count:
             raise DatasetError(f"{path} holds a header and no rows. Put the rows there, or point raw_dir elsewhere.")
-        # pandas leaves a gap where a line ends early; here a gap is an empty cell like any other.
-        table = table.fillna("")
-        is_long = table[columns] != "" if has_long_lines else pd.Series([False])
-        if is_long.all():
+        if long == count:
             raise DatasetError(f"{path} has more cells in its rows than columns in its first line. Quote the cells.")
-        # A quote that is not closed makes one cell of what follows, up to and with the next cell in quotes.
-        is_odd = any((cells == "").any() or cells.str.endswith('"').any() for _, cells in table.items())
-        if has_long_lines or is_odd:
+        if is_odd:
             self._check_quotes(path, encoding)
-        if is_long.any():
+        if long:
             logger.warning(
                 "%s has %d lines with more cells than its %d columns; the surplus is left out. Quote cells that hold "
                 "commas.",
-                *(path, is_long.sum(), columns),
+                *(path, long, columns),
             )
-        wanted = [name for name in (*self._columns, *self._optional_columns) if name in header]
-        return table[[header.index(name) for name in wanted]].set_axis(wanted, axis="columns")
+        if not is_clean:
+            logger.warning(
+                "%s holds bytes that are not %s. They have become U+FFFD; %d rows hold that character now.",
+                *(path, "UTF-16" if encoding == "utf-16" else "UTF-8", damaged),
+            )
+
+    def _find_encoding(self, path: str) -> str:
+        with self._open(path) as file:
+            # Spreadsheets and PowerShell write UTF-16 and mark it.
+            return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+    def _decodes(self, path: str, encoding: str) -> bool:
+        decoder = codecs.getincrementaldecoder(encoding)()
+        with self._open(path) as file:
+            try:
+                while block := file.read(_BLOCK):
+                    decoder.decode(block)
+                decoder.decode(b"", final=True)
+            except UnicodeDecodeError:
+                return False
+        return True
+
+    def _read_cells(self, path: str, columns: int, options: dict[str, Any]) -> pd.DataFrame:
+        """Give the cells under the numbers of their columns; with one column more if there are lines with surplus."""
+        try:
+            with self._open(path) as file:
+                table = _read_csv(file, header=0, names=range(columns), **options)
+            # pandas takes surplus cells of the first row for row names, which would shift every column by one.
+            if isinstance(table.index, pd.RangeIndex):
+                return table
+        except pd.errors.ParserError as error:
+            if "Expected" not in str(error):
+                raise
+        # One column more takes what stands beyond the last one; named columns alone are read, however many more.
+        names = range(columns + 1)
+        with self._open(path) as file:
+            return _read_csv(file, header=0, names=names, usecols=names, low_memory=False, **options)
+
+    def _read_cells_in_chunks(
+        self, path: str, columns: int, rows: int, options: dict[str, Any]
+    ) -> Iterator[pd.DataFrame]:
+        """Give the same cells chunk by chunk, always with one column more, which pandas' own chunks would refuse."""
+        with self._open(path) as file, _read_lines(file, **options) as lines:
+            filled = filter(None, lines)
+            next(filled)
+            start, last = 0, None
+            while chunk := [
+                [*cells[:columns], *[""] * (columns - len(cells)), "".join(cells[columns:])]
+                for cells in islice(filled, rows)
+            ]:
+                table = pd.DataFrame(chunk, index=range(start, start + len(chunk)), dtype=str)
+                start += len(chunk)
+                # So few rows say little of a file, as where all of them are damaged: they go with those before.
+                is_short = last is not None and len(table) < rows
+                if last is not None and not is_short:
+                    yield last
+                last = pd.concat([last, table]) if is_short else table
+            if last is not None:
+                yield last
 
     def _check_header(self, path: str, header: list[str]) -> None:
         first_line = f"Its first line is: {','.join(map(str, header))[:300]!r}."
@@ -178,20 +243,14 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
 
     def _check_quotes(self, path: str, encoding: str) -> None:
         """Refuse a file in which text follows a closing quote: rows have run together there, and would be lost."""
-        limit = csv.field_size_limit(sys.maxsize)
-        try:
-            with self._open(path) as file, io.TextIOWrapper(file, encoding, errors="replace", newline="") as text:
-                # Python 3.10 refuses NUL, which has no part in this.
-                reader = csv.reader((line.replace("\0", " ") for line in text), strict=True)
-                try:
-                    collections.deque(reader, maxlen=0)
-                except csv.Error as error:
-                    raise DatasetError(
-                        f"{path} has a quote that is not closed, in line {reader.line_num} or above, so that rows have "
-                        f"run together ({error}). Close it, and write a quote inside of a cell as two."
-                    ) from error
-        finally:
-            csv.field_size_limit(limit)
+        with self._open(path) as file, _read_lines(file, encoding, "replace", strict=True) as lines:
+            try:
+                collections.deque(lines, maxlen=0)
+            except csv.Error as error:
+                raise DatasetError(
+                    f"{path} has a quote that is not closed, in line {lines.line_num} or above, so that rows have run "
+                    f"together ({error}). Close it, and write a quote inside of a cell as two."
+                ) from error
 
     def save(self, data: NoReturn) -> NoReturn:
         """Refuse: raw data is read only."""
@@ -244,3 +303,20 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
             "columns": self._columns,
             "optional_columns": self._optional_columns,
         }
+
+
+def _read_csv(file: Any, **options: Any) -> Any:
+    return pd.read_csv(file, dtype=str, keep_default_na=False, **options)
+
+
+@contextmanager
+def _read_lines(file: Any, encoding: str, encoding_errors: str, *, strict: bool = False) -> Iterator[Any]:
+    """Give Python's own reader of CSV, for cells of any length."""
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        with io.TextIOWrapper(file, encoding, encoding_errors, newline="") as text:
+            # Python 3.10 refuses NUL.
+            lines = text if sys.version_info >= (3, 11) else (line.replace("\0", "\ufffd") for line in text)
+            yield csv.reader(lines, strict=strict)
+    finally:
+        csv.field_size_limit(limit)

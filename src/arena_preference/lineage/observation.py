@@ -11,6 +11,7 @@ import json
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,7 +33,10 @@ _NOTE = ".json"
 
 
 class NodeCost(NamedTuple):
-    """Seconds that a node's function took, and the process's highest resident set meanwhile, in bytes."""
+    """Seconds that a node's function took, and the process's highest resident set meanwhile, in bytes.
+
+    Of a node that was run part by part, the seconds of all parts together, and the highest of any.
+    """
 
     seconds: float
     peak_memory: int
@@ -70,13 +74,14 @@ class NodeObserver:
             _set_function(node, function)
         if not self._journal.exists():
             return {}
-        costs = {}
+        costs: dict[str, NodeCost] = {}
         for path in map(str, self._journal.fs.ls(self._journal.path, detail=False)):
             # What was not finished has another ending.
             if path.endswith(_NOTE):
-                costs[PurePosixPath(path).name.removesuffix(_NOTE)] = NodeCost(
-                    *json.loads(self._journal.fs.cat_file(path))
-                )
+                name = PurePosixPath(path).name.removesuffix(_NOTE).rpartition(".")[0]
+                seconds, peak_memory = json.loads(self._journal.fs.cat_file(path))
+                before = costs.get(name, NodeCost(0.0, 0))
+                costs[name] = NodeCost(round(before.seconds + seconds, 3), max(before.peak_memory, peak_memory))
         self._journal.remove()
         return costs
 
@@ -121,7 +126,7 @@ class _Observation:
             is_over.set()
             watcher.join()
             cost = NodeCost(round(seconds, 3), max(peak, process.memory_info().rss))
-            with atomic_write(self.journal.fs, f"{self.journal.path}/{self.node}{_NOTE}") as file:
+            with atomic_write(self.journal.fs, f"{self.journal.path}/{self.node}.{uuid.uuid4().hex}{_NOTE}") as file:
                 file.write(json.dumps(cost).encode())
 
         try:

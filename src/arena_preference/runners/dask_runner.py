@@ -26,6 +26,8 @@ from pluggy import PluginManager
 from arena_preference.device import select_devices
 from arena_preference.lineage.storage import CatalogStorage
 
+from .partitions import execute_in_chunks, execute_part, find_chunked, finish_outputs, list_parts
+
 try:
     import dask
     from distributed import Client, KilledWorker, Nanny, Scheduler, SpecCluster, Worker, WorkerPlugin
@@ -50,10 +52,11 @@ _CONNECT_SECONDS: Final = 20
 class DaskRunner(AbstractRunner):
     """A Kedro runner that hands nodes to the workers of a Dask cluster, in the order of what they need.
 
-    Everything that passes from node to node goes through the catalog, so the workers must reach the same files, under
-    the same paths, as the process that starts the run. A worker that dies is replaced by another one and its node done
-    again. The workers' log lines appear in the run's own log. When a node fails, those that wait are taken back, and
-    those that run on a cluster that was there before go on to their end.
+    Nodes tagged ``per_battle`` are run part by part, several parts at once, where their tables are partitioned (env
+    ``cluster``). Everything that passes from node to node goes through the catalog, so the workers must reach the same
+    files, under the same paths, as the process that starts the run. A worker that dies is replaced by another one, and
+    what it was at is done again. The workers' log lines appear in the run's own log. When a node fails, those that wait
+    are taken back, and those that run on a cluster that was there before go on to their end.
 
     ### Example usage
 
@@ -162,10 +165,23 @@ class _NodeExecutor(ClientExecutor):
     """What Kedro's own loop over nodes submits to and waits for."""
 
     def submit(self, task: Task) -> Future[Node]:  # type: ignore[override]
-        """Send a node to a worker."""
+        """Send a node to a worker, or each part of its battles to one."""
         resources = _GPU if GPU_TAG in task.node.tags else None
-        key = f"{task.node.name}-{task.run_id}"
-        return super().submit(_execute, task, key=key, resources=resources, pure=False)
+
+        def key(of: str = "") -> str:
+            return f"{task.node.name}{of}-{task.run_id}"
+
+        parts = list_parts(task)
+        if not parts:
+            return super().submit(_execute, task, key=key(), resources=resources, pure=False)
+        logger.info("%s is run on %d parts", task.node.name, len(parts))
+        pieces = [
+            self._client.submit(
+                _execute_part, task, part, part == parts[0], key=key(f"-{part:05d}"), resources=resources, pure=False
+            )
+            for part in parts
+        ]
+        return super().submit(_finish, task, pieces, key=key(), pure=False)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -206,7 +222,19 @@ def _execute(task: Task) -> Node:
     for name in task.node.outputs:
         if storage.is_versioned(name) and (left := storage.locate_folder(name, str(task.run_id))).exists():
             left.remove()
-    return task.execute()
+    return execute_in_chunks(task) if find_chunked(task) else task.execute()
+
+
+def _execute_part(task: Task, part: int, is_first: bool) -> None:
+    """Run a node on one part of the battles; parts that a worker wrote before it died are written again."""
+    task.hook_manager = _make_hook_manager()
+    execute_part(task, part, is_quiet=not is_first)
+
+
+def _finish(task: Task, _: list[None]) -> Node:
+    """Let the outputs appear once all their parts are there."""
+    finish_outputs(task)
+    return task.node
 
 
 @functools.cache

@@ -41,7 +41,7 @@ TABLES = ("text_features", "latent_features")
 def test_train_fits_the_vectorizers_that_test_reads():
     train, test = create_pipeline("train"), create_pipeline("test")
     parameters = {f"params:{name}" for name in ("features.text", "features.vectorizer", "features.words", "seed")}
-    assert train.inputs() == {"train.battles", *parameters}
+    assert train.inputs() == {"train.battles", "train.sampled_battles", *parameters}
     assert train.all_outputs() == {*FITTED, *(f"train.{name}" for name in (*TABLES, "word_differences"))}
     assert test.inputs() == {"test.battles", *FITTED, "params:features.text"}
     assert test.all_outputs() == {f"test.{name}" for name in (*TABLES, "word_differences")}
@@ -54,6 +54,7 @@ def test_both_splits_give_the_same_columns(parameters):
         "features.words": WordVectorizerOptions(**parameters["words"]),
     }
     inputs = {"train.battles": make_battles(40), "test.battles": make_battles(3), "params:seed": 0}
+    inputs["train.sampled_battles"] = inputs["train.battles"]
     inputs |= {f"params:{name}": options for name, options in features.items()}
     catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()})
     outputs = SequentialRunner().run(create_pipeline("train") + create_pipeline("test"), catalog)

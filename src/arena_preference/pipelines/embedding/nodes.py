@@ -101,7 +101,7 @@ def fit_embedding_projection(
     mean is taken off, because the order of the sides is arbitrary: swapping any battle changes no component.
 
     Args:
-        battles: The training battles, schema ``Battles``.
+        battles: A sample of the training battles, schema ``Battles``.
         text_embeddings: The store after ``embed_texts`` on them.
         encoder: What ``describe_encoder`` gave.
         options: Parameters ``embedding``.

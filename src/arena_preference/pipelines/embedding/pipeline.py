@@ -23,12 +23,14 @@ def create_pipeline(split: str = "train") -> Pipeline:
             compute_embedding_features,
             inputs=["battles", "text_embeddings", "encoder", "embedding_projection"],
             outputs="embedding_features",
+            tags="per_battle",
             name="compute_embedding_features",
         ),
         Node(
             compute_reward_features,
             inputs=["battles", "answer_scores", "reward_model"],
             outputs="reward_features",
+            tags="per_battle",
             name="compute_reward_features",
         ),
     ]
@@ -40,14 +42,14 @@ def create_pipeline(split: str = "train") -> Pipeline:
             inputs=["battles", "embedding_store", "params:embedding", *trained_encoder],
             outputs="text_embeddings",
             name="embed_texts",
-            tags="gpu",
+            tags={"gpu", "per_battle"},
         ),
         Node(
             score_answers,
             inputs=["battles", "embedding_store", "params:embedding", *trained_reward_model],
             outputs="answer_scores",
             name="score_answers",
-            tags="gpu",
+            tags={"gpu", "per_battle"},
         ),
     ]
     fixed = {"encoder", "reward_model", "embedding_projection"}
@@ -73,7 +75,7 @@ def create_pipeline(split: str = "train") -> Pipeline:
         ),
         Node(
             fit_embedding_projection,
-            inputs=["battles", "text_embeddings", "encoder", "params:embedding"],
+            inputs=["sampled_battles", "text_embeddings", "encoder", "params:embedding"],
             outputs="embedding_projection",
             name="fit_embedding_projection",
         ),

@@ -117,7 +117,7 @@ def fit_text_vectorizer(battles: pd.DataFrame, options: TextVectorizerOptions, s
     TF-IDF with logarithmic counts, then truncated SVD: latent semantic analysis (Deerwester et al., 1990).
 
     Args:
-        battles: The training battles. Every distinct prompt and answer is one text.
+        battles: A sample of the training battles. Every distinct prompt and answer is one text.
         options: Parameters ``features.vectorizer``.
         seed: Draws the texts, where there are more than ``max_fit_texts``, and starts the SVD.
 
@@ -147,7 +147,7 @@ def fit_word_vectorizer(battles: pd.DataFrame, options: WordVectorizerOptions, s
     """Learn which words and sequences of words answers have in common, and how much each tells.
 
     Args:
-        battles: The training battles. Every distinct answer is one text.
+        battles: A sample of the training battles. Every distinct answer is one text.
         options: Parameters ``features.words``.
         seed: Draws the texts, where there are more than ``max_fit_texts``.
 

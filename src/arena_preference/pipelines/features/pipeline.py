@@ -18,18 +18,21 @@ def create_pipeline(split: str = "train") -> Pipeline:
             compute_text_features,
             inputs=["battles", "params:features.text"],
             outputs="text_features",
+            tags="per_battle",
             name="compute_text_features",
         ),
         Node(
             compute_latent_features,
             inputs=["battles", "text_vectorizer"],
             outputs="latent_features",
+            tags="per_battle",
             name="compute_latent_features",
         ),
         Node(
             compute_word_differences,
             inputs=["battles", "word_vectorizer"],
             outputs="word_differences",
+            tags="per_battle",
             name="compute_word_differences",
         ),
     ]
@@ -39,13 +42,13 @@ def create_pipeline(split: str = "train") -> Pipeline:
     fit = [
         Node(
             fit_text_vectorizer,
-            inputs=["battles", "params:features.vectorizer", "params:seed"],
+            inputs=["sampled_battles", "params:features.vectorizer", "params:seed"],
             outputs="text_vectorizer",
             name="fit_text_vectorizer",
         ),
         Node(
             fit_word_vectorizer,
-            inputs=["battles", "params:features.words", "params:seed"],
+            inputs=["sampled_battles", "params:features.words", "params:seed"],
             outputs="word_vectorizer",
             name="fit_word_vectorizer",
         ),

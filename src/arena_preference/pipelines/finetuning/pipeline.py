@@ -13,7 +13,7 @@ def create_pipeline(split: str = "train") -> Pipeline:
             inputs=["battles", "cross_encoder_store", "cross_encoders", "params:finetuning"],
             outputs="cross_encoder_scores",
             name="score_battles",
-            tags="gpu",
+            tags={"gpu", "per_battle"},
         )
         return Pipeline(
             [score], namespace=split, inputs={"cross_encoder_store", "cross_encoders"}, parameters="finetuning"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.util import hash_array
 
 from arena_preference.battles import ID, LABEL_COLUMNS, MODEL_COLUMNS, TEXT_COLUMNS, prompt_group
 
@@ -73,13 +74,13 @@ def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
     """
     battles: list[dict[str, Any]] = []
     mended: list[dict[str, Any]] = []
-    for number, row in enumerate(raw_battles.to_dict(orient="records"), start=1):
+    for place, row in zip(raw_battles.index, raw_battles.to_dict(orient="records"), strict=True):
         try:
             battle: dict[str, Any] = {ID: parse_id(row[ID])}
         except UnusableCellError as reason:
             raise ValueError(
-                f"Row {number} of {_source(raw_battles)} cannot be predicted: {reason}. Each row needs the integer id "
-                "that the submission is to name."
+                f"Row {place + 1} of {_source(raw_battles)} cannot be predicted: {reason}. Each row needs the integer "
+                "id that the submission is to name."
             ) from reason
         reasons = []
         for column in TEXT_COLUMNS:
@@ -92,6 +93,29 @@ def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
             mended.append(_rejected_row(row, "; ".join(reasons)))
         battles.append(_complete_battle(battle, row))
     return _assemble_tables("test", raw_battles, battles, mended)
+
+
+def sample_battles(battles: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+    """Draw whole prompt groups, for what need not see every battle: the vectorizers and the projection.
+
+    Whether a group is drawn depends on its name and the seed alone. So any part of the battles can be asked on its own.
+
+    Args:
+        battles: Schema ``Battles``.
+        share: Parameter ``ingestion.sample_share``.
+        seed: The project's seed.
+
+    Returns:
+        Schema ``Battles``; all of them if the share is 1.
+
+    Raises:
+        ValueError: If the share is not above 0 and at most 1.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"ingestion.sample_share is {share}. Set it above 0 and at most to 1.")
+    groups = battles["prompt_group"].to_numpy(dtype=object)
+    chance = hash_array(groups, hash_key=f"{seed:016x}", categorize=False) / 2**64
+    return battles[chance <= share].reset_index(drop=True)
 
 
 def count_shared_ids(battles: pd.DataFrame, folds: pd.DataFrame) -> None:

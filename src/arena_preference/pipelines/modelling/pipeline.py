@@ -26,19 +26,21 @@ _TABLES = ["text_features", "latent_features", "embedding_features", "reward_fea
 
 def create_pipeline(split: str = "train") -> Pipeline:
     """On ``train``: folds, models, calibration and metrics. On ``test``: predictions of the stored models."""
-    join = Node(join_features, inputs=_TABLES, outputs="model_input", name="join_features")
+    join = Node(join_features, inputs=_TABLES, outputs="model_input", name="join_features", tags="per_battle")
     if split == "test":
         score = Node(
             score_words,
             inputs=["word_differences", "word_model"],
             outputs="word_scores",
             name="score_words",
+            tags="per_battle",
         )
         predict = Node(
             predict_preferences,
             inputs=["model_input", "word_scores", "cross_encoder_scores", "preference_model", "calibration"],
             outputs="predictions",
             name="predict_preferences",
+            tags="per_battle",
         )
         fitted = {"word_model", "preference_model", "calibration"}
         return Pipeline([join, score, predict], namespace=split, inputs=fitted)
