@@ -45,6 +45,19 @@ def journal(tmp_path: Path) -> StoredPath:
     return StoredPath(fsspec.filesystem("file"), str(tmp_path / "journal"))
 
 
+def test_the_seconds_of_a_node_that_is_run_part_by_part_are_added_up(nodes: Pipeline, journal: StoredPath) -> None:
+    observer = NodeObserver(nodes, journal)
+    observer.start({})
+    growing = next(node for node in nodes.nodes if node.name == "grow")
+    for megabytes in (1, 200, 1):
+        growing.run({"megabytes": megabytes})
+    costs = observer.stop()
+    assert set(costs) == {"grow"}
+    # Each sleeps 0.3 s.
+    assert costs["grow"].seconds >= 0.9
+    assert costs["grow"].peak_memory > 200 * 2**20
+
+
 def test_seconds_and_memory_are_noted_also_of_streams_and_of_what_fails(nodes: Pipeline, journal: StoredPath) -> None:
     functions = [node.func for node in nodes.nodes]
     observer = NodeObserver(nodes, journal)

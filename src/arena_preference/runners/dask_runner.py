@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import psutil
 from kedro.framework import project
@@ -183,6 +183,12 @@ class _NodeExecutor(ClientExecutor):
         ]
         return super().submit(_finish, task, pieces, key=key(), pure=False)
 
+    def _wrap_future(self, future: Any) -> Future[Node]:
+        """Let go of a node's result as soon as it is known: Dask makes again what a dead worker had that is wanted."""
+        wrapped: Future[Node] = super()._wrap_future(future)
+        wrapped.add_done_callback(lambda _: future.release())
+        return wrapped
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
@@ -204,6 +210,11 @@ class _ProjectPlugin(WorkerPlugin):
         if self._is_own:
             # The console is that of the run, to which all lines are sent.
             logging.getLogger().handlers.clear()
+        # Dask's profiler looks at the frames of all threads, in which Python 3.11 may lock up for ever:
+        # https://github.com/dask/distributed/issues/8616
+        for name in ("profile", "profile-cycle"):
+            if callback := worker.periodic_callbacks.pop(name, None):
+                callback.stop()
 
 
 def _prepare_workers(client: Client, *, is_own: bool) -> None:
