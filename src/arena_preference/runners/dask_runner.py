@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
@@ -156,7 +157,11 @@ class DaskRunner(AbstractRunner):
         }
         scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}}
         # Dask would hold every library to one thread; with as many as elsewhere, sums have the same last bits.
-        environment = {"DASK_LOGGING__DISTRIBUTED": "warning"}
+        threads = max(1, (os.cpu_count() or 1) // self._n_workers)
+        environment = {
+            "DASK_LOGGING__DISTRIBUTED": "warning",
+            "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", str(threads)),
+        }
         with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
             return SpecCluster(workers=workers, scheduler=scheduler)
 
