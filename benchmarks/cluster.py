@@ -4,11 +4,11 @@
     python benchmarks/cluster.py --battles 20000 --memory-limit 1GB --workers 1 2 4
 
 Makes so many simulated battles, and from them the table that CatBoost reads, in env cluster on each number of workers
-and with Kedro's SequentialRunner. The encoder is switched off, whose cost is a matter of its own (benchmarks/embedding.py).
-Each worker has one thread of computation, and so has the run without Dask. Prints for each run its seconds, without the
-start of Python and of the cluster, battles per second, the efficiency (times one worker's speed, over the number of
-workers), the highest memory of any process while it ran a node, and how often a worker was started anew for want of
-memory. Then, from the run on one worker, the seconds of each node.
+and with Kedro's SequentialRunner. The encoder, whose cost is a matter of its own (benchmarks/embedding.py), is switched
+off. Each worker has one thread of computation, and so has the run without Dask. Prints for each run its seconds, with
+the start of the cluster and without that of Python, battles per second, the efficiency (times one worker's speed, over
+the number of workers), the highest memory of any process while it ran a node, and how often a worker was started anew
+for want of memory. Then, from the run on one worker, the seconds of each node.
 """
 
 import argparse

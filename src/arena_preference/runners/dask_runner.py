@@ -156,12 +156,10 @@ class DaskRunner(AbstractRunner):
             for number in range(self._n_workers)
         }
         scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}}
-        # Dask would hold every library to one thread; with as many as elsewhere, sums have the same last bits.
-        threads = max(1, (os.cpu_count() or 1) // self._n_workers)
-        environment = {
-            "DASK_LOGGING__DISTRIBUTED": "warning",
-            "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", str(threads)),
-        }
+        # Dask would hold every library to one thread; with as many as elsewhere, sums have the same last bits. Polars,
+        # which sums in the same order whatever it is given, takes its share.
+        threads = os.environ.get("POLARS_MAX_THREADS") or max(1, (os.cpu_count() or 1) // self._n_workers)
+        environment = {"DASK_LOGGING__DISTRIBUTED": "warning", "POLARS_MAX_THREADS": str(threads)}
         with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
             return SpecCluster(workers=workers, scheduler=scheduler)
 
