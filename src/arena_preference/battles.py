@@ -210,7 +210,7 @@ OutOfFoldPredictions: Final = pa.DataFrameSchema(
     name="OutOfFoldPredictions",
 )
 
-#: Calibrated probabilities for the test split, in the order of the raw file.
+#: Calibrated probabilities for the test split.
 Predictions: Final = pa.DataFrameSchema(
     {ID: _ID_COLUMN, **_probability_columns()},
     checks=pa.Check(_is_distribution, error="the three probabilities of each row sum to 1"),

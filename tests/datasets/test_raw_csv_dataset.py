@@ -34,17 +34,20 @@ def make_dataset(folder: Path, chunk_rows: int | None = None) -> RawCSVDataset:
 def chunk_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int | None:
     """What is true of a table is true of its chunks."""
 
-    def join_chunks(dataset: RawCSVDataset) -> pd.DataFrame:
+    load = RawCSVDataset.load
+
+    def load_in_chunks(dataset: RawCSVDataset) -> pd.DataFrame:
         dataset.chunk_rows = request.param
+        table = load(dataset)
         chunks = list(dataset.read_chunks())
-        table = pd.concat(chunks)
+        pd.testing.assert_frame_equal(pd.concat(chunks), table)
         assert table.index.tolist() == list(range(len(table)))
-        assert all(min(request.param, len(table)) <= len(chunk) < 2 * request.param + 1 for chunk in chunks)
-        assert len({chunk.attrs["source"] for chunk in chunks}) == 1
+        assert all(min(request.param, len(table)) <= len(chunk) <= 2 * request.param for chunk in chunks)
+        assert {chunk.attrs["source"] for chunk in chunks} == {table.attrs["source"]}
         return table
 
     if request.param:
-        monkeypatch.setattr(RawCSVDataset, "load", join_chunks)
+        monkeypatch.setattr(RawCSVDataset, "load", load_in_chunks)
     return request.param
 
 

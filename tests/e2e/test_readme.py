@@ -32,9 +32,11 @@ ELSEWHERE = {
     "make faults": "takes half an hour; a few of its faults are among the tests",
     "make kaggle": "its bundle is made and used by tests/e2e/test_kaggle.py",
     'make kaggle ARGS="--run=RUN --fallback=RUN"': "as `make kaggle`",
-    "kedro run --runner=arena_preference.runners.DaskRunner --runner-params=n_workers=2": "is one of test_runs.py",
-    "kedro run --runner=arena_preference.runners.DaskRunner --runner-params=address=tcp://host:8786": (
-        "needs a cluster; the same with one that a test starts is in tests/runners"
+    "kedro run --env=cluster --runner=arena_preference.runners.DaskRunner --runner-params=n_workers=2": (
+        "is one of test_cluster.py"
+    ),
+    "kedro run --env=cluster --runner=arena_preference.runners.DaskRunner --runner-params=address=tcp://host:8786": (
+        "needs a cluster; the same with one that a test starts is in test_cluster.py"
     ),
     "dask worker tcp://host:8786 --resources GPU=1": "as above",
     "make cluster-demo": "makes a whole run; what it does is in tests/runners",

@@ -67,7 +67,8 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
             filepath: POSIX path, with a protocol such as ``s3://`` where it is not local.
             columns: Columns that must be there.
             optional_columns: Columns that are read if they are there.
-            chunk_rows: Rows at a time for a runner that asks for ``read_chunks``; None where it is not to ask.
+            chunk_rows: Rows that are read at a time, so that no more than the named columns of all rows are ever in
+                memory; None reads all at once.
             credentials: Passed to the filesystem.
             fs_args: Passed to the filesystem.
             metadata: Ignored by Kedro, read by plugins.
@@ -93,8 +94,8 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
             DatasetError: If the file is missing, empty, not CSV, cut off, lacks a column or has it twice, has no rows
                 or has rows that run together because a quote is never closed.
         """
-        (table,) = self._read(None)
-        return table
+        chunks = list(self._read(self.chunk_rows))
+        return pd.concat(chunks) if len(chunks) > 1 else chunks[0]
 
     def read_chunks(self) -> Iterator[pd.DataFrame]:
         """Read the table as ``load`` does, and never have more of it in memory than twice ``chunk_rows``.

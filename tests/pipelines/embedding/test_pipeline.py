@@ -48,6 +48,7 @@ def test_train_fixes_the_models_and_test_uses_them(
     catalog = DataCatalog(
         {
             **{f"{split}.battles": MemoryDataset(part) for split, part in parts.items()},
+            "train.sampled_battles": MemoryDataset(parts["train"]),
             "params:embedding": MemoryDataset(chosen),
             **{name: EmbeddingStoreDataset(filepath=str(tmp_path / "store")) for name in STORES},
             **{name: MemoryDataset() for name in RESULTS},
@@ -63,7 +64,8 @@ def test_train_fixes_the_models_and_test_uses_them(
 
 
 @pytest.mark.parametrize(
-    ("split", "reads"), [("train", set()), ("test", {"encoder", "reward_model", "embedding_projection"})]
+    ("split", "reads"),
+    [("train", {"train.sampled_battles"}), ("test", {"encoder", "reward_model", "embedding_projection"})],
 )
 def test_only_test_reads_stored_models(split: str, reads: set[str]) -> None:
     assert create_pipeline(split).inputs() == {f"{split}.battles", "embedding_store", "params:embedding"} | reads

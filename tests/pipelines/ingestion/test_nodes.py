@@ -16,6 +16,7 @@ from arena_preference.pipelines.ingestion.nodes import (
     parse_train_battles,
     parse_turns,
     repair_text,
+    sample_battles,
 )
 
 
@@ -220,3 +221,32 @@ def test_prompt_groups_follow_the_first_turn() -> None:
     groups = parse_train_battles(pd.DataFrame(rows))[0]["prompt_group"]
     assert groups[0] == groups[1] != groups[2]
     assert np.unique(groups).size == 2
+
+
+def test_all_battles_are_the_sample_unless_a_share_is_set(battles: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(sample_battles(battles, 1.0, seed=0), battles)
+
+
+def test_a_sample_is_of_whole_prompt_groups_and_as_large_as_its_share(battles: pd.DataFrame) -> None:
+    sample = Battles.validate(sample_battles(battles, 0.4, seed=0))
+    drawn = set(sample["prompt_group"])
+    assert len(sample) == battles["prompt_group"].isin(drawn).sum()
+    assert 20 < len(drawn) < 45
+    assert drawn != set(sample_battles(battles, 0.4, seed=1)["prompt_group"])
+
+
+def test_parts_give_the_sample_that_the_whole_gives(battles: pd.DataFrame) -> None:
+    parts = [sample_battles(battles[start : start + 60], 0.4, seed=0) for start in range(0, 240, 60)]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), sample_battles(battles, 0.4, seed=0))
+
+
+@pytest.mark.parametrize("share", [0.0, -1.0, 1.5])
+def test_a_share_that_is_none_is_refused(battles: pd.DataFrame, share: float) -> None:
+    with pytest.raises(ValueError, match=r"ingestion\.sample_share is .* Set it above 0"):
+        sample_battles(battles, share, seed=0)
+
+
+def test_a_row_is_named_by_its_number_in_the_file_also_in_a_later_chunk() -> None:
+    table = pd.DataFrame([raw_row(id="1"), raw_row(id="x")], index=[20, 21])
+    with pytest.raises(ValueError, match="Row 22 of"):
+        parse_test_battles(table)

@@ -4,7 +4,7 @@ import pytest
 
 from arena_preference.pipelines.submission.nodes import make_submission
 
-RAW = pd.DataFrame({"id": [" 007", "4294967297", "3"], "prompt": '["x"]'})
+RAW = pd.DataFrame({"id": [" 007", "4294967297", "3"]})
 
 
 @pytest.fixture
@@ -21,8 +21,15 @@ def test_submission_has_the_competitions_header_and_the_files_order(predictions:
     ]
 
 
-@pytest.mark.parametrize("rows", [[0, 1], [1, 0, 2], [0, 1, 1]])
-def test_a_lost_moved_or_repeated_id_is_refused(predictions: pd.DataFrame, rows: list[int]) -> None:
+def test_predictions_in_another_order_are_put_into_the_files(predictions: pd.DataFrame) -> None:
+    predictions["winner_model_a"] = [0.5, 0.4, 0.3]
+    predictions["winner_tie"] = [0.2, 0.3, 0.4]
+    moved = predictions.iloc[[1, 2, 0]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(make_submission(moved, RAW), make_submission(predictions, RAW))
+
+
+@pytest.mark.parametrize("rows", [[0, 1], [0, 1, 1], [0, 0, 1, 2]])
+def test_a_lost_or_repeated_id_is_refused(predictions: pd.DataFrame, rows: list[int]) -> None:
     with pytest.raises(ValueError, match="not those of the test file"):
         make_submission(predictions.iloc[rows].reset_index(drop=True), RAW)
 

@@ -6,31 +6,32 @@ import pandas as pd
 from arena_preference.battles import ID, LABEL_COLUMNS
 
 
-def make_submission(predictions: pd.DataFrame, raw_battles: pd.DataFrame) -> pd.DataFrame:
+def make_submission(predictions: pd.DataFrame, raw_ids: pd.DataFrame) -> pd.DataFrame:
     """Check the predictions against the raw test file and put them into the competition's format.
 
     Args:
         predictions: Schema ``Predictions``.
-        raw_battles: The test file as it was read.
+        raw_ids: The column id of the test file, as text.
 
     Returns:
         Columns id, winner_model_a, winner_model_b, winner_tie; the ids of the file in its order.
 
     Raises:
-        ValueError: If the ids are not exactly those of the file, in its order, or a row is not a distribution.
+        ValueError: If the ids are not exactly those of the file, or a row is not a distribution.
     """
-    expected = np.array([int(cell) for cell in raw_battles[ID]], dtype=np.int64)
-    if not np.array_equal(predictions[ID].to_numpy(), expected):
+    expected = np.array([int(cell) for cell in raw_ids[ID]], dtype=np.int64)
+    if not np.array_equal(np.sort(predictions[ID]), np.sort(expected)):
         lost = np.setdiff1d(expected, predictions[ID])
         raise ValueError(
             f"The predictions are not those of the test file: {len(predictions)} rows for {len(expected)} ids, "
             f"{len(lost)} of them without a prediction. Was test.csv changed during the run? Run the submission again."
         )
-    probabilities = predictions[list(LABEL_COLUMNS)].to_numpy()
+    ordered = predictions.set_index(ID).loc[expected].reset_index()
+    probabilities = ordered[list(LABEL_COLUMNS)].to_numpy()
     whole = np.isfinite(probabilities).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) <= 1e-6)
     if not whole.all():
         raise ValueError(
             f"{(~whole).sum()} rows are not probability distributions, the first for id {expected[~whole][0]}. "
             "The stored model is damaged: train again."
         )
-    return predictions[[ID, *LABEL_COLUMNS]]
+    return ordered[[ID, *LABEL_COLUMNS]]

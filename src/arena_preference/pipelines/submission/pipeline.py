@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
     """From the raw test file and what training stored to the submission."""
     check = Node(
         make_submission,
-        inputs=["predictions", "raw_battles"],
+        inputs=["predictions", "raw_ids"],
         outputs="submission",
         name="make_submission",
     )
