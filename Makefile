@@ -57,7 +57,8 @@ cluster-demo: $(VENV)/.installed ## As run, on a Dask cluster: a scheduler and t
 	for worker in 1 2; do \
 		$(BIN)/dask worker tcp://127.0.0.1:8786 --nthreads 1 --resources GPU=1 > /dev/null & started="$$started $$!"; \
 	done; \
-	$(BIN)/kedro run --runner=arena_preference.runners.DaskRunner --runner-params=address=tcp://127.0.0.1:8786; \
+	$(BIN)/kedro run --env=cluster --runner=arena_preference.runners.DaskRunner \
+		--runner-params=address=tcp://127.0.0.1:8786; \
 	exit $$?
 
 viz: $(VENV)/.installed ## Show the pipelines and their figures in the browser
