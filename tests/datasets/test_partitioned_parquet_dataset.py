@@ -170,3 +170,21 @@ def test_arrays_in_cells_come_back(tmp_path: Path) -> None:
     dataset.save(table)
     assert [cell.tolist() for cell in dataset.load()["words"]] == [[3, 4], []]
     assert dataset.load()["words"][0].dtype == np.int32
+
+
+def test_it_works_on_other_filesystems(battles: pd.DataFrame) -> None:
+    options = {"filepath": "memory://store/battles.parquet", "version": Version("1", "1"), "key": "id"}
+    whole = PartitionedParquetDataset(partition_by="prompt_group", parts=4, **options)
+    whole.save(battles)
+    pd.testing.assert_frame_equal(whole.load(), battles)
+    assert whole.exists()
+    options["filepath"] = "memory://store/labels.parquet"
+    for part in whole.list_parts():
+        whole.select(part)
+        written = PartitionedParquetDataset(**options)
+        written.select(part)
+        written.save(whole.load()[["id", "label"]])
+    finished = PartitionedParquetDataset(**options)
+    assert not finished.exists()
+    finished.finish()
+    pd.testing.assert_frame_equal(finished.load(), battles[["id", "label"]])
