@@ -118,7 +118,9 @@ def test_workers_that_are_killed_amid_their_parts_change_no_byte(
 ) -> None:
     killed = start(project, DASK, TWO_WORKERS, BEFORE_MODELLING)
     wait_until(lambda: next((project / "data" / output).rglob(file), None))
-    for worker in find_workers(killed):
+    workers = find_workers(killed)
+    assert len(workers) == 2
+    for worker in workers:
         worker.send_signal(signal.SIGKILL)
     assert killed.wait(timeout=300) == 0, (project / "run.log").read_text()[-6000:]
     (manifest,) = read_manifests(project)

@@ -28,7 +28,6 @@ OUTPUTS = [
     "08_reporting/reliability_diagram.png",
     "08_reporting/feature_importance.png",
 ]
-DASK = "arena_preference.runners.DaskRunner"
 
 
 def test_a_run_leaves_every_output_under_one_version(trained: Path) -> None:
@@ -75,12 +74,11 @@ def test_a_run_warns_of_nothing_but_mended_rows(trained: Path) -> None:
     assert [line for line in warnings if "pipelines.ingestion" not in line] == []
 
 
-@pytest.mark.parametrize("runner", ["SequentialRunner", "ThreadRunner", "ParallelRunner", DASK])
+@pytest.mark.parametrize("runner", ["SequentialRunner", "ThreadRunner", "ParallelRunner"])
 def test_every_runner_gives_the_same_submission_bytes(
     newest, trained: Path, kedro, raw_dir: Path, tmp_path: Path, runner: str
 ) -> None:
-    size = ["--runner-params=n_workers=2"] if runner == DASK else []
-    kedro("run", "--env=test", f"--runner={runner}", *size, f"--params=raw_dir={raw_dir},data_root={tmp_path}")
+    kedro("run", "--env=test", f"--runner={runner}", f"--params=raw_dir={raw_dir},data_root={tmp_path}")
     for output in ("07_model_output/submission.csv", "06_models/calibration.json", "08_reporting/metrics.json"):
         assert newest(tmp_path, output).read_bytes() == newest(trained, output).read_bytes()
 
