@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Nothing is asked for and nothing is reported while a run is under way.
 export KEDRO_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test faults lint audit format kaggle kaggle-test cluster-demo viz clean
+.PHONY: help run test faults lint audit format kaggle kaggle-test cluster-demo cluster-test viz clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,9 @@ cluster-demo: $(VENV)/.installed ## As run, on a Dask cluster: a scheduler and t
 	$(BIN)/kedro run --env=cluster --runner=arena_preference.runners.DaskRunner \
 		--runner-params=address=tcp://127.0.0.1:8786; \
 	exit $$?
+
+cluster-test: $(VENV)/.installed ## Ingest, describe and join 200,000 battles on two Dask workers of 2 GB (five minutes)
+	CLUSTER_BATTLES=200000 $(BIN)/python -m pytest tests/e2e/test_cluster.py -k many $(ARGS)
 
 viz: $(VENV)/.installed ## Show the pipelines and their figures in the browser
 	$(BIN)/kedro viz run

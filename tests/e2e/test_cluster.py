@@ -23,7 +23,7 @@ TWO_WORKERS = "--runner-params=n_workers=2"
 BEFORE_MODELLING = "--pipelines=ingestion,features,embedding"
 COMPARED = ("train.text_features", "train.word_differences", "train.embedding_features")
 PARTS = 12
-# As many as the scale that is promised takes a quarter of an hour: CLUSTER_BATTLES=200000.
+# `make cluster-test` sets 200,000.
 BATTLES = int(os.environ.get("CLUSTER_BATTLES", "2000"))
 
 Project = tuple[Path, Path]

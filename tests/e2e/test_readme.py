@@ -40,6 +40,7 @@ ELSEWHERE = {
     ),
     "dask worker tcp://host:8786 --resources GPU=1": "as above",
     "make cluster-demo": "makes a whole run; what it does is in tests/runners",
+    "make cluster-test": "takes five minutes; the same with few battles is among the tests",
     "make kaggle-test": "takes half an hour; the same with few battles is among the tests",
     "python benchmarks/whole_run.py": "measures for minutes",
     "python benchmarks/finetuning.py --raw-dir DIR --data-root DIR": "trains for an hour",
