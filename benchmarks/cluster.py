@@ -82,7 +82,7 @@ def main() -> None:
                     "seconds": round(seconds, 1),
                     "battles/s": round(arguments.battles / seconds),
                     "peak memory, GB": round(max(node["peak_memory"] for node in manifest["nodes"]) / 1e9, 2),
-                    "started anew": printed.count("Restarting"),
+                    "started anew": printed.count("memory budget. Restarting"),
                 }
             )
             print(rows[-1], flush=True)

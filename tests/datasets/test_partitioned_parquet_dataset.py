@@ -63,12 +63,38 @@ def test_what_is_saved_part_by_part_appears_when_it_is_finished(tmp_path: Path, 
         written.save(read.load()[["id", "label"]])
         assert not written.exists()
     finished = make_dataset(tmp_path / "parts", partition_by=None)
-    finished.finish()
-    finished.finish()
+    finished.finish(parts)
+    finished.finish(parts)
     assert finished.exists()
     assert finished.list_parts() == parts
     pd.testing.assert_frame_equal(finished.load(), battles[["id", "label"]])
-    assert [path.name for path in (tmp_path / "parts/battles.parquet/1").iterdir()] == ["battles.parquet"]
+
+
+def test_a_part_without_rows_is_a_part_like_any_other(tmp_path: Path, battles: pd.DataFrame) -> None:
+    for part, rows in ((0, battles[:3]), (2, battles[:0]), (1, battles[3:5])):
+        written = make_dataset(tmp_path, partition_by=None)
+        written.select(part)
+        written.save(rows)
+    finished = make_dataset(tmp_path, partition_by=None)
+    finished.finish([0, 1, 2])
+    pd.testing.assert_frame_equal(finished.load(), battles[:5])
+
+
+def test_a_part_that_is_not_there_is_missed(tmp_path: Path, battles: pd.DataFrame) -> None:
+    dataset = make_dataset(tmp_path, partition_by=None)
+    dataset.select(0)
+    dataset.save(battles)
+    with pytest.raises(DatasetError, match=r"Of 2 files of .*, 1 are not there"):
+        dataset.finish([0, 1])
+    assert not dataset.exists()
+
+
+def test_what_another_env_wrote_as_one_file_is_said(tmp_path: Path, battles: pd.DataFrame) -> None:
+    one_file = ParquetDataset(filepath=str(tmp_path / "battles.parquet"), version=Version("1", "1"))
+    one_file.save(battles)
+    for ask in ("load", "list_parts"):
+        with pytest.raises(DatasetError, match="is one file, so it was written in an env"):
+            getattr(make_dataset(tmp_path), ask)()
 
 
 def test_pieces_of_a_table_find_their_parts(tmp_path: Path, battles: pd.DataFrame) -> None:
@@ -132,9 +158,9 @@ def test_a_version_is_written_once(tmp_path: Path, battles: pd.DataFrame) -> Non
 
 def test_what_is_not_there_or_damaged_is_said_with_its_place(tmp_path: Path, battles: pd.DataFrame) -> None:
     dataset = make_dataset(tmp_path)
-    with pytest.raises(DatasetError, match=r"battles\.parquet has no Parquet files\. Run the pipeline"):
+    with pytest.raises(DatasetError, match=r"battles\.parquet is not there or not finished\. Run the pipeline"):
         dataset.load()
-    with pytest.raises(DatasetError, match=r"No part of .* was saved"):
+    with pytest.raises(DatasetError, match="Of 0 files of"):
         dataset.finish()
     dataset.save(battles)
     dataset.select(17)
@@ -186,5 +212,5 @@ def test_it_works_on_other_filesystems(battles: pd.DataFrame) -> None:
         written.save(whole.load()[["id", "label"]])
     finished = PartitionedParquetDataset(**options)
     assert not finished.exists()
-    finished.finish()
+    finished.finish(whole.list_parts())
     pd.testing.assert_frame_equal(finished.load(), battles[["id", "label"]])

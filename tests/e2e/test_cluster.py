@@ -95,7 +95,7 @@ def test_the_submission_has_the_bytes_of_a_plain_run(
     printed = run(project, *runner)
     for output in ("07_model_output/submission.csv", "06_models/calibration.json", "08_reporting/metrics.json"):
         assert newest(project / "data", output).read_bytes() == newest(trained, output).read_bytes()
-    parts = [path.name for path in newest(project / "data", "04_feature/test.text_features.parquet").iterdir()]
+    parts = [path.name for path in newest(project / "data", "04_feature/test.text_features.parquet").glob("*.parquet")]
     (manifest,) = read_manifests(project)
     assert manifest["status"] == "completed"
     assert all(each["seconds"] is not None for each in manifest["nodes"])
@@ -120,6 +120,8 @@ def test_workers_that_are_killed_amid_their_parts_change_no_byte(
     wait_until(lambda: next((project / "data" / output).rglob(file), None))
     workers = find_workers(killed)
     assert len(workers) == 2
+    # The last node before modelling waits for all parts of the others.
+    assert not any((project / "data").rglob("train.embedding_features.parquet/*/*/parts.json"))
     for worker in workers:
         worker.send_signal(signal.SIGKILL)
     assert killed.wait(timeout=300) == 0, (project / "run.log").read_text()[-6000:]
@@ -184,7 +186,7 @@ def test_many_battles_are_ingested_described_and_joined_in_little_memory(
     assert all(node["peak_memory"] < 2e9 for node in nodes.values())
     rows = sum(
         len(pd.read_parquet(path, columns=["id"]))
-        for path in (project / "data/05_model_input/train.model_input.parquet").rglob("*.parquet")
+        for path in (project / "data/05_model_input/train.model_input.parquet").rglob("0*.parquet")
         if path.is_file()
     )
     assert rows == BATTLES

@@ -38,7 +38,7 @@ ELSEWHERE = {
     "kedro run --env=cluster --runner=arena_preference.runners.DaskRunner --runner-params=address=tcp://host:8786": (
         "needs a cluster; the same with one that a test starts is in test_cluster.py"
     ),
-    "dask worker tcp://host:8786 --resources GPU=1": "as above",
+    "dask worker tcp://host:8786 --nthreads=1 --resources GPU=1": "as above",
     "make cluster-demo": "makes a whole run; what it does is in tests/runners",
     "make cluster-test": "takes five minutes; the same with few battles is among the tests",
     "make kaggle-test": "takes half an hour; the same with few battles is among the tests",

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from kedro.framework.hooks.manager import _create_hook_manager
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import node
 from kedro.pipeline.node import Node
 from kedro.runner.task import Task
@@ -110,7 +110,7 @@ def test_parts_make_what_the_whole_would(
         for place, part in enumerate((3, 0, 4, 1, 2)):
             execute_part(send(of_parts, catalog), part, is_quiet=place > 0)
             assert not catalog.exists("lengths")
-    finish_outputs(send(of_parts, catalog))
+    finish_outputs(send(of_parts, catalog), [0, 1, 2, 3, 4])
     pd.testing.assert_frame_equal(catalog.load("lengths"), measure(battles))
     # What is made of it has its parts.
     assert list_parts(send(node(max, ["battles", "lengths"], "more_lengths", tags="per_battle"), catalog)) == [
@@ -124,6 +124,8 @@ def test_a_part_that_fails_leaves_no_table(catalog: DataCatalog) -> None:
     execute_part(send(node(measure, "battles", "lengths", tags="per_battle"), catalog), 0, is_quiet=True)
     with pytest.raises(ArithmeticError):
         execute_part(send(failing, catalog), 1, is_quiet=True)
+    with pytest.raises(DatasetError, match="4 are not there"):
+        finish_outputs(send(failing, catalog), [0, 1, 2, 3, 4])
     assert not catalog.exists("lengths")
 
 
@@ -142,7 +144,7 @@ def test_raw_rows_are_read_in_chunks_and_find_their_parts(
     assert caplog.text.count("Running node: parse") == 1
     assert "Replacing" not in caplog.text
     # 30, 30 and 40 rows: the last ten are no chunk of their own.
-    pieces = {path.name[6:11] for path in Path(catalog.get("parsed")._locate_loaded()).iterdir()}
+    pieces = {path.name[6:11] for path in Path(catalog.get("parsed")._locate_loaded()).glob("*.parquet")}
     assert pieces == {"00000", "00001", "00002"}
 
 

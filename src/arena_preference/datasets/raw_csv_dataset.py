@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from itertools import islice
+from itertools import chain, islice
 from pathlib import PurePosixPath
 from typing import Any, Final, NoReturn
 
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 _BLOCK: Final = 2**20
+# A line of its own after the last one, unless a quote is open there. No text has this noncharacter.
+_END: Final = "\uffff"
 
 
 class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
@@ -77,6 +79,8 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
         self._protocol = protocol
         self._filepath = PurePosixPath(path)
         self._fs = fsspec.filesystem(protocol, **deepcopy(fs_args or {}), **deepcopy(credentials or {}))
+        if chunk_rows is not None and chunk_rows < 1:
+            raise DatasetError(f"'{filepath}' is to be read {chunk_rows} rows at a time. Set chunk_rows to 1 or more.")
         self._columns = list(columns)
         self._optional_columns = list(optional_columns or [])
         self.chunk_rows = chunk_rows
@@ -116,7 +120,7 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
                 yield table
         except pd.errors.EmptyDataError as error:
             raise DatasetError(f"{path} is empty. Put the CSV there again.") from error
-        except pd.errors.ParserError as error:
+        except (pd.errors.ParserError, csv.Error) as error:
             raise DatasetError(f"{path} is not a CSV that can be read ({error}). Was it cut off or edited?") from error
         # zipfile raises the last two for a compression that it does not know and for a file that wants a password.
         except (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
@@ -208,8 +212,8 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
         self, path: str, columns: int, rows: int, options: dict[str, Any]
     ) -> Iterator[pd.DataFrame]:
         """Give the same cells chunk by chunk, always with one column more, which pandas' own chunks would refuse."""
-        with self._open(path) as file, _read_lines(file, **options) as lines:
-            filled = filter(None, lines)
+        with self._open(path) as file, _read_lines(file, **options, end=_END) as lines:
+            filled = self._skip_blank_lines(path, lines)
             next(filled)
             start, last = 0, None
             while chunk := [
@@ -225,6 +229,18 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
                 last = pd.concat([last, table]) if is_short else table
             if last is not None:
                 yield last
+
+    def _skip_blank_lines(self, path: str, lines: Any) -> Iterator[list[str]]:
+        for cells in lines:
+            if cells == [_END]:
+                return
+            # As pandas: a line of nothing but blanks is none.
+            if len(cells) > 1 or "".join(cells).strip(" \t"):
+                yield cells
+        raise DatasetError(
+            f"{path} has a quote that is not closed, so that rows have run together up to its end. Was it cut off? "
+            "Close the quote, and write a quote inside of a cell as two."
+        )
 
     def _check_header(self, path: str, header: list[str]) -> None:
         first_line = f"Its first line is: {','.join(map(str, header))[:300]!r}."
@@ -311,13 +327,13 @@ def _read_csv(file: Any, **options: Any) -> Any:
 
 
 @contextmanager
-def _read_lines(file: Any, encoding: str, encoding_errors: str, *, strict: bool = False) -> Iterator[Any]:
-    """Give Python's own reader of CSV, for cells of any length."""
-    limit = csv.field_size_limit(sys.maxsize)
-    try:
-        with io.TextIOWrapper(file, encoding, encoding_errors, newline="") as text:
-            # Python 3.10 refuses NUL.
-            lines = text if sys.version_info >= (3, 11) else (line.replace("\0", "\ufffd") for line in text)
-            yield csv.reader(lines, strict=strict)
-    finally:
-        csv.field_size_limit(limit)
+def _read_lines(
+    file: Any, encoding: str, encoding_errors: str, *, end: str | None = None, strict: bool = False
+) -> Iterator[Any]:
+    """Give Python's own reader of CSV, for cells of any length, with one line more at the end if it is given."""
+    # It is one number for all threads.
+    csv.field_size_limit(sys.maxsize)
+    with io.TextIOWrapper(file, encoding, encoding_errors, newline="") as text:
+        # Python 3.10 refuses NUL.
+        lines = text if sys.version_info >= (3, 11) else (line.replace("\0", "\ufffd") for line in text)
+        yield csv.reader(chain(lines, [] if end is None else [end]), strict=strict)

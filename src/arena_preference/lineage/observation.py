@@ -35,7 +35,8 @@ _NOTE = ".json"
 class NodeCost(NamedTuple):
     """Seconds that a node's function took, and the process's highest resident set meanwhile, in bytes.
 
-    Of a node that was run part by part, the seconds of all parts together, and the highest of any.
+    Of a node that was run part by part, the seconds of all parts together, also of those that were done again, and the
+    highest of any.
     """
 
     seconds: float

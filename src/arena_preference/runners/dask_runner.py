@@ -178,13 +178,19 @@ class _NodeExecutor(ClientExecutor):
         if not parts:
             return super().submit(_execute, task, key=key(), resources=resources, pure=False)
         logger.info("%s is run on %d parts", task.node.name, len(parts))
-        pieces = [
-            self._client.submit(
-                _execute_part, task, part, part == parts[0], key=key(f"-{part:05d}"), resources=resources, pure=False
+
+        def submit_part(part: int, *before: Any) -> Any:
+            """Have a part done after others; it goes without saying what a part before it has said."""
+            name, is_quiet = key(f"-{part:05d}"), part != parts[0]
+            return self._client.submit(
+                _execute_part, task, part, is_quiet, before, key=name, resources=resources, pure=False
             )
-            for part in parts
-        ]
-        return super().submit(_finish, task, pieces, key=key(), pure=False)
+
+        first = submit_part(parts[0])
+        # The texts that come first settle the precision in which a space of the embedding store is filled.
+        before = [first] if resources else []
+        others = [submit_part(part, *before) for part in parts[1:]]
+        return super().submit(_finish, task, parts, [first, *others], key=key(), pure=False)
 
     def _wrap_future(self, future: Any) -> Future[Node]:
         """Let go of a node's result as soon as it is known: Dask makes again what a dead worker had that is wanted."""
@@ -239,15 +245,15 @@ def _execute(task: Task) -> Node:
     return execute_in_chunks(task) if find_chunked(task) else task.execute()
 
 
-def _execute_part(task: Task, part: int, is_first: bool) -> None:
+def _execute_part(task: Task, part: int, is_quiet: bool, _: tuple[None, ...]) -> None:
     """Run a node on one part of the battles; parts that a worker wrote before it died are written again."""
     task.hook_manager = _make_hook_manager()
-    execute_part(task, part, is_quiet=not is_first)
+    execute_part(task, part, is_quiet=is_quiet)
 
 
-def _finish(task: Task, _: list[None]) -> Node:
-    """Let the outputs appear once all their parts are there."""
-    finish_outputs(task)
+def _finish(task: Task, parts: list[int], _: list[None]) -> Node:
+    """Make versions of the outputs once all their parts are there."""
+    finish_outputs(task, parts)
     return task.node
 
 

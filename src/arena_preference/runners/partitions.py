@@ -82,10 +82,10 @@ def execute_in_chunks(task: Task) -> Node:
     return task.node
 
 
-def finish_outputs(task: Task) -> None:
-    """Let what was written part by part appear."""
+def finish_outputs(task: Task, parts: list[int] | None = None) -> None:
+    """Make versions of what workers have written of these parts, or of what was written here."""
     for dataset in _find_partitioned(task, task.node.outputs):
-        dataset.finish()
+        dataset.finish(parts)
 
 
 def _find_partitioned(task: Task, names: list[str]) -> list[PartitionedParquetDataset]:

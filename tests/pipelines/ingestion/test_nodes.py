@@ -170,7 +170,7 @@ def test_ids_that_both_splits_have_are_counted_and_explained(
 
 
 def test_a_training_file_without_a_usable_row_is_an_error_with_the_reasons() -> None:
-    with pytest.raises(ValueError, match=r"None of the 1 rows.*prompt is not JSON"):
+    with pytest.raises(ValueError, match=r"None of 1 rows.*prompt is not JSON"):
         parse_train_battles(pd.DataFrame([raw_row(prompt="Why?")]))
 
 

@@ -53,7 +53,7 @@ def parse_train_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
     if not battles:
         reasons = pd.Series([_kind(row["reason"]) for row in rejected]).value_counts().head(3).to_dict()
         raise ValueError(
-            f"None of the {len(raw_battles)} rows of {_source(raw_battles)} can be used. Most frequent reasons: "
+            f"None of {len(raw_battles)} rows of {_source(raw_battles)} can be used. Most frequent reasons: "
             f"{reasons}. Compare the file with the competition's train.csv."
         )
     return _assemble_tables("train", raw_battles, battles, rejected)
