@@ -26,6 +26,7 @@ PROJECT = Path(__file__).parents[1]
         ("deberta", "sentence-transformers/all-MiniLM-L6-v2", False, "microsoft/deberta-v3-base"),
         ("gemma", "sentence-transformers/all-MiniLM-L6-v2", False, "google/gemma-2-9b-it"),
         ("kaggle", "sentence-transformers/all-MiniLM-L6-v2", False, None),
+        ("cluster", "sentence-transformers/all-MiniLM-L6-v2", False, None),
     ],
 )
 def test_every_environment_gives_each_pipeline_the_parameters_that_it_takes(

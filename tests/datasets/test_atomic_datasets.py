@@ -170,7 +170,7 @@ def test_a_stock_figure_leaves_nothing_when_its_save_fails(tmp_path: Path, monke
 def test_no_entry_of_the_catalog_is_a_stock_dataset_that_may_leave_half_a_file() -> None:
     entries = [
         entry
-        for path in (Path(__file__).parents[2] / "conf" / "base").glob("catalog*.yml")
+        for path in (Path(__file__).parents[2] / "conf").glob("*/catalog*.yml")
         for entry in re.findall(r"^\s+type: (\S+)", path.read_text(), flags=re.MULTILINE)
     ]
     assert len(entries) > 40
