@@ -21,7 +21,7 @@ run: $(VENV)/.installed ## Run everything on the demo battles: training, report 
 	$(BIN)/kedro run
 
 test: $(VENV)/.installed ## Run the tests
-	$(BIN)/python -m pytest --numprocesses=2 --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --cov --cov-report=term $(ARGS)
 
 faults: $(VENV)/.installed ## Stop runs at 30 random instants and fill their disk in each stage (half an hour)
 	FAULTS=30 $(BIN)/python -m pytest -m faults $(ARGS)
