@@ -166,7 +166,14 @@ class TestLaws:
         together, *apart = text_features([([], answer, []) for answer in ([first, second], [first], [second])]).to_dict(
             "records"
         )
-        per_text = ("unique_words", "new_words", "compressed_bytes", "repeated_trigrams", "repeated_lines")
+        per_text = (
+            "unique_words",
+            "new_words",
+            "compressed_bytes",
+            "repeated_trigrams",
+            "repeated_lines",
+            "repeated_sentences",
+        )
         for name in SIDE_SIZES:
             if name not in per_text and not name.startswith(("last_", "mean_", "longest_", "shortest_")):
                 assert together[f"{name}__diff"] == sum(part[f"{name}__diff"] for part in apart), name
@@ -323,6 +330,9 @@ COUNTS = [
     ("long_words", "extraordinary elephant cat mammoth", 3),
     ("repeated_trigrams", "a b c a b c a b c", 4),
     ("repeated_lines", "x\ny\nx\n\nx", 2),
+    ("repeated_sentences", "It is so. It costs 3.5. Is it so? **It IS so!** It is so", 2),
+    ("repeated_sentences", "是的。不是。是的。", 1),
+    ("repeated_sentences", "- a b\n- a c\n* a b\n}\n}", 1),
     ("new_words", "Say something new", 1),
 ]  # fmt: skip
 
@@ -367,6 +377,9 @@ class TestTurns:
         assert features["null_turns__diff"] == 1
         assert features["empty_turns__diff"] == 0
 
+    def test_a_sentence_of_an_earlier_turn_is_repeated(self):
+        assert contrast(["Yes. No.", "Yes."], ["Yes. No."])["repeated_sentences__diff"] == 1
+
     def test_no_ngram_crosses_from_one_turn_into_the_next(self):
         apart = contrast(["a b c", "d"], ["a b c d"])
         assert apart["word_jaccard__pair"] == 1
@@ -401,6 +414,7 @@ class TestRates:
             ("repeated_bigram_share", "a b a b", 1 / 3),
             ("repeated_trigram_share", "a b c a b c a", 2 / 5),
             ("repeated_line_share", "x\nx", 1 / 2),
+            ("repeated_sentence_share", "Yes. No, no. Yes!", 3 / 11),
         ],
     )
     def test_a_rate_is_what_its_name_says(self, quantity, text, rate):

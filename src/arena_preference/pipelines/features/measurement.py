@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from arena_preference.battles import TEXT_COLUMNS
 
-from .patterns import LEXICA, LINE, NUMBER, WORD
+from .patterns import LEXICA, LINE, NO_WORD_CHARACTER, NUMBER, SENTENCE, WORD
 from .quantities import LAST_TURN_COUNTS, PROMPT_TURN_COUNTS, TURN_COUNTS
 
 IntArray = npt.NDArray[np.int64]
@@ -90,7 +90,7 @@ def measure_battles(texts: pl.DataFrame, compressed_characters: int) -> pl.DataF
     }
     return pl.concat(
         [
-            _spread_units([_sum_turns(turns), _sum_words(words)], len(texts)),
+            _spread_units([_sum_turns(turns), _sum_words(words), _sum_sentences(turns)], len(texts)),
             _ask_prompts(turns, len(texts)),
             *(_count_overlaps(of_kind, kind, len(texts)) for kind, of_kind in items.items()),
             _compare_answers(texts, compressed_characters),
@@ -190,6 +190,25 @@ def _sum_words(words: pl.DataFrame) -> pl.DataFrame:
         **{name: _is_in_lexicon(name).sum() for name in LEXICA},
     }
     return words.group_by("unit").agg(count.cast(pl.Int64).alias(name) for name, count in counts.items())
+
+
+def _sum_sentences(turns: pl.DataFrame) -> pl.DataFrame:
+    """Count the sentences that a unit has said before, in this turn or an earlier one, by their letters and digits."""
+    sentences = turns.select("unit", pl.col("lower").str.extract_all(SENTENCE).alias("sentence")).explode("sentence")
+    said = pl.col("sentence").str.replace_all(NO_WORD_CHARACTER, " ").str.strip_chars()
+    distinct = (
+        sentences.drop_nulls()
+        .select("unit", said.hash().alias("hash"), said.str.len_chars().alias("characters"))
+        .filter(pl.col("characters") > 0)
+        .group_by("unit", "hash")
+        .agg(pl.len().alias("times"), pl.col("characters").first())
+        .with_columns((pl.col("times") - 1).alias("repeated"))
+    )
+    return distinct.group_by("unit").agg(
+        pl.col("repeated").cast(pl.Int64).sum().alias("repeated_sentences"),
+        (pl.col("repeated") * pl.col("characters")).cast(pl.Int64).sum().alias("repeated_sentence_characters"),
+        (pl.col("times") * pl.col("characters")).cast(pl.Int64).sum().alias("sentence_characters"),
+    )
 
 
 def _spread_units(counts: list[pl.DataFrame], n_battles: int) -> pl.DataFrame:

@@ -27,6 +27,8 @@ _UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}"
 WORD: Final = rf"[{_UNSPACED}]|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+(?:{_APOSTROPHE}[a-z]+)*"
 LINE: Final = r"\S[^\n]*"
 SENTENCE_END: Final = r"""[.!?…]["'”’)\]*_]*(?:\s|$)|[。！？]"""
+SENTENCE: Final = rf"\S[^\n]*?(?:{SENTENCE_END}|\n|$)"
+NO_WORD_CHARACTER: Final = r"[^\p{L}\p{M}\p{N}]+"
 #: The end of a text that was not cut off.
 FINISHED: Final = r"""(?:[.!?…。！？)\]}"'”’»`*|>~）」】]|https?://\S+)\s*$"""
 NUMBER: Final = r"[0-9]+(?:[.,][0-9]+)*"

@@ -155,6 +155,7 @@ SIDE_SIZES: Final[Mapping[str, pl.Expr]] = {
     "mean_turn_words": _ratio(_words, pl.col("turns")),
     "repeated_trigrams": pl.col("trigrams") - pl.col("unique_trigrams"),
     "repeated_lines": pl.col("lines") - pl.col("unique_lines"),
+    "repeated_sentences": pl.col("repeated_sentences"),
     "new_words": pl.col("unique_words") - pl.col("words_with_prompt"),
 }
 
@@ -197,6 +198,7 @@ SIDE_RATES: Final[Mapping[str, pl.Expr]] = {
     "repeated_bigram_share": _ratio(pl.col("bigrams") - pl.col("unique_bigrams"), pl.col("bigrams")),
     "repeated_trigram_share": _ratio(pl.col("trigrams") - pl.col("unique_trigrams"), pl.col("trigrams")),
     "repeated_line_share": _ratio(pl.col("lines") - pl.col("unique_lines"), pl.col("lines")),
+    "repeated_sentence_share": _ratio(pl.col("repeated_sentence_characters"), pl.col("sentence_characters")),
     "compression_ratio": _ratio(pl.col("compressed_bytes"), pl.col("kept_bytes")),
     "prompt_word_jaccard": _ratio(
         pl.col("words_with_prompt"),
