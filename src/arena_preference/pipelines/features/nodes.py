@@ -10,13 +10,15 @@ from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer, TfidfVectorizer
 from sklearn.pipeline import Pipeline as TextVectorizer
+from sklearn.preprocessing import Normalizer
 
 from arena_preference.battles import FORM_SEPARATOR, ID, FloatArray
 
 from .measurement import UNITS, join_turns, measure_battles, read_turns, split_rows
 from .ngrams import count_ngrams, fit_ngram_counter
-from .options import TextFeatureOptions, TextVectorizerOptions, WordVectorizerOptions
+from .options import RelevanceOptions, TextFeatureOptions, TextVectorizerOptions, WordVectorizerOptions
 from .quantities import PAIR_QUANTITIES, PROMPT_QUANTITIES, SIDE_RATES, SIDE_SIZES, SUMMED
+from .relevance import RELEVANCE_RATES, RELEVANCE_SIZES, Arrays, fit_expectation, measure_relevance
 
 Columns = dict[str, FloatArray]
 
@@ -158,6 +160,16 @@ def fit_word_vectorizer(battles: pd.DataFrame, options: WordVectorizerOptions, s
         ValueError: If no word occurs in enough texts to enter the vocabulary.
     """
     texts = _draw_texts(battles, UNITS[1:], options.max_fit_texts, seed)
+    try:
+        return _fit_word_tfidf(texts, options)
+    except ValueError as error:
+        raise ValueError(
+            f"No vocabulary of words came out of {len(texts)} distinct answers: {error} "
+            "Lower features.words.min_texts, or give more battles."
+        ) from error
+
+
+def _fit_word_tfidf(texts: pl.Series, options: WordVectorizerOptions) -> TfidfVectorizer:
     vectorizer = TfidfVectorizer(
         ngram_range=(1, options.ngram_max),
         min_df=options.min_texts,
@@ -166,13 +178,7 @@ def fit_word_vectorizer(battles: pd.DataFrame, options: WordVectorizerOptions, s
         sublinear_tf=True,
         dtype=np.float32,
     )
-    try:
-        vectorizer.fit(texts)
-    except ValueError as error:
-        raise ValueError(
-            f"No vocabulary of words came out of {len(texts)} distinct answers: {error} "
-            "Lower features.words.min_texts, or give more battles."
-        ) from error
+    vectorizer.fit(texts)
     # Of Python's own types: skops would make a file of each of NumPy's.
     vectorizer.vocabulary_ = {name: int(column) for name, column in vectorizer.vocabulary_.items()}
     return vectorizer
@@ -208,6 +214,84 @@ def compute_word_differences(battles: pd.DataFrame, word_vectorizer: TfidfVector
             "weights": pd.Series(np.split(differences.data, ends)[: len(battles)], dtype=object),
         }
     )
+
+
+def fit_prompt_vectorizer(battles: pd.DataFrame, options: RelevanceOptions, seed: int) -> TextVectorizer:
+    """Learn along which directions of words prompts differ most.
+
+    Args:
+        battles: A sample of the training battles. Every distinct prompt is one text.
+        options: Parameters ``features.relevance``.
+        seed: Draws the prompts, where there are more than ``max_fit_texts``, and starts the SVD.
+
+    Returns:
+        A scikit-learn pipeline of the fitted steps ``tfidf``, ``svd`` and ``length``, which scales to unit length.
+
+    Raises:
+        ValueError: If no word occurs in enough prompts to enter the vocabulary.
+    """
+    prompts = _draw_texts(battles, UNITS[:1], options.max_fit_texts, seed)
+    try:
+        tfidf = _fit_word_tfidf(prompts, options)
+    except ValueError as error:
+        raise ValueError(
+            f"No vocabulary of words came out of {len(prompts)} distinct prompts: {error} "
+            "Lower features.relevance.min_texts, or give more battles."
+        ) from error
+    weights = tfidf.transform(prompts)
+    components = min(options.components, weights.shape[1])
+    svd = TruncatedSVD(components, n_iter=options.power_iterations, random_state=seed).fit(weights)
+    return TextVectorizer([(_TFIDF, tfidf), (_SVD, svd), ("length", Normalizer())])
+
+
+def fit_expected_words(
+    battles: pd.DataFrame,
+    prompt_vectorizer: TextVectorizer,
+    word_vectorizer: TfidfVectorizer,
+    options: RelevanceOptions,
+) -> Arrays:
+    """Learn which words answers to a prompt use, whoever wins.
+
+    Args:
+        battles: A sample of the training battles, of whole prompt groups.
+        prompt_vectorizer: As ``fit_prompt_vectorizer`` gives it, with d components.
+        word_vectorizer: As ``fit_word_vectorizer`` gives it, with v entries in its vocabulary.
+        options: Parameters ``features.relevance``.
+
+    Returns:
+        A ridge regression: ``coefficients``, shape (v, d + 1), the last for the constant; ``covariance``, shape
+        (d + 1, d + 1), the inverse of its penalised Gram matrix; ``shares``, shape (v,), of the answers that have each
+        word; ``ids`` of the battles, ascending.
+    """
+    return fit_expectation(battles, prompt_vectorizer, word_vectorizer, options.penalty)
+
+
+def compute_relevance_features(
+    battles: pd.DataFrame,
+    prompt_vectorizer: TextVectorizer,
+    word_vectorizer: TfidfVectorizer,
+    expected_words: Arrays,
+) -> pd.DataFrame:
+    """Compare how much the two answers of each battle have to do with its prompt.
+
+    A battle that ``expected_words`` was fitted on is looked at as though its prompt group had had no part in it.
+
+    Args:
+        battles: One row per battle, schema ``Battles``.
+        prompt_vectorizer: As ``fit_prompt_vectorizer`` gives it.
+        word_vectorizer: As ``fit_word_vectorizer`` gives it.
+        expected_words: As ``fit_expected_words`` gives it.
+
+    Returns:
+        Schema ``Features``: id, then a float32 column for each of ``RELEVANCE_SIZES`` and ``RELEVANCE_RATES``, one row
+        per battle in the order given.
+    """
+    measured = measure_relevance(battles, prompt_vectorizer, word_vectorizer, expected_words)
+    features: Columns = {}
+    for place, name in enumerate((*RELEVANCE_SIZES, *RELEVANCE_RATES)):
+        forms = _SIZE_FORMS if name in RELEVANCE_SIZES else _RATE_FORMS
+        features |= _contrast(name, measured[:, 0, place], measured[:, 1, place], forms)
+    return _tabulate(battles, features)
 
 
 def _draw_texts(battles: pd.DataFrame, units: Sequence[str], most: int, seed: int) -> pl.Series:

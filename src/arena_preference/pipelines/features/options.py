@@ -69,3 +69,21 @@ class WordVectorizerOptions(BaseModel):
     min_texts: int = Field(ge=1)
     max_ngrams: int = Field(ge=2)
     max_fit_texts: int = Field(ge=2)
+
+
+class RelevanceOptions(WordVectorizerOptions):
+    """Parameters ``features.relevance``: which words a prompt makes one expect, by its own words' TF-IDF and its SVD.
+
+    Attributes:
+        ngram_max: Longest sequence of a prompt's words.
+        min_texts: An entry of the prompts' vocabulary occurs in at least so many prompts.
+        max_ngrams: Size of the prompts' vocabulary; the most frequent entries stay.
+        max_fit_texts: The vocabulary is learned from at most so many distinct prompts, drawn at random.
+        components: Latent directions of prompts; fewer where the vocabulary is smaller.
+        power_iterations: Power iterations of the randomised SVD.
+        penalty: Of ridge regression, on the squared coefficients of each word.
+    """
+
+    components: int = Field(ge=1, le=1024)
+    power_iterations: int = Field(ge=0, le=50)
+    penalty: float = Field(gt=0.0)

@@ -4,15 +4,18 @@ from kedro.pipeline import Node, Pipeline
 
 from .nodes import (
     compute_latent_features,
+    compute_relevance_features,
     compute_text_features,
     compute_word_differences,
+    fit_expected_words,
+    fit_prompt_vectorizer,
     fit_text_vectorizer,
     fit_word_vectorizer,
 )
 
 
 def create_pipeline(split: str = "train") -> Pipeline:
-    """Describe the battles of a split; on ``train`` also fit the vectorizers, which ``test`` reads."""
+    """Describe the battles of a split; on ``train`` also fit what ``test`` reads."""
     compute = [
         Node(
             compute_text_features,
@@ -35,8 +38,15 @@ def create_pipeline(split: str = "train") -> Pipeline:
             tags="per_battle",
             name="compute_word_differences",
         ),
+        Node(
+            compute_relevance_features,
+            inputs=["battles", "prompt_vectorizer", "word_vectorizer", "expected_words"],
+            outputs="relevance_features",
+            tags="per_battle",
+            name="compute_relevance_features",
+        ),
     ]
-    fitted = {"text_vectorizer", "word_vectorizer"}
+    fitted = {"text_vectorizer", "word_vectorizer", "prompt_vectorizer", "expected_words"}
     if split == "test":
         return Pipeline(compute, namespace=split, inputs=fitted, parameters="features.text")
     fit = [
@@ -52,10 +62,22 @@ def create_pipeline(split: str = "train") -> Pipeline:
             outputs="word_vectorizer",
             name="fit_word_vectorizer",
         ),
+        Node(
+            fit_prompt_vectorizer,
+            inputs=["sampled_battles", "params:features.relevance", "params:seed"],
+            outputs="prompt_vectorizer",
+            name="fit_prompt_vectorizer",
+        ),
+        Node(
+            fit_expected_words,
+            inputs=["sampled_battles", "prompt_vectorizer", "word_vectorizer", "params:features.relevance"],
+            outputs="expected_words",
+            name="fit_expected_words",
+        ),
     ]
     return Pipeline(
         [*compute, *fit],
         namespace=split,
         outputs=fitted,
-        parameters={"features.text", "features.vectorizer", "features.words", "seed"},
+        parameters={"features.text", "features.vectorizer", "features.words", "features.relevance", "seed"},
     )

@@ -51,6 +51,7 @@ _CLASSES = list(range(N_CLASSES))
 def join_features(
     text_features: pd.DataFrame,
     latent_features: pd.DataFrame,
+    relevance_features: pd.DataFrame,
     embedding_features: pd.DataFrame,
     reward_features: pd.DataFrame,
 ) -> pd.DataFrame:
@@ -59,17 +60,18 @@ def join_features(
     Args:
         text_features: Schema ``Features``.
         latent_features: Schema ``Features``.
+        relevance_features: Schema ``Features``.
         embedding_features: Schema ``Features``.
         reward_features: Schema ``Features``.
 
     Returns:
-        One row per battle in the order of ``text_features``: id and the columns of all four.
+        One row per battle in the order of ``text_features``: id and the columns of all five.
 
     Raises:
         ValueError: If the tables do not describe the same battles.
     """
     joined = text_features
-    for table in (latent_features, embedding_features, reward_features):
+    for table in (latent_features, relevance_features, embedding_features, reward_features):
         joined = join_tables(joined, table)
     return joined
 
@@ -77,6 +79,7 @@ def join_features(
 def list_feature_families(
     text_features: pd.DataFrame,
     latent_features: pd.DataFrame,
+    relevance_features: pd.DataFrame,
     embedding_features: pd.DataFrame,
     reward_features: pd.DataFrame,
 ) -> dict[str, list[str]]:
@@ -85,6 +88,7 @@ def list_feature_families(
     Args:
         text_features: Schema ``Features``.
         latent_features: Schema ``Features``.
+        relevance_features: Schema ``Features``.
         embedding_features: Schema ``Features``.
         reward_features: Schema ``Features``.
 
@@ -94,6 +98,7 @@ def list_feature_families(
     tables = {
         "text": text_features,
         "latent": latent_features,
+        "relevance": relevance_features,
         "embedding": embedding_features,
         "reward model": reward_features,
     }
