@@ -13,7 +13,12 @@ from kedro.runner import SequentialRunner
 from arena_preference.battles import ID, Features, is_antisymmetric
 from arena_preference.pipelines.features import create_pipeline
 from arena_preference.pipelines.features.nodes import compute_text_features
-from arena_preference.pipelines.features.options import TextFeatureOptions, TextVectorizerOptions, WordVectorizerOptions
+from arena_preference.pipelines.features.options import (
+    RelevanceOptions,
+    TextFeatureOptions,
+    TextVectorizerOptions,
+    WordVectorizerOptions,
+)
 from arena_preference.pipelines.features.quantities import SIDE_RATES, SIDE_SIZES
 
 PARAMETERS = Path(__file__).parents[3] / "conf" / "base" / "parameters_features.yml"
@@ -31,16 +36,18 @@ def make_battles(n_rows: int) -> pd.DataFrame:
     def write() -> list[list[str]]:
         return [[" ".join(rng.choice(words, 6))] for _ in range(n_rows)]
 
-    return pd.DataFrame({ID: np.arange(n_rows), "prompt": write(), "response_a": write(), "response_b": write()})
+    texts = {name: write() for name in ("prompt", "response_a", "response_b")}
+    return pd.DataFrame({ID: np.arange(n_rows), **texts, "prompt_group": [str(row) for row in range(n_rows)]})
 
 
-FITTED = {"text_vectorizer", "word_vectorizer"}
-TABLES = ("text_features", "latent_features")
+FITTED = {"text_vectorizer", "word_vectorizer", "prompt_vectorizer", "expected_words"}
+TABLES = ("text_features", "latent_features", "relevance_features")
 
 
-def test_train_fits_the_vectorizers_that_test_reads():
+def test_train_fits_what_test_reads():
     train, test = create_pipeline("train"), create_pipeline("test")
-    parameters = {f"params:{name}" for name in ("features.text", "features.vectorizer", "features.words", "seed")}
+    parameters = {f"params:features.{name}" for name in ("text", "vectorizer", "words", "relevance")}
+    parameters.add("params:seed")
     assert train.inputs() == {"train.battles", "train.sampled_battles", *parameters}
     assert train.all_outputs() == {*FITTED, *(f"train.{name}" for name in (*TABLES, "word_differences"))}
     assert test.inputs() == {"test.battles", *FITTED, "params:features.text"}
@@ -52,6 +59,7 @@ def test_both_splits_give_the_same_columns(parameters):
         "features.text": TextFeatureOptions(**parameters["text"]),
         "features.vectorizer": TextVectorizerOptions(**{**parameters["vectorizer"], "max_text_share": 1.0}),
         "features.words": WordVectorizerOptions(**parameters["words"]),
+        "features.relevance": RelevanceOptions(**parameters["relevance"]),
     }
     inputs = {"train.battles": make_battles(40), "test.battles": make_battles(3), "params:seed": 0}
     inputs["train.sampled_battles"] = inputs["train.battles"]
@@ -76,7 +84,8 @@ def test_every_quantity_of_a_side_has_one_antisymmetric_feature(parameters):
 
 
 def test_every_option_has_its_value_in_the_base_configuration_and_nothing_else(parameters):
-    assert set(parameters) == {"text", "vectorizer", "words"}
+    assert set(parameters) == {"text", "vectorizer", "words", "relevance"}
     TextFeatureOptions(**parameters["text"])
     TextVectorizerOptions(**parameters["vectorizer"])
     WordVectorizerOptions(**parameters["words"])
+    RelevanceOptions(**parameters["relevance"])

@@ -106,7 +106,18 @@ def measure_relevance(
 
     Returns:
         Shape (n, 2, quantities), ``RELEVANCE_SIZES`` before ``RELEVANCE_RATES``; 0 for an answer of no known word.
+
+    Raises:
+        ValueError: If the three were not fitted together.
     """
+    n_words, n_directions = expectation["coefficients"].shape
+    if (n_words, n_directions - 1) != (len(word_vectorizer.vocabulary_), len(prompt_vectorizer["svd"].components_)):
+        raise ValueError(
+            f"expected_words is about {n_words} words and {n_directions - 1} directions of prompts, word_vectorizer "
+            f"knows {len(word_vectorizer.vocabulary_)} words and prompt_vectorizer "
+            f"{len(prompt_vectorizer['svd'].components_)} directions: they come from different runs. "
+            "Run the pipeline features on train again."
+        )
     measured = np.zeros((len(battles), 2, len(RELEVANCE_SIZES) + len(RELEVANCE_RATES)))
     # scikit-learn's inverse document frequency is 1 for a word that every text has.
     informativeness = word_vectorizer.idf_.astype(np.float64) - 1
