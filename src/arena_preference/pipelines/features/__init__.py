@@ -1,4 +1,4 @@
-"""Features of the text itself: length, style, missingness, content, overlap, and latents of TF-IDF."""
+"""Features of the text itself: length, style, missingness, content, overlap, latents of TF-IDF, and relevance."""
 
 from .pipeline import create_pipeline
 
