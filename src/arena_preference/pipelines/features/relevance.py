@@ -9,25 +9,25 @@ A battle that had a part in the fit is looked at as though its prompt group had 
 without a second fit. Otherwise whatever is said to an unusual prompt would be just what is expected there.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import polars as pl
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline as PromptVectorizer
 
-from arena_preference.battles import ID, TEXT_COLUMNS, FloatArray
+from arena_preference.battles import ID, FloatArray
 
-from .measurement import join_turns, read_turns
+from .measurement import UNITS, join_turns, read_turns
+from .patterns import SENTENCE
 
 Arrays = dict[str, npt.NDArray[Any]]
 Places = npt.NDArray[np.int64]
 
-_SENTENCE_GAP: Final = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 # Battles whose sentences are held at a time; it bounds memory and changes no value.
 _CHUNK_ROWS: Final = 1000
 # Below this one, chances are hardly told apart.
@@ -169,20 +169,24 @@ def _find_directions(battles: pd.DataFrame, prompt_vectorizer: PromptVectorizer)
 
 
 def _read_sides(battles: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> list[_Answers]:
-    return [_read_answers(battles[name], word_vectorizer) for name in TEXT_COLUMNS[1:]]
+    texts = read_turns(battles)
+    return [_read_answers(texts[side], word_vectorizer) for side in UNITS[1:]]
 
 
-def _read_answers(answers: pd.Series, word_vectorizer: TfidfVectorizer) -> _Answers:
-    """Cut answers into sentences and look up their words."""
-    sentences: list[str] = []
-    starts = [0]
-    for turns in answers:
-        sentences += [part for turn in turns for part in _SENTENCE_GAP.split(turn or "") if part.strip()]
-        starts.append(len(sentences))
+def _read_answers(answers: pl.Series, word_vectorizer: TfidfVectorizer) -> _Answers:
+    """Cut answers, which are lists of turns, into sentences and look up their words."""
+    sentences = (
+        pl.DataFrame({"answer": pl.int_range(len(answers), dtype=pl.UInt32, eager=True), "text": answers})
+        .explode("text")
+        .with_columns(pl.col("text").str.extract_all(SENTENCE))
+        .explode("text")
+        .drop_nulls("text")
+    )
     # scikit-learn refuses to transform no texts at all.
-    words = word_vectorizer.transform(sentences or [""])[: len(sentences)]
+    words = word_vectorizer.transform(sentences["text"].to_list() or [""])[: len(sentences)]
     words.data[:] = 1
-    return _Answers(words, np.array([len(sentence) for sentence in sentences], dtype=np.int64), np.array(starts))
+    counts = np.bincount(sentences["answer"].to_numpy(), minlength=len(answers))
+    return _Answers(words, sentences["text"].str.len_chars().to_numpy(), np.concatenate([[0], counts.cumsum()]))
 
 
 def _average_sides(sides: list[_Answers]) -> Any:
