@@ -7,7 +7,12 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
 from arena_preference.pipelines.embedding.options import EmbeddingOptions
-from arena_preference.pipelines.features.options import TextFeatureOptions, TextVectorizerOptions
+from arena_preference.pipelines.features.options import (
+    RelevanceOptions,
+    TextFeatureOptions,
+    TextVectorizerOptions,
+    WordVectorizerOptions,
+)
 from arena_preference.pipelines.finetuning.options import FinetuningOptions
 from arena_preference.pipelines.modelling.options import ModellingOptions
 from arena_preference.pipelines.reporting.options import ReportingOptions
@@ -46,6 +51,8 @@ def test_every_environment_gives_each_pipeline_the_parameters_that_it_takes(
     SimulationOptions(**parameters["simulation"])
     TextFeatureOptions(**parameters["features"]["text"])
     TextVectorizerOptions(**parameters["features"]["vectorizer"])
+    WordVectorizerOptions(**parameters["features"]["words"])
+    RelevanceOptions(**parameters["features"]["relevance"])
 
 
 @pytest.mark.parametrize(("env", "folder"), [("base", "data/01_raw/demo"), ("kaggle", "data/01_raw/kaggle")])

@@ -331,6 +331,8 @@ COUNTS = [
     ("repeated_trigrams", "a b c a b c a b c", 4),
     ("repeated_lines", "x\ny\nx\n\nx", 2),
     ("repeated_sentences", "It is so. It costs 3.5. Is it so? **It IS so!** It is so", 2),
+    ("repeated_sentences", "Pros:\n1. Cheap.\n2. Fast.\n\nCons:\n1. Heavy.\n**2.** Loud.", 0),
+    ("repeated_sentences", "1. Cheap.\n2. Fast.\n3. Cheap!", 1),
     ("repeated_sentences", "是的。不是。是的。", 1),
     ("repeated_sentences", "- a b\n- a c\n* a b\n}\n}", 1),
     ("new_words", "Say something new", 1),

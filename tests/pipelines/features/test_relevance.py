@@ -12,6 +12,7 @@ from skops import io
 from arena_preference.battles import ID, Features, prompt_group, swap_battles
 from arena_preference.pipelines.features import relevance
 from arena_preference.pipelines.features.nodes import (
+    compute_left_out_relevance_features,
     compute_relevance_features,
     fit_expected_words,
     fit_prompt_vectorizer,
@@ -76,7 +77,8 @@ def test_an_answer_that_strays_has_stray_sentences_and_fewer_expected_words(fitt
     rng = np.random.default_rng(1)
     strays = f"{write(rng, 'tea', 1)} {write(rng, 'code', 1)} {write(rng, 'birds', 1)}"
     prompts, words, expected_words = fitted
-    (a, b), *_ = measure_relevance(new_battle([write(rng, "tea")], [strays]), prompts, words, expected_words)
+    new = new_battle([write(rng, "tea")], [strays])
+    (a, b), *_ = measure_relevance(new, prompts, words, expected_words, leave_out=False)
     on_topic, straying = (dict(zip((*RELEVANCE_SIZES, *RELEVANCE_RATES), side, strict=True)) for side in (a, b))
     assert (on_topic["stray_sentences"], straying["stray_sentences"]) == (0, 2)
     for name in ("expected_words", "most_expected_words", "sentence_relevance", "word_relevance"):
@@ -92,19 +94,36 @@ def test_a_fitted_battle_is_looked_at_as_though_its_prompt_group_had_no_part(bat
     without = fit_expected_words(battles[~inside], prompts, words, OPTIONS)
     # How many answers have a word at all is not made anew.
     without["shares"] = expected_words["shares"]
-    truly_left_out = measure_relevance(battles[inside], prompts, words, without)
-    np.testing.assert_allclose(
-        measure_relevance(battles, prompts, words, expected_words)[inside], truly_left_out, rtol=1e-3, atol=1e-4
+    truly_left_out = measure_relevance(battles[inside], prompts, words, without, leave_out=False)
+    left_out, with_part = (
+        measure_relevance(battles, prompts, words, expected_words, leave_out=leave_out)[inside]
+        for leave_out in (True, False)
     )
-    renamed = battles[inside].assign(id=lambda table: table[ID] + 500_000)
-    with_part = measure_relevance(renamed, prompts, words, expected_words)
+    np.testing.assert_allclose(left_out, truly_left_out, rtol=1e-3, atol=1e-4)
     assert np.abs(with_part - truly_left_out).max() > 0.01
 
 
+def test_ids_of_training_battles_mean_nothing_in_new_battles(battles, fitted):
+    others = battles.assign(response_a=battles["response_b"].to_numpy()[::-1])
+    expected = compute_relevance_features(others.assign(id=others[ID] + 1_000_000), *fitted).drop(columns=ID)
+    pd.testing.assert_frame_equal(
+        compute_relevance_features(others, *fitted).drop(columns=ID), expected, check_exact=True
+    )
+
+
+def test_numbers_of_a_list_are_no_sentences(fitted):
+    rng = np.random.default_rng(2)
+    prose = write(rng, "tea")
+    listed = "\n".join(f"{place}. {line}." for place, line in enumerate(prose.rstrip(".").split(". "), 1))
+    prompts, words, expected_words = fitted
+    (a, b), *_ = measure_relevance(new_battle([prose], [listed]), prompts, words, expected_words, leave_out=False)
+    np.testing.assert_allclose(b, a, rtol=0.05)
+
+
 def test_swapping_the_sides_before_the_fit_and_after_negates_every_feature_exactly(battles, fitted):
-    there = compute_relevance_features(battles, *fitted).drop(columns=ID)
+    there = compute_left_out_relevance_features(battles, *fitted).drop(columns=ID)
     swapped = swap_battles(battles)
-    back = compute_relevance_features(swapped, *fit(swapped)).drop(columns=ID)
+    back = compute_left_out_relevance_features(swapped, *fit(swapped)).drop(columns=ID)
     np.testing.assert_array_equal(back, -there)
     assert (there != 0).any().all()
 
@@ -112,10 +131,10 @@ def test_swapping_the_sides_before_the_fit_and_after_negates_every_feature_exact
 @settings(max_examples=10, deadline=None)
 @given(order=st.permutations(range(60)), chunk_rows=st.integers(1, 30))
 def test_neither_the_order_of_the_battles_nor_how_many_are_held_changes_a_bit(battles, fitted, order, chunk_rows):
-    expected = compute_relevance_features(battles, *fitted)
+    expected = compute_left_out_relevance_features(battles, *fitted)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(relevance, "_CHUNK_ROWS", chunk_rows)
-        permuted = compute_relevance_features(battles.iloc[order].reset_index(drop=True), *fitted)
+        permuted = compute_left_out_relevance_features(battles.iloc[order].reset_index(drop=True), *fitted)
     pd.testing.assert_frame_equal(permuted.sort_values(ID, ignore_index=True), expected, check_exact=True)
 
 
@@ -138,7 +157,7 @@ def test_how_many_battles_are_held_changes_next_to_nothing_in_the_fit(battles, f
 @pytest.mark.parametrize("answer", [[], [None], [""], [" \n"], ["?!"], ["unheard"]], ids=repr)
 def test_an_answer_of_no_known_word_counts_nothing(fitted, answer):
     prompts, words, expected_words = fitted
-    measured = measure_relevance(new_battle(answer, ["the kettle"]), prompts, words, expected_words)
+    measured = measure_relevance(new_battle(answer, ["the kettle"]), prompts, words, expected_words, leave_out=False)
     assert (measured[0, 0] == 0).all()
     assert np.isfinite(measured).all()
 
@@ -172,4 +191,4 @@ def test_what_was_not_fitted_together_is_refused(battles, fitted):
     prompts, words, expected_words = fitted
     other = {**expected_words, "coefficients": expected_words["coefficients"][1:]}
     with pytest.raises(ValueError, match="come from different runs"):
-        measure_relevance(battles, prompts, words, other)
+        measure_relevance(battles, prompts, words, other, leave_out=True)

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from arena_preference.battles import TEXT_COLUMNS
 
-from .patterns import LEXICA, LINE, NO_WORD_CHARACTER, NUMBER, SENTENCE, WORD
+from .patterns import LETTER, LEXICA, LINE, NO_WORD_CHARACTER, NUMBER, SENTENCE, WORD
 from .quantities import LAST_TURN_COUNTS, PROMPT_TURN_COUNTS, TURN_COUNTS
 
 IntArray = npt.NDArray[np.int64]
@@ -65,6 +65,12 @@ def join_turns(texts: pl.DataFrame) -> pl.DataFrame:
 def split_rows(texts: pl.DataFrame, chunk_rows: int) -> Iterator[pl.DataFrame]:
     """Cut into chunks. No rows give one chunk without rows, from which the columns of the result can still be told."""
     yield from texts.iter_slices(chunk_rows) if len(texts) else [texts]
+
+
+def list_sentences(texts: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Give a row to each sentence of a column of texts, null allowed. What holds no letter, as "1.", is no sentence."""
+    sentences = texts.with_columns(pl.col(column).str.extract_all(SENTENCE)).explode(column)
+    return sentences.filter(pl.col(column).str.contains(LETTER))
 
 
 def measure_battles(texts: pl.DataFrame, compressed_characters: int) -> pl.DataFrame:
@@ -194,12 +200,10 @@ def _sum_words(words: pl.DataFrame) -> pl.DataFrame:
 
 def _sum_sentences(turns: pl.DataFrame) -> pl.DataFrame:
     """Count the sentences that a unit has said before, in this turn or an earlier one, by their letters and digits."""
-    sentences = turns.select("unit", pl.col("lower").str.extract_all(SENTENCE).alias("sentence")).explode("sentence")
+    sentences = list_sentences(turns.select("unit", pl.col("lower").alias("sentence")), "sentence")
     said = pl.col("sentence").str.replace_all(NO_WORD_CHARACTER, " ").str.strip_chars()
     distinct = (
-        sentences.drop_nulls()
-        .select("unit", said.hash().alias("hash"), said.str.len_chars().alias("characters"))
-        .filter(pl.col("characters") > 0)
+        sentences.select("unit", said.hash().alias("hash"), said.str.len_chars().alias("characters"))
         .group_by("unit", "hash")
         .agg(pl.len().alias("times"), pl.col("characters").first())
         .with_columns((pl.col("times") - 1).alias("repeated"))

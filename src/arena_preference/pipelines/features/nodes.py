@@ -259,8 +259,8 @@ def fit_expected_words(
         options: Parameters ``features.relevance``.
 
     Returns:
-        A ridge regression: ``coefficients``, shape (v, d + 1), the last for the constant; ``covariance``, shape
-        (d + 1, d + 1), the inverse of its penalised Gram matrix; ``shares``, shape (v,), of the answers that have each
+        A ridge regression: ``coefficients``, shape (v, d + 1), the last for the constant; ``inverse_gram``, shape
+        (d + 1, d + 1), of its penalised Gram matrix; ``shares``, shape (v,), of the answers that have each
         word; ``ids`` of the battles, ascending.
     """
     return fit_expectation(battles, prompt_vectorizer, word_vectorizer, options.penalty)
@@ -272,12 +272,10 @@ def compute_relevance_features(
     word_vectorizer: TfidfVectorizer,
     expected_words: Arrays,
 ) -> pd.DataFrame:
-    """Compare how much the two answers of each battle have to do with its prompt.
-
-    A battle that ``expected_words`` was fitted on is looked at as though its prompt group had had no part in it.
+    """Compare how much the two answers of each new battle have to do with its prompt.
 
     Args:
-        battles: One row per battle, schema ``Battles``.
+        battles: One row per battle, schema ``Battles``; their ids may be those of training battles.
         prompt_vectorizer: As ``fit_prompt_vectorizer`` gives it.
         word_vectorizer: As ``fit_word_vectorizer`` gives it.
         expected_words: As ``fit_expected_words`` gives it.
@@ -286,7 +284,32 @@ def compute_relevance_features(
         Schema ``Features``: id, then a float32 column for each of ``RELEVANCE_SIZES`` and ``RELEVANCE_RATES``, one row
         per battle in the order given.
     """
-    measured = measure_relevance(battles, prompt_vectorizer, word_vectorizer, expected_words)
+    measured = measure_relevance(battles, prompt_vectorizer, word_vectorizer, expected_words, leave_out=False)
+    return _compare_relevance(battles, measured)
+
+
+def compute_left_out_relevance_features(
+    battles: pd.DataFrame,
+    prompt_vectorizer: TextVectorizer,
+    word_vectorizer: TfidfVectorizer,
+    expected_words: Arrays,
+) -> pd.DataFrame:
+    """Do so with training battles, as though those of the same prompt group had had no part in ``expected_words``.
+
+    Args:
+        battles: One row per training battle, schema ``Battles``, in whole prompt groups.
+        prompt_vectorizer: As ``fit_prompt_vectorizer`` gives it.
+        word_vectorizer: As ``fit_word_vectorizer`` gives it.
+        expected_words: As ``fit_expected_words`` gives it.
+
+    Returns:
+        As ``compute_relevance_features``.
+    """
+    measured = measure_relevance(battles, prompt_vectorizer, word_vectorizer, expected_words, leave_out=True)
+    return _compare_relevance(battles, measured)
+
+
+def _compare_relevance(battles: pd.DataFrame, measured: FloatArray) -> pd.DataFrame:
     features: Columns = {}
     for place, name in enumerate((*RELEVANCE_SIZES, *RELEVANCE_RATES)):
         forms = _SIZE_FORMS if name in RELEVANCE_SIZES else _RATE_FORMS

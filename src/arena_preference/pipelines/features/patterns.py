@@ -28,6 +28,7 @@ WORD: Final = rf"[{_UNSPACED}]|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+(?:{_AP
 LINE: Final = r"\S[^\n]*"
 SENTENCE_END: Final = r"""[.!?…]["'”’)\]*_]*(?:\s|$)|[。！？]"""
 SENTENCE: Final = rf"\S[^\n]*?(?:{SENTENCE_END}|\n|$)"
+LETTER: Final = r"\p{L}"
 NO_WORD_CHARACTER: Final = r"[^\p{L}\p{M}\p{N}]+"
 #: The end of a text that was not cut off.
 FINISHED: Final = r"""(?:[.!?…。！？)\]}"'”’»`*|>~）」】]|https?://\S+)\s*$"""

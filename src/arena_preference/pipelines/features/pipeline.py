@@ -4,6 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from .nodes import (
     compute_latent_features,
+    compute_left_out_relevance_features,
     compute_relevance_features,
     compute_text_features,
     compute_word_differences,
@@ -39,7 +40,7 @@ def create_pipeline(split: str = "train") -> Pipeline:
             name="compute_word_differences",
         ),
         Node(
-            compute_relevance_features,
+            compute_left_out_relevance_features if split == "train" else compute_relevance_features,
             inputs=["battles", "prompt_vectorizer", "word_vectorizer", "expected_words"],
             outputs="relevance_features",
             tags="per_battle",

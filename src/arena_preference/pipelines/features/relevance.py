@@ -5,8 +5,8 @@ tells, and needs no verdict. A word is *relevant* as far as its prompt makes it 
 sentences that stray from the subject hold words that are not, and an answer that leaves something out lacks words that
 are.
 
-A battle that had a part in the fit is looked at as though its prompt group had had none, which ridge regression allows
-without a second fit. Otherwise whatever is said to an unusual prompt would be just what is expected there.
+Training battles are looked at as though those of their prompt group had had no part in the fit, which ridge regression
+allows without a second one. Otherwise whatever is said to an unusual prompt would be just what is expected there.
 """
 
 from collections.abc import Iterator
@@ -22,13 +22,12 @@ from sklearn.pipeline import Pipeline as PromptVectorizer
 
 from arena_preference.battles import ID, FloatArray
 
-from .measurement import UNITS, join_turns, read_turns
-from .patterns import SENTENCE
+from .measurement import UNITS, join_turns, list_sentences, read_turns
 
 Arrays = dict[str, npt.NDArray[Any]]
 Places = npt.NDArray[np.int64]
 
-# Battles whose sentences are held at a time; it bounds memory and changes no value.
+# Battles whose sentences are held at a time, or one prompt group; it changes no feature, and the fit by rounding alone.
 _CHUNK_ROWS: Final = 1000
 # Below this one, chances are hardly told apart.
 _SMALL_CHANCE: Final = 1e-3
@@ -41,8 +40,9 @@ _STRAY_RELEVANCE: Final = -0.2
 #: Quantities of an answer that are never negative and grow with it: its expected words, each with the product of chance
 #: and inverse document frequency, or with the square of its chance; and its sentences of words that are not relevant.
 RELEVANCE_SIZES: Final = ("expected_words", "most_expected_words", "stray_sentences")
-#: Quantities that do not grow with it, of natural logarithms: relevance of its sentences, weighted by their characters,
-#: and of its words, weighted by their inverse document frequency.
+#: Quantities that do not grow with it, of natural logarithms: the mean relevance of its sentences, weighted by their
+#: characters, their standard deviation, where each sentence counts alike, and the mean relevance of its words, weighted
+#: by inverse document frequency. A sentence without a known word has relevance 0.
 RELEVANCE_RATES: Final = ("sentence_relevance", "sentence_relevance_spread", "word_relevance")
 
 
@@ -72,21 +72,21 @@ def fit_expectation(
         penalty: On the squared coefficients.
 
     Returns:
-        ``coefficients``, shape (v, d + 1), the last for the constant; ``covariance``, shape (d + 1, d + 1), the inverse
-        of the penalised Gram matrix; ``shares``, shape (v,), of the answers that have each word; ``ids`` of the
+        ``coefficients``, shape (v, d + 1), the last for the constant; ``inverse_gram``, shape (d + 1, d + 1), of the
+        penalised Gram matrix; ``shares``, shape (v,), of the answers that have each word; ``ids`` of the
         battles, ascending.
     """
     gram: FloatArray = np.zeros(())
     products: FloatArray = np.zeros(())
     for start in range(0, len(battles), _CHUNK_ROWS):
-        chunk = battles.iloc[start : start + _CHUNK_ROWS]
+        chunk = read_turns(battles.iloc[start : start + _CHUNK_ROWS])
         directions = _find_directions(chunk, prompt_vectorizer)
         gram = gram + directions.T @ directions
         products = products + _average_sides(_read_sides(chunk, word_vectorizer)).T @ directions
-    covariance = np.linalg.inv(gram + penalty * np.eye(len(gram)))
+    inverse_gram = np.linalg.inv(gram + penalty * np.eye(len(gram)))
     return {
-        "coefficients": (products @ covariance).astype(np.float32),
-        "covariance": covariance,
+        "coefficients": (products @ inverse_gram).astype(np.float32),
+        "inverse_gram": inverse_gram,
         # The last direction is 1 for every battle.
         "shares": products[:, -1] / len(battles),
         "ids": np.sort(battles[ID].to_numpy(np.int64)),
@@ -94,7 +94,12 @@ def fit_expectation(
 
 
 def measure_relevance(
-    battles: pd.DataFrame, prompt_vectorizer: PromptVectorizer, word_vectorizer: TfidfVectorizer, expectation: Arrays
+    battles: pd.DataFrame,
+    prompt_vectorizer: PromptVectorizer,
+    word_vectorizer: TfidfVectorizer,
+    expectation: Arrays,
+    *,
+    leave_out: bool,
 ) -> FloatArray:
     """Measure how much the answers of each battle have to do with its prompt.
 
@@ -103,12 +108,14 @@ def measure_relevance(
         prompt_vectorizer: That of ``fit_expectation``.
         word_vectorizer: That of ``fit_expectation``.
         expectation: What ``fit_expectation`` gives.
+        leave_out: Look at a battle that was fitted as though those of its prompt group in this table had not been. For
+            the battles of the fit alone, in whole prompt groups: other battles may have the same ids.
 
     Returns:
         Shape (n, 2, quantities), ``RELEVANCE_SIZES`` before ``RELEVANCE_RATES``; 0 for an answer of no known word.
 
     Raises:
-        ValueError: If the three were not fitted together.
+        ValueError: If the sizes of the three do not fit together.
     """
     n_words, n_directions = expectation["coefficients"].shape
     if (n_words, n_directions - 1) != (len(word_vectorizer.vocabulary_), len(prompt_vectorizer["svd"].components_)):
@@ -121,9 +128,9 @@ def measure_relevance(
     measured = np.zeros((len(battles), 2, len(RELEVANCE_SIZES) + len(RELEVANCE_RATES)))
     # scikit-learn's inverse document frequency is 1 for a word that every text has.
     informativeness = word_vectorizer.idf_.astype(np.float64) - 1
-    for units in _gather_units(battles, expectation["ids"]):
+    for units in _gather_units(battles, expectation["ids"] if leave_out else None):
         rows = np.concatenate([unit for unit, _ in units])
-        chunk = battles.iloc[rows]
+        chunk = read_turns(battles.iloc[rows])
         sides = _read_sides(chunk, word_vectorizer)
         found = _average_sides(sides)
         directions = _find_directions(chunk, prompt_vectorizer)
@@ -142,13 +149,13 @@ def measure_relevance(
     return measured
 
 
-def _gather_units(battles: pd.DataFrame, fitted_ids: Places) -> Iterator[list[tuple[Places, bool]]]:
+def _gather_units(battles: pd.DataFrame, fitted_ids: Places | None) -> Iterator[list[tuple[Places, bool]]]:
     """List rows that are looked at together and whether they were fitted, about ``_CHUNK_ROWS`` rows at a time.
 
     They are the fitted battles of a prompt group, in the order of their ids, or one battle that was not fitted.
     """
     ids = battles[ID].to_numpy(np.int64)
-    is_fitted = np.isin(ids, fitted_ids)
+    is_fitted = np.isin(ids, [] if fitted_ids is None else fitted_ids)
     names = battles["prompt_group"].where(is_fitted, battles[ID].astype(str))
     units: list[tuple[Places, bool]] = []
     n_rows = 0
@@ -162,26 +169,20 @@ def _gather_units(battles: pd.DataFrame, fitted_ids: Places) -> Iterator[list[tu
         yield units
 
 
-def _find_directions(battles: pd.DataFrame, prompt_vectorizer: PromptVectorizer) -> FloatArray:
+def _find_directions(texts: pl.DataFrame, prompt_vectorizer: PromptVectorizer) -> FloatArray:
     """Give the latent directions of the prompts and a constant of 1, shape (n, d + 1)."""
-    prompts = join_turns(read_turns(battles))["prompt"].to_list()
+    prompts = join_turns(texts)["prompt"].to_list()
     return np.column_stack([prompt_vectorizer.transform(prompts), np.ones(len(prompts))])
 
 
-def _read_sides(battles: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> list[_Answers]:
-    texts = read_turns(battles)
+def _read_sides(texts: pl.DataFrame, word_vectorizer: TfidfVectorizer) -> list[_Answers]:
     return [_read_answers(texts[side], word_vectorizer) for side in UNITS[1:]]
 
 
 def _read_answers(answers: pl.Series, word_vectorizer: TfidfVectorizer) -> _Answers:
     """Cut answers, which are lists of turns, into sentences and look up their words."""
-    sentences = (
-        pl.DataFrame({"answer": pl.int_range(len(answers), dtype=pl.UInt32, eager=True), "text": answers})
-        .explode("text")
-        .with_columns(pl.col("text").str.extract_all(SENTENCE))
-        .explode("text")
-        .drop_nulls("text")
-    )
+    owners = pl.int_range(len(answers), dtype=pl.UInt32, eager=True)
+    sentences = list_sentences(pl.DataFrame({"answer": owners, "text": answers}).explode("text"), "text")
     # scikit-learn refuses to transform no texts at all.
     words = word_vectorizer.transform(sentences["text"].to_list() or [""])[: len(sentences)]
     words.data[:] = 1
@@ -210,7 +211,7 @@ def _expect_words(
     if is_fitted:
         observed = np.zeros_like(chances)
         observed[np.repeat(np.arange(len(chances)), np.diff(found.indptr)), columns] = found.data
-        leverage = directions @ expectation["covariance"] @ directions.T
+        leverage = directions @ expectation["inverse_gram"] @ directions.T
         # What a fit without these battles would give, as in PRESS (Allen, 1974), for several rows at once.
         chances -= leverage @ np.linalg.solve(np.eye(len(leverage)) - leverage, observed - chances)
     return words, chances.clip(0.0, _LARGEST_CHANCE)
@@ -246,6 +247,6 @@ def _measure_answer(
             (of_sentences < _STRAY_RELEVANCE).sum(),
             np.average(of_sentences, weights=characters),
             of_sentences.std(),
-            (relevance * informativeness).sum() / max(informativeness.sum(), _SMALL_CHANCE),
+            (relevance * informativeness).sum() / informativeness.sum() if informativeness.any() else 0.0,
         ]
     )

@@ -96,7 +96,7 @@ def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
 
 
 def sample_battles(battles: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
-    """Draw whole prompt groups, for what need not see every battle: the vectorizers and the projection.
+    """Draw whole prompt groups, for what need not see every battle: vectorizers, expected words and projection.
 
     Whether a group is drawn depends on its name and the seed alone. So any part of the battles can be asked on its own.
 
