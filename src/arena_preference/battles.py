@@ -29,6 +29,8 @@ N_CLASSES: Final = 3
 FORM_SEPARATOR: Final = "__"
 ANTISYMMETRIC_FORMS: Final = frozenset({"diff", "share"})
 SYMMETRIC_FORMS: Final = frozenset({"sum", "pair", "prompt"})
+#: How the features begin that look at other battles of the same prompt; all of them are 0 where there is none.
+CONSENSUS: Final = "consensus_"
 
 # Columns of what CatBoost says when it is asked once: in the order of the file, and with the sides exchanged. The
 # answer to the second question is exchanged back, so that its columns mean the sides of the file, too.

@@ -130,7 +130,7 @@ def test_an_ablation_is_measured_on_demand_and_shown_in_the_report(
     kedro("run", "--env=test", "--pipelines=modelling,reporting", parameters)
     assert "What leaving a part out costs" not in newest(trained, "08_reporting/report.html").read_text()
     table = pd.read_parquet(newest(data_root, "08_reporting/ablation.parquet"))
-    assert table["left_out"].tolist() == ["text", "latent", "relevance", "embedding", "word model"]
+    assert table["left_out"].tolist() == ["text", "latent", "relevance", "consensus", "embedding", "word model"]
     assert "ablation" in newest(data_root, "08_reporting/report.html").read_text().lower()
 
 

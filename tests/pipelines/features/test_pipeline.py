@@ -41,7 +41,7 @@ def make_battles(n_rows: int) -> pd.DataFrame:
 
 
 FITTED = {"text_vectorizer", "word_vectorizer", "prompt_vectorizer", "expected_words"}
-TABLES = ("text_features", "latent_features", "relevance_features")
+TABLES = ("text_features", "latent_features", "relevance_features", "consensus_features")
 
 
 def test_train_fits_what_test_reads():

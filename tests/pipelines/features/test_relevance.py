@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skops import io
 
-from arena_preference.battles import ID, Features, prompt_group, swap_battles
+from arena_preference.battles import ID, Features, swap_battles
 from arena_preference.pipelines.features import relevance
 from arena_preference.pipelines.features.nodes import (
     compute_left_out_relevance_features,
@@ -21,6 +21,8 @@ from arena_preference.pipelines.features.nodes import (
 from arena_preference.pipelines.features.options import RelevanceOptions, WordVectorizerOptions
 from arena_preference.pipelines.features.relevance import RELEVANCE_RATES, RELEVANCE_SIZES, measure_relevance
 
+from .conftest import make_battles
+
 OPTIONS = RelevanceOptions(
     ngram_max=1, min_texts=1, max_ngrams=100, max_fit_texts=100, components=6, power_iterations=3, penalty=0.1
 )
@@ -30,13 +32,6 @@ TOPICS = {
     "code": ["loop", "array", "bug", "type", "test", "class"],
     "birds": ["wing", "nest", "egg", "song", "beak", "flight"],
 }
-
-
-def make_battles(rows: list[tuple[list[str], list[str | None], list[str | None]]], first_id: int = 0) -> pd.DataFrame:
-    table = pd.DataFrame({ID: np.arange(len(rows), dtype=np.int64) * 3 + first_id})
-    for place, name in enumerate(("prompt", "response_a", "response_b")):
-        table[name] = pd.Series([row[place] for row in rows], dtype=object)
-    return table.assign(prompt_group=[prompt_group(prompt) for prompt, _, _ in rows])
 
 
 def write(rng: np.random.Generator, topic: str, n_sentences: int = 3) -> str:

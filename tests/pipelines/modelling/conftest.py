@@ -24,6 +24,7 @@ OPTIONS = ModellingOptions(
         thread_count=1,
         task_type="CPU",
     ),
+    hidden_consensus=0.2,
     models_per_fold=1,
     learning_curve=(0.5, 1.0),
     ablation=True,

@@ -59,7 +59,7 @@ def test_joined_features_keep_rows_and_all_columns(model_input: pd.DataFrame) ->
     other = model_input.add_prefix("other_").rename(columns={"other_id": "id"}).sample(frac=1, random_state=0)
     third = model_input.add_prefix("third_").rename(columns={"third_id": "id"})
     none = model_input[["id"]]
-    joined = join_features(model_input, other, third, none, none)
+    joined = join_features(model_input, other, third, none, none, none)
     assert joined["id"].tolist() == model_input["id"].tolist()
     assert joined.shape == (len(model_input), 1 + 3 * (model_input.shape[1] - 1))
     np.testing.assert_array_equal(joined["other_chance__diff"], joined["chance__diff"])
@@ -67,7 +67,7 @@ def test_joined_features_keep_rows_and_all_columns(model_input: pd.DataFrame) ->
 
 def test_feature_tables_of_different_battles_are_refused(model_input: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="describe different battles"):
-        join_features(model_input, model_input[1:], model_input, model_input, model_input)
+        join_features(model_input, model_input[1:], *[model_input] * 4)
 
 
 def test_folds_never_split_a_prompt_group(battles: pd.DataFrame, folds: pd.DataFrame) -> None:
@@ -203,7 +203,7 @@ def test_a_word_model_of_another_vocabulary_is_refused(word_differences: pd.Data
 def test_families_name_every_feature_once_and_empty_tables_none(model_input: pd.DataFrame) -> None:
     latent = model_input[["id"]].assign(latent_000__diff=np.float32(0))
     none = model_input[["id"]]
-    families = list_feature_families(model_input, latent, none, none, none)
+    families = list_feature_families(model_input, latent, none, none, none, none)
     assert list(families) == ["text", "latent", "word model"]
     assert families["latent"] == ["latent_000__diff"]
     assert len(families["text"]) == model_input.shape[1] - 1

@@ -1,4 +1,4 @@
-"""Features of the text itself: length, style, missingness, content, overlap, latents of TF-IDF, and relevance."""
+"""Features of the texts: length, style, missingness, content, overlap, latents of TF-IDF, relevance, consensus."""
 
 from .pipeline import create_pipeline
 

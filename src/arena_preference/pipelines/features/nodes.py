@@ -12,8 +12,9 @@ from sklearn.feature_extraction.text import TfidfTransformer, TfidfVectorizer
 from sklearn.pipeline import Pipeline as TextVectorizer
 from sklearn.preprocessing import Normalizer
 
-from arena_preference.battles import FORM_SEPARATOR, ID, FloatArray
+from arena_preference.battles import CONSENSUS, FORM_SEPARATOR, ID, FloatArray
 
+from .consensus import CONSENSUS_RATES, measure_consensus
 from .measurement import UNITS, join_turns, measure_battles, read_turns, split_rows
 from .ngrams import count_ngrams, fit_ngram_counter
 from .options import RelevanceOptions, TextFeatureOptions, TextVectorizerOptions, WordVectorizerOptions
@@ -315,6 +316,24 @@ def _compare_relevance(battles: pd.DataFrame, measured: FloatArray) -> pd.DataFr
         forms = _SIZE_FORMS if name in RELEVANCE_SIZES else _RATE_FORMS
         features |= _contrast(name, measured[:, 0, place], measured[:, 1, place], forms)
     return _tabulate(battles, features)
+
+
+def compute_consensus_features(battles: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> pd.DataFrame:
+    """Compare how far the two answers of each battle agree with the other answers to its prompt.
+
+    Args:
+        battles: One row per battle, schema ``Battles``, in whole prompt groups.
+        word_vectorizer: As ``fit_word_vectorizer`` gives it.
+
+    Returns:
+        Schema ``Features``: id, then float32 columns, one row per battle in the order given: the difference and the sum
+        of each of ``CONSENSUS_RATES``, and the number of other answers; 0 where there are none.
+    """
+    rates, others = measure_consensus(battles, word_vectorizer)
+    features: Columns = {}
+    for place, name in enumerate(CONSENSUS_RATES):
+        features |= _contrast(name, rates[:, 0, place], rates[:, 1, place], ("diff", "sum"))
+    return _tabulate(battles, {**features, _name(f"{CONSENSUS}answers", "pair"): others})
 
 
 def _draw_texts(battles: pd.DataFrame, units: Sequence[str], most: int, seed: int) -> pl.Series:

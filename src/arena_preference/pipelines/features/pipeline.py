@@ -3,6 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from .nodes import (
+    compute_consensus_features,
     compute_latent_features,
     compute_left_out_relevance_features,
     compute_relevance_features,
@@ -45,6 +46,13 @@ def create_pipeline(split: str = "train") -> Pipeline:
             outputs="relevance_features",
             tags="per_battle",
             name="compute_relevance_features",
+        ),
+        Node(
+            compute_consensus_features,
+            inputs=["battles", "word_vectorizer"],
+            outputs="consensus_features",
+            tags="per_battle",
+            name="compute_consensus_features",
         ),
     ]
     fitted = {"text_vectorizer", "word_vectorizer", "prompt_vectorizer", "expected_words"}

@@ -124,7 +124,7 @@ def measure_learning_curve(
             # One battle of each class outside the fold, so that a small set can be learned from.
             for label in np.setdiff1d(range(N_CLASSES), labels[chosen]):
                 chosen[np.flatnonzero(~held_out & (labels == label))[0]] = True
-            model = fit_catboost(features[chosen], labels[chosen], options.catboost, seed)
+            model = fit_catboost(features[chosen], labels[chosen], options, seed)
             logits[held_out] = predict_logits(model, features[held_out])
             sizes.append(chosen.sum())
         losses = compute_losses(softmax(logits, axis=1), labels)

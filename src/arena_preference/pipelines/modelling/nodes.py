@@ -52,6 +52,7 @@ def join_features(
     text_features: pd.DataFrame,
     latent_features: pd.DataFrame,
     relevance_features: pd.DataFrame,
+    consensus_features: pd.DataFrame,
     embedding_features: pd.DataFrame,
     reward_features: pd.DataFrame,
 ) -> pd.DataFrame:
@@ -61,17 +62,18 @@ def join_features(
         text_features: Schema ``Features``.
         latent_features: Schema ``Features``.
         relevance_features: Schema ``Features``.
+        consensus_features: Schema ``Features``.
         embedding_features: Schema ``Features``.
         reward_features: Schema ``Features``.
 
     Returns:
-        One row per battle in the order of ``text_features``: id and the columns of all five.
+        One row per battle in the order of ``text_features``: id and the columns of all six.
 
     Raises:
         ValueError: If the tables do not describe the same battles.
     """
     joined = text_features
-    for table in (latent_features, relevance_features, embedding_features, reward_features):
+    for table in (latent_features, relevance_features, consensus_features, embedding_features, reward_features):
         joined = join_tables(joined, table)
     return joined
 
@@ -80,6 +82,7 @@ def list_feature_families(
     text_features: pd.DataFrame,
     latent_features: pd.DataFrame,
     relevance_features: pd.DataFrame,
+    consensus_features: pd.DataFrame,
     embedding_features: pd.DataFrame,
     reward_features: pd.DataFrame,
 ) -> dict[str, list[str]]:
@@ -89,6 +92,7 @@ def list_feature_families(
         text_features: Schema ``Features``.
         latent_features: Schema ``Features``.
         relevance_features: Schema ``Features``.
+        consensus_features: Schema ``Features``.
         embedding_features: Schema ``Features``.
         reward_features: Schema ``Features``.
 
@@ -99,6 +103,7 @@ def list_feature_families(
         "text": text_features,
         "latent": latent_features,
         "relevance": relevance_features,
+        "consensus": consensus_features,
         "embedding": embedding_features,
         "reward model": reward_features,
     }
@@ -200,7 +205,7 @@ def fit_fold_models(
         features = join_tables(model_input, take_fold_scores(oof_word_scores, number)).drop(columns=ID)
         held_out = fold == number
         of_fold = [
-            fit_catboost(features[~held_out], labels[~held_out], options.catboost, seed + step)
+            fit_catboost(features[~held_out], labels[~held_out], options, seed + step)
             for step in range(options.models_per_fold)
         ]
         logits[:, held_out] = np.mean([predict_both_orders(model, features[held_out]) for model in of_fold], axis=0)

@@ -21,7 +21,14 @@ from .nodes import (
     score_words,
 )
 
-_TABLES = ["text_features", "latent_features", "relevance_features", "embedding_features", "reward_features"]
+_TABLES = [
+    "text_features",
+    "latent_features",
+    "relevance_features",
+    "consensus_features",
+    "embedding_features",
+    "reward_features",
+]
 
 
 def create_pipeline(split: str = "train") -> Pipeline:
