@@ -47,19 +47,18 @@ def test_an_answer_is_compared_with_those_of_other_battles_by_words_and_last_num
     weight = dict(zip(words.get_feature_names_out(), words.idf_ - 1, strict=True))
     rates, others = measure(
         [
-            (["How much?"], ["hot water, 7"], ["cup of 8"]),
-            (["how  much?"], ["water in the kettle: 7"], ["7 leaf"]),
+            (["How much?"], ["hot water, 7"], ["hot brew of 7"]),
+            (["how  much?"], ["water in the kettle: 7"], ["7 leaf 7 8"]),
             (["How many?"], ["hot hot water 7"], ["egg"]),
         ],
         words,
     )
     assert others.tolist() == [2, 2, 0]
-    hot, water, kettle, leaf, seven = (weight[word] for word in ("hot", "water", "kettle", "leaf", "7"))
-    shared = (water + seven) + seven
-    of_others = (water + kettle + seven) + (seven + leaf)
-    expected = [shared / of_others, shared / (2 * (hot + water + seven)), 1.0]
-    np.testing.assert_allclose(rates[0, 0], expected, rtol=1e-6)
-    assert (rates[0, 1] == 0).all()
+    hot, water, kettle, brew, leaf, seven = (weight[word] for word in ("hot", "water", "kettle", "brew", "leaf", "7"))
+    of_others = (water + kettle + seven) + (seven + leaf + weight["8"])
+    for side, own, shared in ((0, hot + water + seven, water + 2 * seven), (1, hot + brew + seven, 2 * seven)):
+        expected = [shared / of_others, shared / (2 * own), 0.5]
+        np.testing.assert_allclose(rates[0, side], expected, rtol=1e-6)
     assert (rates[2] == 0).all()
 
 
@@ -79,13 +78,14 @@ def test_a_later_turn_is_compared_after_the_same_earlier_turns_alone(words):
         (["Q", "more"], ["nest", "hot water brew"], ["song", "wing"]),
         (["Q", "less"], ["brew", "hot water"], ["kettle", "song"]),
         (["R", "more"], ["brew", "hot water"], ["kettle", "wing"]),
+        (["R", "less"], ["brew", "hot water"], ["kettle", "wing"]),
     ]
     rates, others = measure(rows, words)
     first, second = measure([(*(turns[:1] for turns in row),) for row in rows], words), others[:2]
-    assert first[1].tolist() == [4, 4, 4, 0]
+    assert first[1].tolist() == [4, 4, 4, 0, 0]
     # Means over the turns to which there are others: four to the first and two to the second.
     assert second.tolist() == [3, 3]
-    assert others[2:].tolist() == [4, 0]
+    assert others[2:].tolist() == [4, 0, 0]
     np.testing.assert_array_equal(first[0], 0)
     assert rates[0, 0, 0] > 0
     assert (rates[2:] == 0).all()
