@@ -11,7 +11,7 @@ from kedro.runner.task import Task
 
 from arena_preference.datasets import EmbeddingStoreDataset, PartitionedParquetDataset, RawCSVDataset
 
-#: Nodes with this tag give, for each battle of their inputs, rows that follow from that battle's rows alone.
+#: Nodes with this tag give, for each battle, rows that follow from its prompt group alone, which no part divides.
 PER_BATTLE_TAG: Final = "per_battle"
 
 # What they say of each node, they would say of each part.

@@ -1,5 +1,7 @@
 """What the features of consensus promise."""
 
+from itertools import permutations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,6 +91,40 @@ def test_a_later_turn_is_compared_after_the_same_earlier_turns_alone(words):
     np.testing.assert_array_equal(first[0], 0)
     assert rates[0, 0, 0] > 0
     assert (rates[2:] == 0).all()
+
+
+def test_a_turn_without_an_answer_is_none_of_the_others(words):
+    answered = [(["Q"], ["hot 7"], ["cup"]), (["Q"], ["hot 7 cup"], ["egg"])]
+    missing: list[list[str | None]] = [[None], [" \n"], []]
+    rates, others = measure([*answered, *((["Q"], *pair) for pair in permutations(missing, 2))], words)
+    expected, without = measure(answered, words)
+    assert others.tolist() == [*without, *[4] * 6]
+    np.testing.assert_array_equal(rates[:2], expected)
+    assert (rates[2:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(["Q"], ["zzz"], ["yyy"]), (["Q"], ["xxx"], ["vvv"])],
+        [(["Q"], [None], [""]), (["Q"], [], [None])],
+        [([], ["hot"], ["cup"]), ([], ["egg"], ["leaf"])],
+    ],
+    ids=["no known word", "no answer", "prompts without turns"],
+)
+def test_where_there_is_nothing_to_compare_nothing_agrees(words, rows):
+    rates, _ = measure(rows, words)
+    assert (rates == 0).all()
+
+
+def test_prompts_are_told_apart_by_their_turns(words):
+    rows = [(["x", "y"], ["hot", "cup"], ["egg", "egg"]), (["x\ny"], ["hot cup"], ["egg"])]
+    rows += [(["x\x00{}", "y"], ["hot", "cup"], ["egg", "egg"]), (["x {}", "y"], ["hot", "cup"], ["egg", "egg"])]
+    # All of them in one group, whose first turn would have to be one.
+    battles = make_battles(rows).assign(prompt_group="one").set_index(pd.Index([9, 9, 2, 0]))
+    rates, others = measure_consensus(battles, words)
+    assert (others == 0).all()
+    assert (rates == 0).all()
 
 
 @pytest.mark.parametrize("answer", [[], [None], [""], ["?!"], ["unheard"]], ids=repr)

@@ -6,18 +6,18 @@ the others (Kumar and Byrne, 2004), self-consistency the figure that most of the
 verdict is read, and no answer to another prompt.
 
 The *other answers* of a turn are the distinct texts that answer the same turn, after the same earlier turns of the
-prompt, in the battles of the table, without the two answers of the battle itself.
+prompt, in the battles of the table, without the two answers of the battle itself. A text that comes twice is most often
+one answer of one chatbot that was shown twice, and agrees with itself at no merit.
 """
 
-from collections.abc import Iterator
-from itertools import accumulate
+import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import polars as pl
-from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from arena_preference.battles import CONSENSUS, TEXT_COLUMNS, FloatArray, normalise_prompt
@@ -40,7 +40,7 @@ def measure_consensus(battles: pd.DataFrame, word_vectorizer: TfidfVectorizer) -
 
     Args:
         battles: Schema ``Battles``, in whole prompt groups.
-        word_vectorizer: Its vocabulary is looked for.
+        word_vectorizer: Its vocabulary and inverse document frequencies are used.
 
     Returns:
         ``CONSENSUS_RATES`` of both sides, shape (n, 2, 3), and the number of other answers, shape (n,), each the mean
@@ -50,13 +50,15 @@ def measure_consensus(battles: pd.DataFrame, word_vectorizer: TfidfVectorizer) -
     others = np.zeros(len(battles))
     for rows in _gather_repeated(battles["prompt_group"]):
         turns = _list_turns(battles.iloc[rows])
+        if turns.empty:
+            continue
         compared, n_others = _compare_turns(turns, word_vectorizer)
-        turns, compared, n_others = turns[n_others > 0], compared[n_others > 0], n_others[n_others > 0]
-        place = turns["battle"].to_numpy()
-        n_turns = np.bincount(place, minlength=len(rows)).clip(1)
+        has_others = n_others > 0
+        place = turns["battle"].to_numpy()[has_others]
+        n_compared = np.bincount(place, minlength=len(rows)).clip(1)
         for side, rate in np.ndindex(compared.shape[1:]):
-            rates[rows, side, rate] = np.bincount(place, compared[:, side, rate], len(rows)) / n_turns
-        others[rows] = np.bincount(place, n_others, len(rows)) / n_turns
+            rates[rows, side, rate] = np.bincount(place, compared[has_others, side, rate], len(rows)) / n_compared
+        others[rows] = np.bincount(place, n_others[has_others], len(rows)) / n_compared
     return rates, others
 
 
@@ -74,14 +76,21 @@ def _gather_repeated(groups: pd.Series) -> Iterator[Places]:
 
 
 def _list_turns(battles: pd.DataFrame) -> pd.DataFrame:
-    """One row per turn: battle (its place), prompt (its turns so far, normalised), a, b; a null turn is empty."""
+    """One row per turn: battle (its place), prompt (a hash of its turns so far), a, b; a null turn counts as empty."""
     turns = []
     for battle, (prompt, *answers) in enumerate(zip(*(battles[name] for name in TEXT_COLUMNS), strict=True)):
-        asked = accumulate(map(normalise_prompt, prompt), "{}\n{}".format)
-        for number, so_far in enumerate(asked):
+        for number, so_far in enumerate(_hash_prefixes(prompt)):
             said = (answer[number] or "" if number < len(answer) else "" for answer in answers)
             turns.append((battle, so_far, *said))
     return pd.DataFrame(turns, columns=["battle", "prompt", "a", "b"])
+
+
+def _hash_prefixes(prompt: Sequence[str | None]) -> Iterator[str]:
+    """Give a hash of the first turn, of the first two, and so on; normalised turns hold no line break."""
+    digest = hashlib.blake2b(digest_size=16)
+    for turn in prompt:
+        digest.update(f"{normalise_prompt(turn)}\n".encode())
+        yield digest.hexdigest()
 
 
 def _compare_turns(turns: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> tuple[FloatArray, FloatArray]:
@@ -91,32 +100,34 @@ def _compare_turns(turns: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> tup
     known = pd.MultiIndex.from_frame(distinct)
     a, b = (known.get_indexer(pd.MultiIndex.from_frame(turns[["prompt", side]])) for side in ("a", "b"))
     prompt = pd.factorize(distinct["prompt"])[0]
-    # scikit-learn's inverse document frequency is 1 for a word that every text has.
-    informativeness = word_vectorizer.idf_.astype(np.float64) - 1
+    is_answer = (distinct["text"].str.strip() != "").to_numpy()
+    # scikit-learn's inverse document frequency is 1 for a word that every text has. Its float32 leaves room enough for
+    # sums in float64 to be exact: what is taken away again below leaves no dust.
+    informativeness = word_vectorizer.idf_.astype(np.float32).astype(np.float64) - 1
     words = word_vectorizer.transform(distinct["text"])
-    words.data = np.ones_like(words.data, dtype=np.float64)
+    words.data = np.ones(len(words.data))
     own = words @ informativeness
-    # How many answers to its prompt have each word of a text, that text among them.
-    users = sparse.csr_matrix((np.ones(len(prompt)), (prompt, np.arange(len(prompt))))) @ words
-    users.sort_indices()
-    used = words.copy()
-    used.data = np.asarray(users[np.repeat(prompt, np.diff(words.indptr)), words.indices], dtype=float).ravel()
-    shared = used @ informativeness
     both = words[a].multiply(words[b]) @ informativeness
+    # How many answers to its prompt have each word of a text, that text among them.
+    of_prompt = np.repeat(prompt, np.diff(words.indptr)) * words.shape[1] + words.indices
+    _, places, users = np.unique(of_prompt, return_inverse=True, return_counts=True)
+    words.data = users[places].astype(np.float64)
+    shared = words @ informativeness
     said = np.bincount(prompt, own)[prompt]
-    answers = np.bincount(prompt)[prompt]
+    answers = np.bincount(prompt, is_answer)[prompt]
     numbers = pl.Series(distinct["text"]).str.extract_all(NUMBER).list.last().to_pandas()
-    same_number = numbers.groupby([prompt, numbers]).transform("size").to_numpy()
+    same_number = numbers.groupby([prompt, numbers]).transform("size").fillna(0).to_numpy()
 
     differ = a != b
-    n_others = (answers[a] - 1 - differ).astype(float)
+    n_others = answers[a] - is_answer[a] - (is_answer[b] & differ)
     compared = np.zeros((len(turns), 2, len(CONSENSUS_RATES)))
     for side, (this, opposite) in enumerate(((a, b), (b, a))):
         with_others = shared[this] - own[this] - both * differ
         of_others = said[this] - own[this] - own[opposite] * differ
-        same = same_number[this] - 1 - (differ & (numbers[this].to_numpy() == numbers[opposite].to_numpy()))
-        for rate, (part, whole) in enumerate(
-            ((with_others, of_others), (with_others, n_others * own[this]), (same, n_others))
-        ):
+        has_number = numbers.notna().to_numpy()[this]
+        is_shared = has_number & differ & (numbers[this].to_numpy() == numbers[opposite].to_numpy())
+        parts = (with_others, with_others, same_number[this] - has_number - is_shared)
+        wholes = (of_others, n_others * own[this], n_others)
+        for rate, (part, whole) in enumerate(zip(parts, wholes, strict=True)):
             np.divide(part, whole, out=compared[:, side, rate], where=whole > 0)
-    return np.nan_to_num(compared).clip(0.0, 1.0), n_others
+    return compared, n_others

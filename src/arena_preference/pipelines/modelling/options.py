@@ -48,7 +48,7 @@ class ModellingOptions(BaseModel):
     word_model: WordModelOptions
     catboost: CatBoostOptions
     hidden_consensus: float = Field(ge=0, lt=1)
-    """Share of the battles, drawn anew for each CatBoost model, that look as though theirs were the only answers."""
+    """Share of the battles, drawn by the model's seed, that look as though theirs were the only answers."""
     models_per_fold: int = Field(ge=1, le=100)
     """CatBoost models that are averaged in each fold; they differ in their seeds."""
     learning_curve: tuple[Annotated[float, Field(gt=0, le=1)], ...]
