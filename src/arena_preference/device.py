@@ -68,3 +68,12 @@ def has_bfloat16_instructions() -> bool:
     # Older releases of PyTorch have these predicates only, the oldest none: then float32 is the safe answer.
     predicates = (getattr(torch.cpu, name, bool) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return any(predicate() for predicate in predicates)
+
+
+def avoid_cudnn_attention() -> None:
+    """Keep PyTorch's fused attention from being cuDNN's, in this process, whatever the device.
+
+    cuDNN's, which PyTorch prefers on some GPUs, makes a plan for every shape of a batch that a thread has not seen yet.
+    Batches of texts come in hundreds of shapes.
+    """
+    torch.backends.cuda.enable_cudnn_sdp(False)

@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import venv
 from collections.abc import Callable
@@ -152,10 +151,7 @@ def test_the_list_of_wheels_is_what_the_project_needs_and_torch_does_not_bring()
     lines = resources.files("arena_preference.kaggle").joinpath("wheels.txt").read_text().splitlines()
     listed = {line for line in lines if not line.startswith("#")}
     needed = list_dependencies(("arena-preference[finetuning]",)) - list_dependencies(("torch",)) - {"arena-preference"}
-    # An older Python needs some more, which stand in for what the standard library has by now.
-    if sys.version_info >= (3, 11):
-        assert listed == needed
-    assert listed <= needed
+    assert listed == needed
 
 
 def test_the_notebook_predicts_every_battle_offline_as_the_project_does(

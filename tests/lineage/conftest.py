@@ -1,7 +1,7 @@
 """Manifests made by hand."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -32,7 +32,7 @@ def make_manifest() -> Callable[..., Manifest]:
         }
         defaults: dict[str, Any] = {
             "status": "completed",
-            "started": datetime(2026, 1, 1, tzinfo=timezone.utc),
+            "started": datetime(2026, 1, 1, tzinfo=UTC),
             "command": "kedro run",
             "environment": "local",
             "pipelines": ["__default__"],

@@ -140,10 +140,11 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
         wanted = [name for name in (*self._columns, *self._optional_columns) if name in header]
         count = long = damaged = 0
         is_odd = False
-        if rows is None:
+        # Releases of pandas before 3.1 lose what follows a NUL in a cell.
+        if rows is None and not self._has_nul(path, encoding):
             tables = iter([self._read_cells(path, columns, options)])
         else:
-            tables = self._read_cells_in_chunks(path, columns, rows, options)
+            tables = self._read_cells_in_chunks(path, columns, rows or sys.maxsize, options)
         for table in tables:
             # pandas leaves a gap where a line ends early; here a gap is an empty cell like any other.
             table = table.fillna("")
@@ -191,6 +192,10 @@ class RawCSVDataset(AbstractDataset[NoReturn, pd.DataFrame]):
             except UnicodeDecodeError:
                 return False
         return True
+
+    def _has_nul(self, path: str, encoding: str) -> bool:
+        with self._open(path) as file, io.TextIOWrapper(file, encoding, "replace", newline="") as text:
+            return any("\0" in block for block in iter(lambda: text.read(_BLOCK), ""))
 
     def _read_cells(self, path: str, columns: int, options: dict[str, Any]) -> pd.DataFrame:
         """Give the cells under the numbers of their columns; with one column more if there are lines with surplus."""
@@ -334,6 +339,4 @@ def _read_lines(
     # It is one number for all threads.
     csv.field_size_limit(sys.maxsize)
     with io.TextIOWrapper(file, encoding, encoding_errors, newline="") as text:
-        # Python 3.10 refuses NUL.
-        lines = text if sys.version_info >= (3, 11) else (line.replace("\0", "\ufffd") for line in text)
-        yield csv.reader(chain(lines, [] if end is None else [end]), strict=strict)
+        yield csv.reader(chain(text, [] if end is None else [end]), strict=strict)

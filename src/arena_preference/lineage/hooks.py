@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -106,7 +106,7 @@ class LineageHooks:
         parameters = self._context.config_loader["parameters"] if self._context else {}
         return Manifest(
             run_id=run_params["run_id"],
-            started=datetime.now(timezone.utc),
+            started=datetime.now(UTC),
             command=mask_secrets(shlex.join(psutil.Process().cmdline()), self._secrets),
             environment=run_params["env"] or "local",
             pipelines=run_params["pipeline_names"] or ["__default__"],
@@ -196,7 +196,7 @@ class _Run:
             {name for node in manifest.nodes if node.name in costs for name in node.outputs}
         )
         manifest.metrics = self._read_metrics()
-        manifest.status, manifest.error, manifest.ended = status, error, datetime.now(timezone.utc)
+        manifest.status, manifest.error, manifest.ended = status, error, datetime.now(UTC)
         self._folder.write(manifest)
 
     def _end_interrupted(self) -> None:

@@ -230,6 +230,12 @@ def test_flash_attention_is_taken_on_cuda_where_it_is_there_and_the_model_can(
     assert asked == [None]
 
 
+def test_attention_is_not_cudnns_that_plans_for_every_shape_of_a_batch(make_encoder: MakeModel) -> None:
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    load(make_encoder())
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
+
+
 @carried
 def test_the_default_encoder_gives_the_vectors_of_plain_transformers_and_knows_what_is_alike(
     default_options: EmbeddingOptions,

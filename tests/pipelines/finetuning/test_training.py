@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from arena_preference.battles import Logits, swap_battles, swap_probabilities
@@ -270,6 +271,19 @@ def test_a_process_that_fails_is_an_error(
     options = change_options(device={"processes": 2}).model_copy(update={"model": str(broken)})
     with pytest.raises(RuntimeError, match=r"One of 2 processes .* failed"):
         train_cross_encoders(battles, folds, store, options, seed=0)
+
+
+def test_attention_is_not_cudnns_that_plans_for_every_shape_of_a_batch(
+    change_options: ChangeOptions, battles: pd.DataFrame, tmp_path: Path
+) -> None:
+    options = change_options(training={"epochs": 1})
+    training.write_job(tmp_path, training.TrainingJob(name="a", options=options, seed=0), battles)
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    training.train(tmp_path)
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    training.predict(tmp_path / training.MODEL, options, battles)
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
 
 
 @pytest.mark.parametrize(("tokens", "steps"), [(2048, 1), (64, 8)])

@@ -32,17 +32,26 @@ def take_on(task_type: str) -> ModellingOptions:
 
 
 @pytest.mark.parametrize(
-    ("requested", "there", "taken"),
-    [("auto", "cuda", "GPU"), ("auto", "mps", "CPU"), ("auto", "cpu", "CPU"), ("CPU", "cuda", "CPU")],
+    ("requested", "there", "fewest", "taken"),
+    [
+        ("auto", "cuda", 240, "GPU"),
+        ("auto", "cuda", 241, "CPU"),
+        ("auto", "mps", 240, "CPU"),
+        ("auto", "cpu", 240, "CPU"),
+        ("CPU", "cuda", 240, "CPU"),
+        ("GPU", "cuda", 241, "GPU"),
+    ],
 )
-def test_a_gpu_is_taken_where_there_is_one_and_without_what_it_cannot_do(
+def test_a_gpu_is_taken_for_many_battles_where_there_is_one_and_without_what_it_cannot_do(
     model_input: pd.DataFrame,
     battles: pd.DataFrame,
     monkeypatch: pytest.MonkeyPatch,
     requested: str,
     there: str,
+    fewest: int,
     taken: str,
 ) -> None:
+    monkeypatch.setattr(boosting, "_FEWEST_FOR_GPU", fewest)
     monkeypatch.setattr(device, "select_devices", lambda _: [torch.device(there)])
     monkeypatch.setattr(boosting, "CatBoostClassifier", RecordedClassifier)
     options = take_on(requested)

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils.import_utils import is_flash_attn_2_available
 
+from arena_preference.device import avoid_cudnn_attention
 from arena_preference.model_files import quiet_transformers
 
 from .attention import UNFUSED_ATTENTION
@@ -64,6 +65,7 @@ class TextModel(ABC, Generic[Input]):
                     f"The tokenizer in '{folder}' cannot be read ({_first_line(reason)}). Fetch the model again, or "
                     "choose one whose tokenizer.json is there."
                 ) from reason
+        avoid_cudnn_attention()
         self._replicas = {device: self._load_weights(device) for device in devices}
 
     @abstractmethod

@@ -30,7 +30,7 @@ from transformers import (
 )
 
 from arena_preference.battles import N_CLASSES
-from arena_preference.device import select_devices, select_precision
+from arena_preference.device import avoid_cudnn_attention, select_devices, select_precision
 from arena_preference.model_files import find_model, quiet_transformers
 from arena_preference.scoring import compute_losses
 
@@ -91,6 +91,7 @@ def train(folder: Path) -> None:
         ValueError: If the model is damaged, not all there, or not fit for the parameters.
         FileNotFoundError: If it is not to be found.
     """
+    avoid_cudnn_attention()
     clear_device_cache(garbage_collection=True)
     job = TrainingJob.model_validate_json((folder / _JOB).read_text(encoding="utf-8"))
     options = job.options
@@ -146,6 +147,7 @@ def predict(folder: Path, options: FinetuningOptions, battles: pd.DataFrame) -> 
         ValueError: If a file, a head or an adapter is missing, damaged, or of another shape than the parameters say.
         FloatingPointError: If the precision overflows.
     """
+    avoid_cudnn_attention()
     clear_device_cache(garbage_collection=True)
     inputs = BattleReader(load_tokenizer(folder), options).read(battles)
     order = sort_by_length(inputs, np.arange(len(inputs)))

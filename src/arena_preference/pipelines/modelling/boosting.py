@@ -1,6 +1,6 @@
 """CatBoost on both orders of every battle: fitting and predicting."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,9 @@ from catboost import CatBoost, CatBoostClassifier, CatBoostError, Pool
 from arena_preference.battles import CONSENSUS, FloatArray, swap_features, swap_labels, swap_probabilities
 
 from .options import ModellingOptions
+
+# With fewer battles a GPU is no faster than 16 cores, and its models, which know no rsm, are worse.
+_FEWEST_FOR_GPU: Final = 20_000
 
 
 def fit_catboost(
@@ -31,10 +34,7 @@ def fit_catboost(
     """
     settings = options.catboost.model_dump()
     if settings["task_type"] == "auto":
-        # PyTorch, because CatBoost's own question writes to the console. It takes seconds to import.
-        from arena_preference.device import select_devices
-
-        settings["task_type"] = "GPU" if select_devices("auto")[0].type == "cuda" else "CPU"
+        settings["task_type"] = "GPU" if len(features) >= _FEWEST_FOR_GPU and _is_gpu_there() else "CPU"
     if settings["task_type"] == "GPU":
         # CatBoost draws features for each split on the CPU alone.
         del settings["rsm"]
@@ -53,6 +53,13 @@ def fit_catboost(
             f"CatBoost was to compute on a GPU and could not ({reason}). Look whether nvidia-smi shows one with memory "
             "to spare, or set modelling.catboost.task_type to CPU."
         ) from reason
+
+
+def _is_gpu_there() -> bool:
+    # PyTorch, because CatBoost's own question writes to the console. It takes seconds to import.
+    from arena_preference.device import select_devices
+
+    return select_devices("auto")[0].type == "cuda"
 
 
 def _hide_consensus(features: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:

@@ -35,7 +35,7 @@ class CatBoostOptions(BaseModel):
     thread_count: Literal[-1] | Annotated[int, Field(ge=1)]
     """-1 takes all cores. Another count may change the last digits."""
     task_type: Literal["auto", "CPU", "GPU"]
-    """auto takes a CUDA device if there is one, which changes the models: see ``rsm``."""
+    """auto takes a CUDA device, if there is one, for 20,000 battles or more; it changes the models: see ``rsm``."""
 
 
 class ModellingOptions(BaseModel):
