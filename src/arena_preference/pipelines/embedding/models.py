@@ -150,7 +150,7 @@ class TextModel(ABC, Generic[Input]):
                 "Fetch it again, or choose one whose config.json fits its weights."
             )
         in_short = device.type == "cpu" and self.dtype != torch.float32
-        # Older releases of transformers have models that take none but their own ways of attending.
+        # Some models take none but their own ways of attending.
         if in_short and model.config._attn_implementation == "sdpa" and model._supports_attention_backend:
             model.set_attn_implementation(UNFUSED_ATTENTION)
         # The states of earlier tokens serve generation only.

@@ -73,9 +73,7 @@ def load_base(options: FinetuningOptions, dtype: torch.dtype, device: torch.devi
     if options.method == "qlora":
         encoder = prepare_model_for_kbit_training(encoder, use_gradient_checkpointing=False)
     if options.training.gradient_checkpointing:
-        # Older releases of transformers have the older name alone.
-        enable = getattr(encoder, "activation_checkpointing_enable", encoder.gradient_checkpointing_enable)
-        enable({"use_reentrant": False})
+        encoder.activation_checkpointing_enable({"use_reentrant": False})
     model = _put_head(encoder, options)
     return model if options.method == "full" else _add_adapters(model, options)
 
