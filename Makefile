@@ -3,10 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+EXTRAS := dev,viz,embedded,tuning,notebooks,download,finetuning,cluster
 # Nothing is asked for and nothing is reported while a run is under way.
 export KEDRO_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test faults lint audit format kaggle kaggle-test cluster-demo cluster-test viz clean
+.PHONY: help run test test-lowest faults lint audit format kaggle kaggle-test cluster-demo cluster-test viz clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,7 +15,7 @@ help: ## Show this list
 # The stamp is older than pyproject.toml whenever the dependencies may have changed: then the environment is made anew.
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,viz,embedded,tuning,notebooks,download,finetuning,cluster]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
 	touch $@
 
 run: $(VENV)/.installed ## Run everything on the demo battles: training, report and submission.csv
@@ -22,6 +23,12 @@ run: $(VENV)/.installed ## Run everything on the demo battles: training, report 
 
 test: $(VENV)/.installed ## Run the tests
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --cov --cov-report=term $(ARGS)
+
+test-lowest: ## Run the tests with the lowest versions that pyproject.toml allows, in .venv-lowest (half an hour)
+	$(PYTHON) -m venv --clear .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable ".[$(EXTRAS)]"
+	PATH="$(CURDIR)/.venv-lowest/bin:$$PATH" .venv-lowest/bin/python -m pytest --numprocesses=2 --dist=worksteal $(ARGS)
 
 faults: $(VENV)/.installed ## Stop runs at 30 random instants and fill their disk in each stage (half an hour)
 	FAULTS=30 $(BIN)/python -m pytest -m faults $(ARGS)
@@ -68,4 +75,4 @@ viz: $(VENV)/.installed ## Show the pipelines and their figures in the browser
 	$(BIN)/kedro viz run
 
 clean: ## Remove the environment and what tools left behind; data stays
-	rm -rf $(VENV) .viz build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .venv-lowest .viz build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
