@@ -58,7 +58,7 @@ def read_log_losses(folder: Path) -> dict[int, float]:
     [
         ("distilbert", {}),
         ("distilbert", {"method": "lora", "training": {"learning_rate": 1e-2}}),
-        ("distilbert", {"head": "joint", "training": {"epochs": 30, "learning_rate": 1e-2}}),
+        ("distilbert", {"head": "joint", "training": {"epochs": 40, "learning_rate": 1e-2}}),
         ("llama", {}),
         ("llama", {"method": "lora", "training": {"learning_rate": 1e-2}}),
         (
@@ -66,7 +66,7 @@ def read_log_losses(folder: Path) -> dict[int, float]:
             {
                 "head": "joint",
                 "input": {"max_tokens": 100, "template": "text"},
-                "training": {"epochs": 30, "learning_rate": 1e-2},
+                "training": {"epochs": 40, "learning_rate": 1e-2},
             },
         ),
     ],
