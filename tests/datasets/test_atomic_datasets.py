@@ -125,7 +125,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path: Path, monk
     def fail(*args: object, **kwargs: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(dataset._fs, "mv", fail)
+    monkeypatch.setattr(type(dataset._fs), "mv", fail)
     with pytest.raises(DatasetError, match="No space left"):
         dataset.save({"x": np.ones(3)})
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
