@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
 from safetensors.numpy import load_file
@@ -164,6 +166,21 @@ def test_training_again_gives_the_same_bits(
     assert [model["key"] for model in one["models"]] == [model["key"] for model in other["models"]]
 
 
+@pytest.mark.parametrize("file", ["trainer_state.json", "rng_state_1.pth"])
+def test_a_checkpoint_with_half_a_file_is_not_gone_on_from(tmp_path: Path, file: str) -> None:
+    for step in (5, 10):
+        checkpoint = tmp_path / f"checkpoint-{step}"
+        checkpoint.mkdir()
+        (checkpoint / "trainer_state.json").write_text('{"global_step": 5}')
+        for process in (0, 1):
+            torch.save({"cpu": torch.get_rng_state()}, checkpoint / f"rng_state_{process}.pth")
+    assert training.find_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+    content = (tmp_path / "checkpoint-10" / file).read_bytes()
+    (tmp_path / "checkpoint-10" / file).write_bytes(content[: len(content) // 2])
+    assert training.find_checkpoint(tmp_path) == str(tmp_path / "checkpoint-5")
+    assert not (tmp_path / "checkpoint-10").exists()
+
+
 def test_early_stopping_keeps_the_best_checkpoint(
     change_options: ChangeOptions, battles: pd.DataFrame, folds: pd.DataFrame, store: ModelStore
 ) -> None:
@@ -249,17 +266,35 @@ def test_a_training_that_goes_on_stops_as_early_as_one_that_was_not_killed(
         np.testing.assert_allclose(weights[name], again[name], rtol=1e-4, atol=1e-6)
 
 
-def test_two_processes_share_each_step(
-    change_options: ChangeOptions, battles: pd.DataFrame, folds: pd.DataFrame, store: ModelStore, tmp_path: Path
+def kill_one_process(store: ModelStore) -> None:
+    """Kill one of the processes that share a training, as soon as there is a checkpoint."""
+    deadline = time.monotonic() + 120
+    while not list(store.path.glob("*/checkpoints/checkpoint-*/trainer_state.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    (launcher,) = psutil.Process().children()
+    launcher.children()[-1].kill()
+
+
+def test_two_processes_share_each_step_and_go_on_when_one_is_killed(
+    change_options: ChangeOptions,
+    battles: pd.DataFrame,
+    folds: pd.DataFrame,
+    store: ModelStore,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     options = change_options(device={"processes": 2})
-    trained, history = train_cross_encoders(battles, folds, store, options, seed=0)
+    with ThreadPoolExecutor() as pool:
+        killer = pool.submit(kill_one_process, store)
+        trained, history = train_cross_encoders(battles, folds, store, options, seed=0)
+        killer.result()
+    assert "one of 2 processes failed; all go on from the last checkpoint" in caplog.messages
     scores = score_folds(battles, folds, store, trained, options)
     assert compute_log_loss(scores, battles["label"]) < 0.3 * UNINFORMED
     # As many steps as one process makes, of the same number of battles.
     _, alone = train_cross_encoders(battles, folds, ModelStore(tmp_path / "alone"), change_options(), seed=0)
-    assert history["step"].max() == alone["step"].max()
-    assert history["epoch"].max() == alone["epoch"].max()
+    assert history[["fold", "step", "epoch"]].equals(alone[["fold", "step", "epoch"]])
 
 
 def test_a_process_that_fails_is_an_error(
@@ -269,7 +304,7 @@ def test_a_process_that_fails_is_an_error(
     shutil.copytree(change_options().model, broken)
     (broken / "tokenizer.json").write_text("{}")
     options = change_options(device={"processes": 2}).model_copy(update={"model": str(broken)})
-    with pytest.raises(RuntimeError, match=r"One of 2 processes .* failed"):
+    with pytest.raises(RuntimeError, match=r"One of 2 processes .* failed, twice"):
         train_cross_encoders(battles, folds, store, options, seed=0)
 
 

@@ -217,25 +217,30 @@ def _train_one(
 
 
 def _launch(folder: Path, processes: int) -> None:
-    """Train in several processes, each with a device of its own.
+    """Train in several processes, each on its device; if one fails, all go on from the last checkpoint, once.
 
-    The launcher is PyTorch's: accelerate's own calls it where there are CUDA devices, and wants MPI on CPUs.
+    The launcher is PyTorch's: accelerate's own calls it where there are CUDA devices, and wants MPI on CPUs. Processes
+    that it restarts itself find the addresses of those that failed (PyTorch 2.13), so it is started anew.
     """
     module = f"{__package__}.training"
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    worker = subprocess.Popen([sys.executable, *launcher, "-m", module, str(folder)])  # noqa: S603
-    try:
-        status = worker.wait()
-    except BaseException:
-        # The launcher ends its processes with itself.
-        worker.terminate()
-        worker.wait()
-        raise
-    if status:
-        raise RuntimeError(
-            f"One of {processes} processes that train in '{folder}' failed; what it said stands above. Where that is "
-            "the devices' connection, set finetuning.device.processes to 1."
-        )
+    for attempt in (1, 2):
+        worker = subprocess.Popen([sys.executable, *launcher, "-m", module, str(folder)])  # noqa: S603
+        try:
+            status = worker.wait()
+        except BaseException:
+            # The launcher ends its processes with itself.
+            worker.terminate()
+            worker.wait()
+            raise
+        if not status:
+            return
+        if attempt == 1:
+            logger.warning("one of %d processes failed; all go on from the last checkpoint", processes)
+    raise RuntimeError(
+        f"One of {processes} processes that train in '{folder}' failed, twice; what it said stands above. Where that "
+        "is the devices' connection, set finetuning.device.processes to 1."
+    )
 
 
 def _score(

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from accelerate import PartialState
 from accelerate.utils.memory import clear_device_cache
 from pydantic import BaseModel, ConfigDict
 from scipy.special import softmax
@@ -260,19 +262,25 @@ def _measure(found: EvalPrediction) -> dict[str, float]:
 def find_checkpoint(folder: Path) -> str | None:
     """Give the last whole checkpoint, and remove what is left of one that was being written when training was killed.
 
-    A checkpoint's state is what the Trainer writes last.
+    Of a checkpoint, the first process writes the Trainer's state last, and each its own random state.
     """
     checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     for checkpoint in reversed(checkpoints):
         try:
             json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+            whole = all(zipfile.is_zipfile(path) for path in checkpoint.glob("rng_state*.pth"))
         except (OSError, ValueError):
-            shutil.rmtree(checkpoint)
-            continue
-        return str(checkpoint)
+            whole = False
+        if whole:
+            return str(checkpoint)
+        shutil.rmtree(checkpoint)
     return None
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     train(Path(sys.argv[1]))
+    # Threads of the processes' connection that outlive the interpreter may crash it when all is done.
+    processes = PartialState()
+    processes.wait_for_everyone()
+    processes.destroy_process_group()
