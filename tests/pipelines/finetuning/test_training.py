@@ -272,8 +272,9 @@ def kill_one_process(store: ModelStore) -> None:
     while not list(store.path.glob("*/checkpoints/checkpoint-*/trainer_state.json")):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    (launcher,) = psutil.Process().children()
-    launcher.children()[-1].kill()
+    commands = {process: process.info["cmdline"] or [""] for process in psutil.process_iter(["cmdline"])}
+    launched = [process for process, command in commands.items() if command[-1].startswith(str(store.path))]
+    next(process for process in launched if "torch.distributed.run" not in commands[process]).kill()
 
 
 def test_two_processes_share_each_step_and_go_on_when_one_is_killed(
