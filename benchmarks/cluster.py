@@ -62,7 +62,7 @@ def main() -> None:
         for workers in (*arguments.workers, None):
             data_root = Path(folder) / f"data-{workers}"
             share = min(1.0, SAMPLE / arguments.battles)
-            options = f"embedding.encoder.enabled=false,ingestion.sample_share={share}"
+            options = f"embedding.encoder.enabled=false,ingestion.sample_fraction={share}"
             dask = [
                 "--runner=arena_preference.runners.DaskRunner",
                 f"--runner-params=n_workers={workers},memory_limit={arguments.memory_limit}",
@@ -70,7 +70,7 @@ def main() -> None:
             printed = run_kedro(
                 f"--env={'cluster' if workers else 'base'}",
                 *(dask if workers else []),
-                "--to-outputs=train.model_input,train.word_differences",
+                "--to-outputs=train.model_input,train.tfidf_differences",
                 f"--params=raw_dir={raw_dir},data_root={data_root},{options}",
             )
             manifest = read_manifest(data_root)

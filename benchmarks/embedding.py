@@ -49,14 +49,14 @@ from transformers import AutoConfig, AutoModel
 from arena_preference.battles import ID, LABEL_COLUMNS, TEXT_COLUMNS
 from arena_preference.datasets import EmbeddingStoreDataset, RawCSVDataset
 from arena_preference.device import select_devices, select_precision
-from arena_preference.model_files import find_model
+from arena_preference.pipelines.embedding.config import EmbeddingConfig, InferenceConfig
 from arena_preference.pipelines.embedding.encoder_settings import read_encoder_settings
 from arena_preference.pipelines.embedding.inference import Tally, Workers, run_model
 from arena_preference.pipelines.embedding.inputs import count_input_characters, join_turns
 from arena_preference.pipelines.embedding.models import Encoder, Vectors
 from arena_preference.pipelines.embedding.nodes import embed_texts
-from arena_preference.pipelines.embedding.options import EmbeddingOptions, InferenceOptions
 from arena_preference.pipelines.ingestion.nodes import parse_train_battles
+from arena_preference.pretrained import find_model
 
 PROJECT: Final = Path(__file__).parents[1]
 SEED: Final = 42
@@ -71,14 +71,14 @@ class Competitor(NamedTuple):
     embed: Callable[[], Vectors]
 
 
-def read_options(arguments: argparse.Namespace) -> EmbeddingOptions:
+def read_options(arguments: argparse.Namespace) -> EmbeddingConfig:
     """Read the project's parameters; what the command line says goes before them."""
     parameters: Any = OmegaConf.to_container(OmegaConf.load(PROJECT / "conf" / "base" / "parameters_embedding.yml"))
     encoder = {"max_tokens": arguments.max_tokens, "long_texts": arguments.long_texts}
     inference = {"device": arguments.device, "precision": arguments.precision, "workers": arguments.workers}
     for group, chosen in (("encoder", encoder), ("inference", inference)):
         parameters["embedding"][group].update({name: value for name, value in chosen.items() if value is not None})
-    return EmbeddingOptions(**parameters["embedding"])
+    return EmbeddingConfig(**parameters["embedding"])
 
 
 def sample_texts(raw_dir: Path, count: int) -> list[str]:
@@ -90,13 +90,13 @@ def sample_texts(raw_dir: Path, count: int) -> list[str]:
     return [texts[place] for place in chosen]
 
 
-def load_encoder(options: EmbeddingOptions, device: torch.device, dtype: torch.dtype) -> Encoder:
+def load_encoder(options: EmbeddingConfig, device: torch.device, dtype: torch.dtype) -> Encoder:
     """Load the project's encoder on one device."""
     folder = find_model(options.encoder.model, options.encoder.revision)
     return Encoder(folder, [device], dtype, read_encoder_settings(folder, options.encoder))
 
 
-def embed(encoder: Encoder, texts: Sequence[str], options: InferenceOptions) -> Vectors:
+def embed(encoder: Encoder, texts: Sequence[str], options: InferenceConfig) -> Vectors:
     """Embed texts as ``fill_space`` does, without a store; shape (texts, dimensions), in their order."""
     inputs = [encoder.wrap(text) for text in texts]
     lengths = [count_input_characters(part) for part in inputs]
@@ -158,7 +158,7 @@ def load_sentence_transformer(folder: Path, device: torch.device, max_tokens: in
     return model
 
 
-def compare_speed(options: EmbeddingOptions, texts: list[str], rounds: int) -> pd.DataFrame:
+def compare_speed(options: EmbeddingConfig, texts: list[str], rounds: int) -> pd.DataFrame:
     """Let sentence-transformers and this project embed the same texts."""
     device = select_devices(options.inference.device)[0]
     exact = load_encoder(options, device, torch.float32)
@@ -213,7 +213,7 @@ def least_cosine(one: Vectors, other: Vectors) -> float:
     return float(((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
 
 
-def measure_growth(options: EmbeddingOptions, raw_dir: Path, sizes: Sequence[int]) -> pd.DataFrame:
+def measure_growth(options: EmbeddingConfig, raw_dir: Path, sizes: Sequence[int]) -> pd.DataFrame:
     """Fill a store with sets of different size, each in a process of its own."""
     chosen = name_dtype(select_precision(select_devices(options.inference.device), options.inference.precision))
     options = options.model_copy(update={"inference": options.inference.model_copy(update={"precision": chosen})})
@@ -246,7 +246,7 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
         return executor.submit(function, *arguments).result()
 
 
-def fill_store(options: EmbeddingOptions, pool: Sequence[str], size: int) -> dict[str, Any]:
+def fill_store(options: EmbeddingConfig, pool: Sequence[str], size: int) -> dict[str, Any]:
     """Fill a new store through the node as Kedro does, and measure it."""
     texts = [f"{pool[place % len(pool)]} {place // len(pool)}" for place in range(size)]
     with tempfile.TemporaryDirectory() as folder:
@@ -268,7 +268,7 @@ def fill_store(options: EmbeddingOptions, pool: Sequence[str], size: int) -> dic
     }
 
 
-def save_shards(dataset: EmbeddingStoreDataset, texts: Sequence[str], options: EmbeddingOptions) -> None:
+def save_shards(dataset: EmbeddingStoreDataset, texts: Sequence[str], options: EmbeddingConfig) -> None:
     """Run the node on battles that are made of these texts, three in each."""
     # What is repeated to fill the last battle is embedded once.
     turns = [[texts[place % len(texts)]] for place in range(len(texts) + -len(texts) % 3)]

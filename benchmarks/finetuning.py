@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from arena_preference.battles import ID, LABEL_COLUMNS
-from arena_preference.scoring import compute_losses, estimate_means, select_probabilities
+from arena_preference.metrics import compute_losses, estimate_means, select_probabilities
 
 PROJECT = Path(__file__).parents[1]
 DRAWS = 2000
@@ -66,7 +66,7 @@ def main() -> None:
     print(f"\n{'':<12}{'what':<28}{'log loss':>9}  95 % interval")
     for split, truth in truths.items():
         labels = truth["label"].to_numpy()
-        scores = read_newest(data_root, f"04_feature/{'test' if split == 'test' else 'train'}.cross_encoder_scores")
+        scores = read_newest(data_root, f"04_feature/{'test' if split == 'test' else 'train'}.cross_encoder_logits")
         without, with_scores = (
             compute_losses(select_probabilities(predictions[name][split]), labels) for name in ("without", "with")
         )

@@ -5,13 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena_preference.battles import (
-    Battles,
+from arena_preference.battles import Battles, Predictions, normalise_prompt, prompt_group
+from arena_preference.symmetry import (
     Features,
-    Predictions,
     is_antisymmetric,
-    normalise_prompt,
-    prompt_group,
     swap_battles,
     swap_features,
     swap_labels,

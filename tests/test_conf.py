@@ -3,20 +3,20 @@
 from pathlib import Path
 
 import pytest
+from arena_preference.pipelines.simulation.config import SimulationOptions
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from arena_preference.pipelines.embedding.options import EmbeddingOptions
-from arena_preference.pipelines.features.options import (
-    RelevanceOptions,
-    TextFeatureOptions,
-    TextVectorizerOptions,
-    WordVectorizerOptions,
+from arena_preference.pipelines.embedding.config import EmbeddingConfig
+from arena_preference.pipelines.features.config import (
+    CharLsaConfig,
+    RelevanceConfig,
+    TextFeatureConfig,
+    WordTfidfConfig,
 )
-from arena_preference.pipelines.finetuning.options import FinetuningOptions
-from arena_preference.pipelines.modelling.options import ModellingOptions
-from arena_preference.pipelines.reporting.options import ReportingOptions
-from arena_preference.pipelines.simulation.options import SimulationOptions
+from arena_preference.pipelines.finetuning.config import FinetuningConfig
+from arena_preference.pipelines.modelling.config import ModellingConfig
+from arena_preference.pipelines.reporting.config import ReportingConfig
 
 PROJECT = Path(__file__).parents[1]
 
@@ -40,19 +40,19 @@ def test_every_environment_gives_each_pipeline_the_parameters_that_it_takes(
     bootstrap_project(PROJECT)
     with KedroSession.create(PROJECT, env=env) as session:
         parameters = session.load_context().config_loader["parameters"]
-    embedding = EmbeddingOptions(**parameters["embedding"])
+    embedding = EmbeddingConfig(**parameters["embedding"])
     assert (embedding.encoder.model, embedding.reward_model.enabled) == (encoder, rewarded)
-    finetuning = FinetuningOptions(**parameters["finetuning"])
+    finetuning = FinetuningConfig(**parameters["finetuning"])
     assert (finetuning.model if finetuning.enabled else None) == finetuned
     # A commit, so that nothing is fetched but what was meant.
     assert all(len(model.revision or "") == 40 for model in (embedding.encoder, embedding.reward_model, finetuning))
-    ModellingOptions(**parameters["modelling"])
-    ReportingOptions(**parameters["reporting"])
+    ModellingConfig(**parameters["modelling"])
+    ReportingConfig(**parameters["reporting"])
     SimulationOptions(**parameters["simulation"])
-    TextFeatureOptions(**parameters["features"]["text"])
-    TextVectorizerOptions(**parameters["features"]["vectorizer"])
-    WordVectorizerOptions(**parameters["features"]["words"])
-    RelevanceOptions(**parameters["features"]["relevance"])
+    TextFeatureConfig(**parameters["features"]["text"])
+    CharLsaConfig(**parameters["features"]["vectorizer"])
+    WordTfidfConfig(**parameters["features"]["words"])
+    RelevanceConfig(**parameters["features"]["relevance"])
 
 
 @pytest.mark.parametrize(("env", "folder"), [("base", "data/01_raw/demo"), ("kaggle", "data/01_raw/kaggle")])
@@ -67,17 +67,17 @@ def test_env_kaggle_reads_what_the_download_writes(env: str, folder: str) -> Non
     assert (written == read) == (env == "kaggle")
 
 
-def read_finetuning(env: str) -> FinetuningOptions:
+def read_finetuning(env: str) -> FinetuningConfig:
     bootstrap_project(PROJECT)
     with KedroSession.create(PROJECT, env=env) as session:
-        return FinetuningOptions(**session.load_context().config_loader["parameters"]["finetuning"])
+        return FinetuningConfig(**session.load_context().config_loader["parameters"]["finetuning"])
 
 
 def test_env_distilbert_is_the_usual_way_to_tune_it() -> None:
     options = read_finetuning("distilbert")
     assert (options.method, options.head, options.input.max_tokens) == ("full", "joint", 512)
     training = options.training
-    assert (training.epochs, training.battles_per_step, training.warmup, training.weight_decay) == (3, 8, 500, 0.01)
+    assert (training.epochs, training.batch_size, training.warmup, training.weight_decay) == (3, 8, 500, 0.01)
     assert not training.both_orders
 
 

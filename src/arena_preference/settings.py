@@ -1,7 +1,7 @@
 """Kedro's settings for this project."""
 
-from arena_preference.hooks import OutputHooks, ParameterHooks
 from arena_preference.lineage.hooks import LineageHooks
+from arena_preference.run_checks import OutputHooks, ParameterHooks
 
 # The last one is asked first: whether outputs can be written is known before the manifest is.
 HOOKS = (LineageHooks(distribution="arena-preference", metrics="metrics"), OutputHooks(), ParameterHooks())

@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parents[2]
 DASK = "--runner=arena_preference.runners.DaskRunner"
 TWO_WORKERS = "--runner-params=n_workers=2"
 BEFORE_MODELLING = "--pipelines=ingestion,features,embedding"
-COMPARED = ("train.text_features", "train.word_differences", "train.embedding_features")
+COMPARED = ("train.text_features", "train.tfidf_differences", "train.embedding_features")
 PARTS = 6
 # `make cluster-test` sets 200,000.
 BATTLES = int(os.environ.get("CLUSTER_BATTLES", "2000"))
@@ -184,8 +184,8 @@ def test_many_battles_are_ingested_described_and_joined_in_little_memory(
         project,
         DASK,
         "--runner-params=n_workers=2,memory_limit=2GB",
-        f"--params=ingestion.sample_share={share},embedding.encoder.enabled=false",
-        "--to-outputs=train.model_input,train.word_differences",
+        f"--params=ingestion.sample_fraction={share},embedding.encoder.enabled=false",
+        "--to-outputs=train.model_input,train.tfidf_differences",
     )
     assert "Restarting" not in printed
     *_, manifest = read_manifests(project)

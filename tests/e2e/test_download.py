@@ -39,7 +39,7 @@ def test_battles_of_the_hub_become_a_scored_submission(
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     kedro("run", "--env=test", folders)
-    kedro("run", "--env=test", "--pipelines=scoring", folders)
-    scores = json.loads(newest(tmp_path / "data", "08_reporting/submission_scores.json").read_text())
+    kedro("run", "--env=test", "--pipelines=evaluation", folders)
+    scores = json.loads(newest(tmp_path / "data", "08_reporting/submission_metrics.json").read_text())
     assert scores["battles"] == 50
     assert 0.7 < scores["log_loss"]["value"] < 1.3

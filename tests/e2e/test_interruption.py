@@ -34,13 +34,13 @@ from arena_preference.datasets import EmbeddingStoreDataset
 from arena_preference.pipelines.embedding.nodes import (
     compute_embedding_features, describe_encoder, embed_texts, fit_embedding_projection
 )
-from arena_preference.pipelines.embedding.options import EmbeddingOptions
+from arena_preference.pipelines.embedding.config import EmbeddingConfig
 
 inputs, folder = Path(inputs), Path(folder)
 sys.stdout = sys.stderr = (folder / "log").open("w", buffering=1)
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 battles = pd.DataFrame(json.loads((inputs / "battles.json").read_text()))
-options = EmbeddingOptions(**json.loads((inputs / "options.json").read_text()))
+options = EmbeddingConfig(**json.loads((inputs / "options.json").read_text()))
 dataset = EmbeddingStoreDataset(filepath=str(folder / "store"))
 
 if stop_in_write:
@@ -190,7 +190,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     parameters = request.config.rootpath / "conf" / "base" / "parameters_embedding.yml"
     options = yaml.safe_load(parameters.read_text())["embedding"]
     options["encoder"].update(
-        model=str(folder / "encoder"), revision=None, pooling="mean", normalize=True, window_overlap=8, components=4
+        model=str(folder / "encoder"), revision=None, pooling="mean", normalize=True, stride=8, components=4
     )
     options["inference"].update(device="cpu", precision="float32", workers=2, shard_characters=4000)
     (folder / "options.json").write_text(json.dumps(options))

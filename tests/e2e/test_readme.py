@@ -28,7 +28,7 @@ ELSEWHERE = {
     "kedro run --pipelines=download": "needs the Hub; executed against a server in tests/e2e/test_download.py",
     "kedro run --pipelines=download --params=download.source=kaggle": "needs Kaggle, and a token",
     "kedro run --env=kaggle": "needs what the download brings; executed in env test, as above",
-    "kedro run --env=kaggle --pipelines=scoring": "needs what the download brings, as above",
+    "kedro run --env=kaggle --pipelines=evaluation": "needs what the download brings, as above",
     "make faults": "takes half an hour; a few of its faults are among the tests",
     "make kaggle": "its bundle is made and used by tests/e2e/test_kaggle.py",
     'make kaggle ARGS="--run=RUN --fallback=RUN"': "as `make kaggle`",

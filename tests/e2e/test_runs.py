@@ -19,14 +19,14 @@ OUTPUTS = [
     "02_intermediate/train.battles.parquet",
     "08_reporting/test.rejected_rows.parquet",
     "04_feature/train.text_features.parquet",
-    "06_models/text_vectorizer.skops",
+    "06_models/char_lsa.skops",
     "06_models/preference_model.cbm",
     "07_model_output/oof_predictions.parquet",
     "07_model_output/submission.csv",
     "08_reporting/metrics.json",
     "08_reporting/report.html",
     "08_reporting/reliability_diagram.png",
-    "08_reporting/feature_importance.png",
+    "08_reporting/feature_importance_figure.png",
 ]
 
 
@@ -130,7 +130,7 @@ def test_an_ablation_is_measured_on_demand_and_shown_in_the_report(
     kedro("run", "--env=test", "--pipelines=modelling,reporting", parameters)
     assert "What leaving a part out costs" not in newest(trained, "08_reporting/report.html").read_text()
     table = pd.read_parquet(newest(data_root, "08_reporting/ablation.parquet"))
-    assert table["left_out"].tolist() == ["text", "latent", "relevance", "consensus", "embedding", "word model"]
+    assert table["left_out"].tolist() == ["text", "latent", "relevance", "consensus", "embedding", "bag-of-words model"]
     assert "ablation" in newest(data_root, "08_reporting/report.html").read_text().lower()
 
 

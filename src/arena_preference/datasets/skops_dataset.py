@@ -13,9 +13,9 @@ class SkopsDataset(AtomicFileDataset[Any]):
 
     ### Example usage for the YAML API
 
-        text_vectorizer:
+        char_lsa:
           type: arena_preference.datasets.SkopsDataset
-          filepath: data/06_models/text_vectorizer.skops
+          filepath: data/06_models/char_lsa.skops
           versioned: true
 
     ### Example usage for the Python API

@@ -20,13 +20,13 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Final
 
-from arena_preference.hooks import RUN_KEYS
 from arena_preference.lineage.hooks import FROM_RUN
 from arena_preference.lineage.manifest import Manifest, ManifestFolder
 from arena_preference.lineage.pinning import check_files, choose_run, measure_versions
 from arena_preference.lineage.pruning import add_needed_runs
 from arena_preference.lineage.storage import CatalogStorage
-from arena_preference.model_files import find_model
+from arena_preference.pretrained import find_model
+from arena_preference.run_checks import RUN_KEYS
 
 #: Environment of the configuration in which the notebook runs.
 ENVIRONMENT: Final = "kaggle"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from arena_preference.pipelines.download.clients import DownloadError, fetch_from_hub, fetch_from_kaggle
-from arena_preference.pipelines.download.options import HubOptions
+from arena_preference.pipelines.download.config import HubConfig
 
 from .conftest import HUB_TOKEN, KAGGLE_TOKEN, REVISION, StandIn, send_hub_client
 
 FILE = "train.csv"
-OPTIONS = HubOptions(dataset="acme/battles", revision=REVISION, test_battles=1)
+OPTIONS = HubConfig(dataset="acme/battles", revision=REVISION, test_battles=1)
 FETCH: dict[str, Callable[[], Path]] = {
     "hub": lambda: fetch_from_hub(OPTIONS, FILE),
     "kaggle": lambda: fetch_from_kaggle("acme", FILE),

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from arena_preference.pipelines.download.clients import DownloadError
+from arena_preference.pipelines.download.config import DownloadConfig
 from arena_preference.pipelines.download.nodes import download_battles, hold_out_groups
-from arena_preference.pipelines.download.options import DownloadOptions
 from arena_preference.pipelines.ingestion.nodes import parse_test_battles, parse_train_battles
 
 from .conftest import StandIn, make_table
@@ -20,7 +20,7 @@ from .conftest import StandIn, make_table
 PROJECT = Path(__file__).parents[3]
 VERDICTS = ["id", "winner_model_a", "winner_model_b", "winner_tie"]
 
-MakeOptions = Callable[..., DownloadOptions]
+MakeOptions = Callable[..., DownloadConfig]
 
 # Kaggle's client leaves connections open after an error.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 
 def test_the_parameters_name_a_commit_and_what_is_known_of_the_file() -> None:
     parameters = yaml.safe_load((PROJECT / "conf/base/parameters_download.yml").read_text())["download"]
-    options = DownloadOptions(**parameters)
+    options = DownloadConfig(**parameters)
     assert len(options.hub.revision) == 40
     assert options.train_rows == 57_477
     assert (options.train_sha256 or "").startswith("0692154a")

@@ -18,7 +18,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from arena_preference.pipelines.embedding.options import EmbeddingOptions
+from arena_preference.pipelines.embedding.config import EmbeddingConfig
 
 WORDS = ["the", "river", "runs", "down", "to", "sea", "and", "keeps", "its", "name", "who", "gave", "it", "a", "boat"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -126,17 +126,17 @@ def mean_encoder(make_encoder: MakeModel) -> Path:
 
 
 @pytest.fixture(scope="session")
-def default_options(request: pytest.FixtureRequest) -> EmbeddingOptions:
+def default_options(request: pytest.FixtureRequest) -> EmbeddingConfig:
     parameters = request.config.rootpath / "conf" / "base" / "parameters_embedding.yml"
-    return EmbeddingOptions(**yaml.safe_load(parameters.read_text())["embedding"])
+    return EmbeddingConfig(**yaml.safe_load(parameters.read_text())["embedding"])
 
 
 @pytest.fixture
-def options(default_options: EmbeddingOptions, mean_encoder: Path) -> EmbeddingOptions:
+def options(default_options: EmbeddingConfig, mean_encoder: Path) -> EmbeddingConfig:
     """A tiny encoder, exact vectors, small shards."""
     encoder = {
-        "model": str(mean_encoder), "revision": None, "window_overlap": 8, "stored_precision": "float32",
-        "components": 4,
+        "model": str(mean_encoder), "revision": None, "stride": 8, "storage_dtype": "float32",
+        "n_components": 4,
     }  # fmt: skip
     inference = {"device": "cpu", "precision": "float32", "shard_characters": 2000}
     return default_options.model_copy(

@@ -4,21 +4,21 @@ from typing import Any
 
 import pytest
 
-from arena_preference.model_files import find_model
+from arena_preference.pipelines.embedding.config import EmbeddingConfig, EncoderConfig
 from arena_preference.pipelines.embedding.encoder_settings import EncoderSettings, read_encoder_settings
-from arena_preference.pipelines.embedding.options import EmbeddingOptions, EncoderOptions
+from arena_preference.pretrained import find_model
 
 from .conftest import MakeModel
 from .test_model_files import carried
 
 
 @pytest.fixture
-def chosen(options: EmbeddingOptions) -> EncoderOptions:
+def chosen(options: EmbeddingConfig) -> EncoderConfig:
     return options.encoder
 
 
 @carried
-def test_the_default_encoder_is_used_as_its_authors_do_but_for_long_texts(default_options: EmbeddingOptions) -> None:
+def test_the_default_encoder_is_used_as_its_authors_do_but_for_long_texts(default_options: EmbeddingConfig) -> None:
     chosen = default_options.encoder
     assert read_encoder_settings(find_model(chosen.model, chosen.revision), chosen) == EncoderSettings(
         pooling="mean",
@@ -29,7 +29,7 @@ def test_the_default_encoder_is_used_as_its_authors_do_but_for_long_texts(defaul
         lower_case=False,
         max_tokens=256,
         long_texts="windows",
-        window_overlap=32,
+        stride=32,
         tail_tokens=0,
     )
 
@@ -47,14 +47,14 @@ def test_the_default_encoder_is_used_as_its_authors_do_but_for_long_texts(defaul
 )
 @pytest.mark.parametrize("normalize", [True, False])
 def test_pooling_normalisation_and_length_are_the_encoders_own(
-    make_encoder: MakeModel, chosen: EncoderOptions, config: dict[str, Any], pooling: str, normalize: bool
+    make_encoder: MakeModel, chosen: EncoderConfig, config: dict[str, Any], pooling: str, normalize: bool
 ) -> None:
     settings = read_encoder_settings(make_encoder(pooling=config, normalize=normalize, max_seq_length=16), chosen)
     assert (settings.pooling, settings.normalize, settings.max_tokens) == (pooling, normalize, 16)
     assert settings.pool_prefix is config.get("include_prompt", True)
 
 
-def test_parameters_go_before_the_encoders_own_files(make_encoder: MakeModel, chosen: EncoderOptions) -> None:
+def test_parameters_go_before_the_encoders_own_files(make_encoder: MakeModel, chosen: EncoderConfig) -> None:
     folder = make_encoder(pooling={"pooling_mode": "max"}, max_seq_length=16, prompts={"prompts": {"query": "find: "}})
     ours = {"pooling": "last", "normalize": False, "max_tokens": 8, "query_prefix": "", "document_prefix": "text: "}
     settings = dataclasses.asdict(read_encoder_settings(folder, chosen.model_copy(update=ours)))
@@ -72,14 +72,14 @@ def test_parameters_go_before_the_encoders_own_files(make_encoder: MakeModel, ch
     ],
 )
 def test_prompts_are_queries_and_answers_are_documents_as_the_encoders_files_have_it(
-    make_encoder: MakeModel, chosen: EncoderOptions, prompts: dict[str, Any] | None, prefixes: tuple[str, str]
+    make_encoder: MakeModel, chosen: EncoderConfig, prompts: dict[str, Any] | None, prefixes: tuple[str, str]
 ) -> None:
     settings = read_encoder_settings(make_encoder(pooling={"pooling_mode": "mean"}, prompts=prompts), chosen)
     assert (settings.query_prefix, settings.document_prefix) == prefixes
 
 
 def test_without_a_word_about_length_tokenizer_and_positions_decide(
-    make_encoder: MakeModel, chosen: EncoderOptions
+    make_encoder: MakeModel, chosen: EncoderConfig
 ) -> None:
     folder = make_encoder(pooling={"pooling_mode": "mean"})
     assert read_encoder_settings(folder, chosen).max_tokens == 64
@@ -91,7 +91,7 @@ def test_without_a_word_about_length_tokenizer_and_positions_decide(
 
 
 def test_more_tokens_than_the_encoder_has_positions_for_are_an_error(
-    make_encoder: MakeModel, chosen: EncoderOptions
+    make_encoder: MakeModel, chosen: EncoderConfig
 ) -> None:
     folder = make_encoder(pooling={"pooling_mode": "mean"})
     with pytest.raises(
@@ -102,14 +102,14 @@ def test_more_tokens_than_the_encoder_has_positions_for_are_an_error(
 
 @pytest.mark.parametrize("config", [{"pooling_mode": "max"}, {"pooling_mode": ["mean", "cls"]}])
 def test_a_pooling_that_is_not_done_here_is_an_error(
-    make_encoder: MakeModel, chosen: EncoderOptions, config: dict[str, Any]
+    make_encoder: MakeModel, chosen: EncoderConfig, config: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError, match=r"mean, cls and last token are done here. Set embedding.encoder.pooling"):
         read_encoder_settings(make_encoder(pooling=config), chosen)
 
 
 def test_an_encoder_that_does_not_say_how_to_pool_needs_parameters(
-    make_encoder: MakeModel, chosen: EncoderOptions
+    make_encoder: MakeModel, chosen: EncoderConfig
 ) -> None:
     folder = make_encoder(pooling=None)
     with pytest.raises(ValueError, match=r"Set embedding.encoder.pooling, embedding.encoder.normalize as its authors"):
@@ -118,7 +118,7 @@ def test_an_encoder_that_does_not_say_how_to_pool_needs_parameters(
     assert (settings.pooling, settings.normalize) == ("cls", True)
 
 
-def test_a_further_layer_after_pooling_is_an_error(make_encoder: MakeModel, chosen: EncoderOptions) -> None:
+def test_a_further_layer_after_pooling_is_an_error(make_encoder: MakeModel, chosen: EncoderConfig) -> None:
     folder = make_encoder(pooling={"pooling_mode": "mean"})
     modules = json.loads((folder / "modules.json").read_text())
     modules.append({"path": "2_Dense", "type": "sentence_transformers.models.Dense"})

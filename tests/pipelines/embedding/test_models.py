@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-from arena_preference.model_files import find_model
 from arena_preference.pipelines.embedding import models
+from arena_preference.pipelines.embedding.config import EmbeddingConfig
 from arena_preference.pipelines.embedding.encoder_settings import EncoderSettings, read_encoder_settings
 from arena_preference.pipelines.embedding.inputs import Conversation
 from arena_preference.pipelines.embedding.models import Encoder, RewardModel
-from arena_preference.pipelines.embedding.options import EmbeddingOptions
+from arena_preference.pretrained import find_model
 
 from .conftest import MakeModel
 from .test_model_files import carried
@@ -103,7 +103,7 @@ def test_a_text_that_is_cut_keeps_its_special_tokens_start_and_end(mean_encoder:
 
 
 def test_every_window_begins_with_the_prefix(mean_encoder: Path) -> None:
-    encoder = load(mean_encoder, max_tokens=16, window_overlap=2, document_prefix="who gave it ")
+    encoder = load(mean_encoder, max_tokens=16, stride=2, document_prefix="who gave it ")
     (windows,) = encoder.tokenize([("who gave it ", LONG)])
     tokenizer = AutoTokenizer.from_pretrained(mean_encoder)
     for window in windows:
@@ -122,7 +122,7 @@ def test_a_prefix_can_be_left_out_of_the_pooling(mean_encoder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "name"),
-    [({"window_overlap": 30}, "window_overlap"), ({"long_texts": "truncate", "tail_tokens": 30}, "tail_tokens")],
+    [({"stride": 30}, "stride"), ({"long_texts": "truncate", "tail_tokens": 30}, "tail_tokens")],
 )
 def test_tokens_that_leave_no_room_for_the_text_are_an_error(
     mean_encoder: Path, changes: dict[str, Any], name: str
@@ -238,7 +238,7 @@ def test_attention_is_not_cudnns_that_plans_for_every_shape_of_a_batch(make_enco
 
 @carried
 def test_the_default_encoder_gives_the_vectors_of_plain_transformers_and_knows_what_is_alike(
-    default_options: EmbeddingOptions,
+    default_options: EmbeddingConfig,
 ) -> None:
     chosen = default_options.encoder
     folder = find_model(chosen.model, chosen.revision)

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from arena_preference import model_files
-from arena_preference.battles import TEXT_COLUMNS, Features, is_antisymmetric, swap_battles, swap_features
+from arena_preference import pretrained
+from arena_preference.battles import TEXT_COLUMNS
 from arena_preference.datasets import EmbeddingShard, EmbeddingStore, EmbeddingStoreDataset
 from arena_preference.pipelines.embedding import nodes
+from arena_preference.pipelines.embedding.config import EmbeddingConfig, EncoderConfig
 from arena_preference.pipelines.embedding.encoder_settings import EncoderSettings
 from arena_preference.pipelines.embedding.inputs import list_texts, make_input_keys
 from arena_preference.pipelines.embedding.models import Encoder
@@ -25,9 +26,9 @@ from arena_preference.pipelines.embedding.nodes import (
     describe_reward_model,
     embed_texts,
     fit_embedding_projection,
-    score_answers,
+    score_responses,
 )
-from arena_preference.pipelines.embedding.options import EmbeddingOptions, EncoderOptions
+from arena_preference.symmetry import Features, is_antisymmetric, swap_battles, swap_features
 
 from .conftest import MakeModel
 from .test_models import MEAN
@@ -78,7 +79,7 @@ def axes(vectors: tuple[np.ndarray, ...], count: int = 3) -> dict[str, Any]:
     """A projection that mixes all dimensions."""
     dimensions = vectors[0].shape[1]
     rng = np.random.default_rng(dimensions)
-    return {"components": rng.normal(size=(min(count, dimensions), dimensions)).astype(np.float32)}
+    return {"n_components": rng.normal(size=(min(count, dimensions), dimensions)).astype(np.float32)}
 
 
 def swap_table(features: pd.DataFrame) -> pd.DataFrame:
@@ -113,19 +114,19 @@ def test_features_of_a_battle_do_not_depend_on_its_place_or_on_how_many_are_read
 def test_swapping_any_battle_changes_no_component(vectors: tuple[np.ndarray, ...], data: st.DataObject) -> None:
     battles, store = make_battles(vectors)
     rows = data.draw(arrays(bool, len(battles)))
-    options = EmbeddingOptions.model_construct(encoder=EncoderOptions.model_construct(components=3))
+    options = EmbeddingConfig.model_construct(encoder=EncoderConfig.model_construct(n_components=3))
     np.testing.assert_array_equal(
         fit_embedding_projection(swap_rows(battles, rows), store, ENCODER, options)["components"],
         fit_embedding_projection(battles, store, ENCODER, options)["components"],
     )
 
 
-def keep(options: EmbeddingOptions, components: int) -> EmbeddingOptions:
-    return options.model_copy(update={"encoder": options.encoder.model_copy(update={"components": components})})
+def keep(options: EmbeddingConfig, components: int) -> EmbeddingConfig:
+    return options.model_copy(update={"encoder": options.encoder.model_copy(update={"n_components": components})})
 
 
 def test_the_projection_finds_the_directions_in_which_answers_differ(
-    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator, options: EmbeddingOptions
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator, options: EmbeddingConfig
 ) -> None:
     monkeypatch.setattr(nodes, "_BATTLES_AT_ONCE", 64)
     axes_of_difference, _ = np.linalg.qr(rng.normal(size=(6, 2)))
@@ -137,7 +138,7 @@ def test_the_projection_finds_the_directions_in_which_answers_differ(
     np.testing.assert_allclose(components @ components.T, np.eye(2), atol=1e-6)
 
 
-def test_the_projection_keeps_no_more_components_than_there_are_dimensions(options: EmbeddingOptions) -> None:
+def test_the_projection_keeps_no_more_components_than_there_are_dimensions(options: EmbeddingConfig) -> None:
     battles, store = make_battles(tuple(np.eye(3, dtype=np.float32) * factor for factor in (1, 2, 4)))
     components = fit_embedding_projection(battles, store, ENCODER, keep(options, 4))["components"]
     assert components.shape == (3, 3)
@@ -152,7 +153,7 @@ def test_features_of_known_vectors() -> None:
             np.array([[0, 2], [0, 2]], dtype=np.float16),
         )
     )
-    projection = {"components": np.array([[0, 1], [1, 0]], dtype=np.float32)}
+    projection = {"n_components": np.array([[0, 1], [1, 0]], dtype=np.float32)}
     features = compute_embedding_features(battles, store, ENCODER, projection)
     Features.validate(features)
     expected = {
@@ -171,7 +172,7 @@ def test_features_of_known_vectors() -> None:
 def test_a_projection_of_another_encoder_is_an_error() -> None:
     battles, store = make_battles(tuple(np.ones((2, 3), dtype=np.float16) for _ in TEXT_COLUMNS))
     with pytest.raises(ValueError, match="fitted on vectors of 2 dimensions, and these have 3"):
-        compute_embedding_features(battles, store, ENCODER, {"components": np.eye(2, dtype=np.float32)})
+        compute_embedding_features(battles, store, ENCODER, {"n_components": np.eye(2, dtype=np.float32)})
 
 
 @pytest.fixture
@@ -190,7 +191,7 @@ def dataset(tmp_path: Path) -> EmbeddingStoreDataset:
 
 
 def fill(
-    dataset: EmbeddingStoreDataset, battles: pd.DataFrame, options: EmbeddingOptions, node: Any = embed_texts
+    dataset: EmbeddingStoreDataset, battles: pd.DataFrame, options: EmbeddingConfig, node: Any = embed_texts
 ) -> int:
     """Run a node as Kedro does, and give the number of texts that it worked on."""
     shards: list[EmbeddingShard] = []
@@ -200,19 +201,19 @@ def fill(
     return sum(len(shard.keys) for shard in shards)
 
 
-def read(dataset: EmbeddingStoreDataset, battles: pd.DataFrame, options: EmbeddingOptions) -> dict[str, np.ndarray]:
+def read(dataset: EmbeddingStoreDataset, battles: pd.DataFrame, options: EmbeddingConfig) -> dict[str, np.ndarray]:
     encoder = describe_encoder(dataset.load(), options)
     space = dataset.load().open_space(encoder["space"])
     texts = list_texts(battles, EncoderSettings(**encoder["space"]["settings"]))
     return {column: space.read(make_input_keys(of_column)) for column, of_column in texts.items()}
 
 
-def change(options: EmbeddingOptions, part: str, **changes: Any) -> EmbeddingOptions:
+def change(options: EmbeddingConfig, part: str, **changes: Any) -> EmbeddingConfig:
     return options.model_copy(update={part: getattr(options, part).model_copy(update=changes)})
 
 
 def test_every_cell_gets_the_vector_of_its_text(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, tmp_path: Path
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingConfig, tmp_path: Path
 ) -> None:
     fill(dataset, few_battles, options)
     embeddings = read(dataset, few_battles, options)
@@ -229,7 +230,7 @@ def test_every_cell_gets_the_vector_of_its_text(
 def test_a_text_is_embedded_once_within_a_run_between_runs_and_across_splits(
     dataset: EmbeddingStoreDataset,
     few_battles: pd.DataFrame,
-    options: EmbeddingOptions,
+    options: EmbeddingConfig,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -249,7 +250,7 @@ def test_a_text_is_embedded_once_within_a_run_between_runs_and_across_splits(
 def test_a_shard_is_handed_over_before_the_later_ones_are_computed(
     dataset: EmbeddingStoreDataset,
     few_battles: pd.DataFrame,
-    options: EmbeddingOptions,
+    options: EmbeddingConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chosen = change(options, "inference", shard_characters=1, workers=1)
@@ -265,7 +266,7 @@ def test_a_shard_is_handed_over_before_the_later_ones_are_computed(
 
 
 def test_a_run_that_would_take_too_long_stops_early_and_keeps_what_it_has_done(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingConfig
 ) -> None:
     chosen = change(options, "inference", shard_characters=1, time_budget=1e-9)
     with pytest.raises(
@@ -276,7 +277,7 @@ def test_a_run_that_would_take_too_long_stops_early_and_keeps_what_it_has_done(
 
 
 def test_order_and_swap_of_battles_change_no_byte_of_the_store(
-    few_battles: pd.DataFrame, options: EmbeddingOptions, tmp_path: Path
+    few_battles: pd.DataFrame, options: EmbeddingConfig, tmp_path: Path
 ) -> None:
     files = []
     moved = few_battles.sample(frac=1, random_state=0)
@@ -290,7 +291,7 @@ def test_order_and_swap_of_battles_change_no_byte_of_the_store(
 
 
 def test_a_lost_or_damaged_shard_is_embedded_again_to_the_same_bytes(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, tmp_path: Path
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingConfig, tmp_path: Path
 ) -> None:
     fill(dataset, few_battles, options)
     shards = {path: path.read_bytes() for path in (tmp_path / "store").rglob("*.safetensors")}
@@ -306,19 +307,19 @@ def test_a_lost_or_damaged_shard_is_embedded_again_to_the_same_bytes(
     [
         ("encoder", {"max_tokens": 48}),
         ("encoder", {"long_texts": "truncate"}),
-        ("encoder", {"window_overlap": 4}),
+        ("encoder", {"stride": 4}),
         ("encoder", {"tail_tokens": 3}),
         ("encoder", {"pooling": "cls"}),
         ("encoder", {"normalize": False}),
         ("encoder", {"document_prefix": "the "}),
-        ("encoder", {"stored_precision": "float16"}),
+        ("encoder", {"storage_dtype": "float16"}),
         ("inference", {"precision": "bfloat16"}),
     ],
 )
 def test_a_changed_option_never_uses_old_vectors(
     dataset: EmbeddingStoreDataset,
     few_battles: pd.DataFrame,
-    options: EmbeddingOptions,
+    options: EmbeddingConfig,
     part: str,
     changes: dict[str, Any],
 ) -> None:
@@ -328,7 +329,7 @@ def test_a_changed_option_never_uses_old_vectors(
 
 
 def test_changed_weights_never_use_old_vectors(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, make_encoder: MakeModel
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingConfig, make_encoder: MakeModel
 ) -> None:
     fill(dataset, few_battles, options)
     other = make_encoder(pooling={"pooling_mode": "mean"}, seed=1)
@@ -339,7 +340,7 @@ def test_changed_weights_never_use_old_vectors(
 
 @pytest.mark.parametrize("changes", [{"batch_tokens"}, {"shard_characters": 10**6}, {"workers": 2}])
 def test_how_a_model_is_run_makes_no_other_vectors(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, changes: Any
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingConfig, changes: Any
 ) -> None:
     if changes == {"batch_tokens"}:
         changes = {"batch_tokens": options.inference.batch_tokens.model_copy(update={"cpu": 100})}
@@ -349,9 +350,9 @@ def test_how_a_model_is_run_makes_no_other_vectors(
 
 @pytest.mark.parametrize("precision", ["float16", "float32"])
 def test_vectors_are_stored_in_the_precision_asked_for(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, precision: str
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingConfig, precision: str
 ) -> None:
-    chosen = change(options, "encoder", stored_precision=precision)
+    chosen = change(options, "encoder", storage_dtype=precision)
     fill(dataset, few_battles, chosen)
     assert {vectors.dtype for vectors in read(dataset, few_battles, chosen).values()} == {np.dtype(precision)}
 
@@ -359,35 +360,35 @@ def test_vectors_are_stored_in_the_precision_asked_for(
 def test_a_vector_that_does_not_fit_its_type_is_an_error(
     dataset: EmbeddingStoreDataset,
     few_battles: pd.DataFrame,
-    options: EmbeddingOptions,
+    options: EmbeddingConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Encoder, "combine", lambda *_: np.array([70_000.0], dtype=np.float32))
-    chosen = change(options, "encoder", stored_precision="float16")
+    chosen = change(options, "encoder", storage_dtype="float16")
     with pytest.raises(FloatingPointError, match=r"7e\+04 do not fit float16. Set embedding.encoder.stored_p"):
         fill(dataset, few_battles, chosen)
 
 
 def test_a_table_without_battles_is_an_error(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingConfig
 ) -> None:
     with pytest.raises(ValueError, match="no battles to embed"):
         fill(dataset, few_battles.head(0), options)
 
 
 def test_the_description_names_the_encoder_its_precision_and_all_that_changes_its_vectors(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingConfig
 ) -> None:
     fill(dataset, few_battles, options)
     encoder = describe_encoder(dataset.load(), options)
     assert encoder["model"] == options.encoder.model
     assert encoder["precision"] == "float32"
-    assert encoder["space"]["files"] == model_files.hash_model(Path(options.encoder.model))
+    assert encoder["space"]["files"] == pretrained.hash_model(Path(options.encoder.model))
     assert encoder["space"]["settings"]["pooling"] == "mean"
 
 
 def test_other_parameters_than_those_of_training_are_an_error_that_lists_them(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingConfig
 ) -> None:
     fill(dataset, few_battles, options)
     trained = describe_encoder(dataset.load(), options)
@@ -400,7 +401,7 @@ def test_other_parameters_than_those_of_training_are_an_error_that_lists_them(
 
 
 @pytest.fixture
-def rewarding(options: EmbeddingOptions, make_reward_model: MakeModel) -> EmbeddingOptions:
+def rewarding(options: EmbeddingConfig, make_reward_model: MakeModel) -> EmbeddingConfig:
     return change(
         options,
         "reward_model",
@@ -413,12 +414,12 @@ def rewarding(options: EmbeddingOptions, make_reward_model: MakeModel) -> Embedd
 
 
 def test_reward_features_are_the_difference_and_sum_of_the_scores_and_follow_a_swap(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, rewarding: EmbeddingOptions
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, rewarding: EmbeddingConfig
 ) -> None:
     # Every answer with its prompt is a conversation of its own, but one that occurs twice.
     few_battles.at[9, "response_b"] = few_battles.at[9, "response_a"]
-    assert fill(dataset, few_battles, rewarding, score_answers) == 23
-    assert fill(dataset, few_battles, rewarding, score_answers) == 0
+    assert fill(dataset, few_battles, rewarding, score_responses) == 23
+    assert fill(dataset, few_battles, rewarding, score_responses) == 0
     reward_model = describe_reward_model(dataset.load(), rewarding)
     features = Features.validate(compute_reward_features(few_battles, dataset.load(), reward_model))
     assert features["reward__diff"].std() > 0.01
@@ -429,25 +430,25 @@ def test_reward_features_are_the_difference_and_sum_of_the_scores_and_follow_a_s
 
 
 def test_another_reward_model_than_in_training_is_an_error(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, rewarding: EmbeddingOptions
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, rewarding: EmbeddingConfig
 ) -> None:
-    fill(dataset, few_battles, rewarding, score_answers)
+    fill(dataset, few_battles, rewarding, score_responses)
     trained = describe_reward_model(dataset.load(), rewarding)
     changed = change(rewarding, "reward_model", max_tokens=350)
     with pytest.raises(ValueError, match=r"embedding.reward_model describe another model .* max_tokens 350"):
-        next(score_answers(few_battles, dataset.load(), changed, trained))
+        next(score_responses(few_battles, dataset.load(), changed, trained))
 
 
 def test_models_that_are_switched_off_give_ids_alone_and_load_nothing(
     dataset: EmbeddingStoreDataset,
     few_battles: pd.DataFrame,
-    options: EmbeddingOptions,
+    options: EmbeddingConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(nodes, "find_model", lambda *_: pytest.fail("a model was looked for"))
     chosen = change(options, "encoder", enabled=False)
     store = dataset.load()
-    assert fill(dataset, few_battles, chosen) == fill(dataset, few_battles, chosen, score_answers) == 0
+    assert fill(dataset, few_battles, chosen) == fill(dataset, few_battles, chosen, score_responses) == 0
     assert describe_encoder(store, chosen) == describe_reward_model(store, chosen) == {}
     assert fit_embedding_projection(few_battles, store, {}, chosen) == {}
     ids = few_battles[["id"]]

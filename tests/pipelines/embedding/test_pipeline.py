@@ -7,16 +7,16 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from arena_preference.battles import Features
 from arena_preference.datasets import EmbeddingStoreDataset
 from arena_preference.pipelines.embedding import create_pipeline
-from arena_preference.pipelines.embedding.options import EmbeddingOptions
+from arena_preference.pipelines.embedding.config import EmbeddingConfig
+from arena_preference.symmetry import Features
 
 from .conftest import MakeModel
 
 STORES = [
     "embedding_store",
-    *(f"{split}.{name}" for split in ("train", "test") for name in ("text_embeddings", "answer_scores")),
+    *(f"{split}.{name}" for split in ("train", "test") for name in ("text_embeddings", "response_scores")),
 ]
 RESULTS = [
     "encoder",
@@ -30,7 +30,7 @@ RESULTS = [
 @pytest.mark.parametrize("embedded", [True, False])
 def test_train_fixes_the_models_and_test_uses_them(
     battles: pd.DataFrame,
-    options: EmbeddingOptions,
+    options: EmbeddingConfig,
     make_reward_model: MakeModel,
     tmp_path: Path,
     embedded: bool,

@@ -9,15 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from arena_preference.battles import CONSENSUS, ID, Features, swap_battles
+from arena_preference.battles import CONSENSUS, ID
 from arena_preference.pipelines.features import consensus
+from arena_preference.pipelines.features.config import WordTfidfConfig
 from arena_preference.pipelines.features.consensus import measure_consensus
-from arena_preference.pipelines.features.nodes import compute_consensus_features, fit_word_vectorizer
-from arena_preference.pipelines.features.options import WordVectorizerOptions
+from arena_preference.pipelines.features.nodes import compute_consensus_features, fit_word_tfidf
+from arena_preference.symmetry import Features, swap_battles
 
 from .conftest import make_battles
 
-WORDS = WordVectorizerOptions(ngram_max=1, min_texts=1, max_ngrams=200, max_fit_texts=500)
+WORDS = WordTfidfConfig(ngram_max=1, min_df=1, max_features=200, max_fit_texts=500)
 VOCABULARY = ["leaf", "cup", "kettle", "water", "hot", "brew", "wing", "nest", "egg", "song"]
 NUMBERS = ["7", "8", "1,200", "3.5"]
 
@@ -38,7 +39,7 @@ def battles() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def words(battles: pd.DataFrame) -> TfidfVectorizer:
-    return fit_word_vectorizer(battles, WORDS, seed=0)
+    return fit_word_tfidf(battles, WORDS, seed=0)
 
 
 def measure(rows: list[tuple[list[str | None], ...]], words: TfidfVectorizer) -> tuple[np.ndarray, np.ndarray]:

@@ -12,24 +12,16 @@ from pydantic import ValidationError
 from sklearn.pipeline import Pipeline
 from skops import io
 
-from arena_preference.battles import (
-    FORM_SEPARATOR,
-    ID,
-    Features,
-    WordDifferences,
-    is_antisymmetric,
-    swap_battles,
-    swap_features,
-)
+from arena_preference.battles import ID, TfidfDifferences
 from arena_preference.pipelines.features import nodes
+from arena_preference.pipelines.features.config import CharLsaConfig, TextFeatureConfig, WordTfidfConfig
 from arena_preference.pipelines.features.nodes import (
-    compute_latent_features,
+    compute_lsa_features,
     compute_text_features,
-    compute_word_differences,
-    fit_text_vectorizer,
-    fit_word_vectorizer,
+    compute_tfidf_differences,
+    fit_char_lsa,
+    fit_word_tfidf,
 )
-from arena_preference.pipelines.features.options import TextFeatureOptions, TextVectorizerOptions, WordVectorizerOptions
 from arena_preference.pipelines.features.patterns import LEXICA
 from arena_preference.pipelines.features.quantities import (
     LAST_TURN_COUNTS,
@@ -39,19 +31,20 @@ from arena_preference.pipelines.features.quantities import (
     SIDE_SIZES,
     SUMMED,
 )
+from arena_preference.symmetry import FORM_SEPARATOR, Features, is_antisymmetric, swap_battles, swap_features
 
 Turns = list[str | None]
 
-OPTIONS = TextFeatureOptions(chunk_rows=100, compressed_characters=5000)
+OPTIONS = TextFeatureConfig(chunk_rows=100, compressed_characters=5000)
 VECTORIZER: dict[str, Any] = {
     "ngram_min": 4,
     "ngram_max": 4,
-    "min_texts": 1,
-    "max_text_share": 1.0,
-    "max_ngrams": 500,
+    "min_df": 1,
+    "max_df": 1.0,
+    "max_features": 500,
     "max_fit_texts": 100,
-    "components": 4,
-    "power_iterations": 3,
+    "n_components": 4,
+    "n_iter": 3,
 }
 
 # Pieces that the patterns look for, so that random texts reach them.
@@ -74,7 +67,7 @@ def make_battles(rows: list[tuple[Turns, Turns, Turns]]) -> pd.DataFrame:
     return table
 
 
-def text_features(rows: list[tuple[Turns, Turns, Turns]], options: TextFeatureOptions = OPTIONS) -> pd.DataFrame:
+def text_features(rows: list[tuple[Turns, Turns, Turns]], options: TextFeatureConfig = OPTIONS) -> pd.DataFrame:
     return compute_text_features(make_battles(rows), options)
 
 
@@ -97,7 +90,7 @@ def vectorizer() -> Pipeline:
         ([f"question {k} the {piece}"], [f"{piece} the answer {k}"], [f"{piece} another"])
         for k, piece in enumerate(PIECES)
     ]
-    return fit_text_vectorizer(make_battles(rows), TextVectorizerOptions(**VECTORIZER), seed=0)
+    return fit_char_lsa(make_battles(rows), CharLsaConfig(**VECTORIZER), seed=0)
 
 
 class TestLaws:
@@ -116,8 +109,8 @@ class TestLaws:
     @given(rows=tables)
     def test_swapping_sides_of_latent_features_is_exact(self, vectorizer, rows):
         battles = make_battles(rows)
-        there = compute_latent_features(battles, vectorizer).drop(columns=ID)
-        back = compute_latent_features(swap_battles(battles), vectorizer).drop(columns=ID)
+        there = compute_lsa_features(battles, vectorizer).drop(columns=ID)
+        back = compute_lsa_features(swap_battles(battles), vectorizer).drop(columns=ID)
         np.testing.assert_array_equal(back, swap_features(there))
 
     @laws
@@ -135,8 +128,8 @@ class TestLaws:
     def test_permuting_the_battles_permutes_the_latent_features(self, vectorizer, rows, random):
         order = random.sample(range(len(rows)), len(rows))
         battles = make_battles(rows)
-        permuted = compute_latent_features(battles.iloc[order], vectorizer)
-        expected = compute_latent_features(battles, vectorizer).iloc[order].reset_index(drop=True)
+        permuted = compute_lsa_features(battles.iloc[order], vectorizer)
+        expected = compute_lsa_features(battles, vectorizer).iloc[order].reset_index(drop=True)
         pd.testing.assert_frame_equal(permuted, expected)
 
     @laws
@@ -208,8 +201,8 @@ class TestTable:
             compute_text_features(none, OPTIONS).columns.tolist()
             == compute_text_features(some, OPTIONS).columns.tolist()
         )
-        latent = compute_latent_features(none, vectorizer)
-        assert latent.columns.tolist() == compute_latent_features(some, vectorizer).columns.tolist()
+        latent = compute_lsa_features(none, vectorizer)
+        assert latent.columns.tolist() == compute_lsa_features(some, vectorizer).columns.tolist()
         assert len(latent) == 0
 
     def test_a_missing_column_is_named(self):
@@ -565,38 +558,38 @@ def battles() -> pd.DataFrame:
 
 class TestTextVectorizer:
     def test_skops_carries_it_without_trusting_any_type(self, battles):
-        fitted = fit_text_vectorizer(battles, TextVectorizerOptions(**VECTORIZER), seed=0)
+        fitted = fit_char_lsa(battles, CharLsaConfig(**VECTORIZER), seed=0)
         content = io.dumps(fitted)
         assert io.get_untrusted_types(data=content) == []
         pd.testing.assert_frame_equal(
-            compute_latent_features(battles, io.loads(content, trusted=[])), compute_latent_features(battles, fitted)
+            compute_lsa_features(battles, io.loads(content, trusted=[])), compute_lsa_features(battles, fitted)
         )
 
     def test_the_same_seed_gives_the_same_vectorizer(self, battles):
-        options = TextVectorizerOptions(**{**VECTORIZER, "max_fit_texts": 20})
-        once, again, other = (fit_text_vectorizer(battles, options, seed) for seed in (1, 1, 2))
+        options = CharLsaConfig(**{**VECTORIZER, "max_fit_texts": 20})
+        once, again, other = (fit_char_lsa(battles, options, seed) for seed in (1, 1, 2))
         np.testing.assert_array_equal(once["svd"].components_, again["svd"].components_)
         assert not np.array_equal(once["tfidf"].idf_, other["tfidf"].idf_)
 
     def test_it_reads_no_more_texts_than_allowed(self, battles):
         one_each = make_battles([([chr(ord("一") + k)], ["x"], ["x"]) for k in range(40)])
-        fitted = fit_text_vectorizer(one_each, TextVectorizerOptions(**{**VECTORIZER, "max_fit_texts": 25}), seed=0)
+        fitted = fit_char_lsa(one_each, CharLsaConfig(**{**VECTORIZER, "max_fit_texts": 25}), seed=0)
         assert len(fitted["ngrams"].vocabulary_) == 25
 
     def test_a_small_vocabulary_gives_fewer_components(self):
         few = make_battles([(["x y"], ["y"], ["x"])])
-        fitted = fit_text_vectorizer(few, TextVectorizerOptions(**{**VECTORIZER, "components": 50}), seed=0)
+        fitted = fit_char_lsa(few, CharLsaConfig(**{**VECTORIZER, "n_components": 50}), seed=0)
         assert fitted["svd"].components_.shape == (2, 2)
 
     def test_no_vocabulary_of_a_single_battle_says_what_to_change(self):
         few = make_battles([(["red"], ["blue"], ["green"])])
-        told = r"3 distinct texts of 1 battles.*Lower features\.vectorizer\.min_texts.*or give more battles"
+        told = r"3 distinct texts of 1 battles.*Lower features\.vectorizer\.min_df.*or give more battles"
         with pytest.raises(ValueError, match=told):
-            fit_text_vectorizer(few, TextVectorizerOptions(**{**VECTORIZER, "min_texts": 2}), seed=0)
+            fit_char_lsa(few, CharLsaConfig(**{**VECTORIZER, "min_df": 2}), seed=0)
 
     def test_the_answer_on_the_prompts_topic_is_nearer_to_the_prompt(self, battles):
-        fitted = fit_text_vectorizer(battles, TextVectorizerOptions(**VECTORIZER), seed=0)
-        features = compute_latent_features(battles, fitted)
+        fitted = fit_char_lsa(battles, CharLsaConfig(**VECTORIZER), seed=0)
+        features = compute_lsa_features(battles, fitted)
         Features.validate(features)
         assert (features["tfidf_prompt_cosine__diff"] > 0.3).all()
         assert (features["latent_prompt_cosine__diff"] > 0.3).all()
@@ -604,35 +597,33 @@ class TestTextVectorizer:
 
     def test_identical_answers_have_cosine_one_and_no_difference(self, battles):
         same = battles.assign(response_b=battles["response_a"])
-        features = compute_latent_features(
-            same, fit_text_vectorizer(battles, TextVectorizerOptions(**VECTORIZER), seed=0)
-        )
+        features = compute_lsa_features(same, fit_char_lsa(battles, CharLsaConfig(**VECTORIZER), seed=0))
         np.testing.assert_allclose(features[["tfidf_cosine__pair", "latent_cosine__pair"]], 1, atol=1e-5)
         assert (features["latent_distance__pair"] == 0).all()
         assert (features.filter(regex="__diff$") == 0).all(axis=None)
 
     def test_texts_of_unknown_words_have_cosine_zero(self, vectorizer):
-        features = compute_latent_features(make_battles([(["zzz"], ["qqq"], [None])]), vectorizer)
+        features = compute_lsa_features(make_battles([(["zzz"], ["qqq"], [None])]), vectorizer)
         assert (features.drop(columns=ID) == 0).all(axis=None)
 
     def test_each_distinct_word_is_cut_into_ngrams_once(self, battles, vectorizer, monkeypatch):
         seen = []
         transform = vectorizer["ngrams"].transform
         monkeypatch.setattr(vectorizer["ngrams"], "transform", lambda words: (seen.extend(words), transform(words))[1])
-        compute_latent_features(pd.concat([battles, battles, swap_battles(battles)]), vectorizer)
+        compute_lsa_features(pd.concat([battles, battles, swap_battles(battles)]), vectorizer)
         assert sorted(seen) == ["array", "bug", "code", "cup", "hot", "leaf", "loop", "tea", "type", "water"]
 
     def test_the_number_of_battles_held_at_a_time_changes_nothing(self, battles, vectorizer, monkeypatch):
-        at_once = compute_latent_features(battles, vectorizer)
+        at_once = compute_lsa_features(battles, vectorizer)
         monkeypatch.setattr(nodes, "_LATENT_ROWS", 7)
-        pd.testing.assert_frame_equal(compute_latent_features(battles, vectorizer), at_once, check_exact=True)
+        pd.testing.assert_frame_equal(compute_lsa_features(battles, vectorizer), at_once, check_exact=True)
 
 
-WORDS = WordVectorizerOptions(ngram_max=2, min_texts=2, max_ngrams=100, max_fit_texts=100)
+WORDS = WordTfidfConfig(ngram_max=2, min_df=2, max_features=100, max_fit_texts=100)
 
 
 def to_array(differences: pd.DataFrame, vocabulary: int = 100) -> np.ndarray:
-    WordDifferences.validate(differences)
+    TfidfDifferences.validate(differences)
     table = np.zeros((len(differences), vocabulary), dtype=np.float32)
     for row, (words, weights) in enumerate(zip(differences["words"], differences["weights"], strict=True)):
         table[row, words] = weights
@@ -641,8 +632,8 @@ def to_array(differences: pd.DataFrame, vocabulary: int = 100) -> np.ndarray:
 
 class TestWordDifferences:
     def test_they_are_the_weights_of_a_minus_those_of_b(self, battles):
-        vectorizer = fit_word_vectorizer(battles, WORDS, seed=0)
-        differences = compute_word_differences(battles, vectorizer)
+        vectorizer = fit_word_tfidf(battles, WORDS, seed=0)
+        differences = compute_tfidf_differences(battles, vectorizer)
         a, b = (vectorizer.transform(battles[side].map(" ".join)).toarray() for side in ("response_a", "response_b"))
         np.testing.assert_array_equal(to_array(differences, a.shape[1]), a - b)
         np.testing.assert_array_equal(differences[ID], battles[ID])
@@ -653,39 +644,39 @@ class TestWordDifferences:
     @given(rows=tables)
     def test_swapping_sides_negates_them_exactly(self, rows):
         battles = make_battles([*rows, (["p"], ["word here"], ["word there"]), (["p"], ["word"], ["word"])])
-        vectorizer = fit_word_vectorizer(battles, WORDS, seed=0)
+        vectorizer = fit_word_tfidf(battles, WORDS, seed=0)
         there, back = (
-            to_array(compute_word_differences(table, vectorizer)) for table in (battles, swap_battles(battles))
+            to_array(compute_tfidf_differences(table, vectorizer)) for table in (battles, swap_battles(battles))
         )
         np.testing.assert_array_equal(back, -there)
 
     def test_the_number_of_battles_held_at_a_time_changes_nothing(self, battles, monkeypatch):
-        vectorizer = fit_word_vectorizer(battles, WORDS, seed=0)
-        at_once = compute_word_differences(battles, vectorizer)
+        vectorizer = fit_word_tfidf(battles, WORDS, seed=0)
+        at_once = compute_tfidf_differences(battles, vectorizer)
         monkeypatch.setattr(nodes, "_LATENT_ROWS", 7)
-        pd.testing.assert_frame_equal(compute_word_differences(battles, vectorizer), at_once, check_exact=True)
+        pd.testing.assert_frame_equal(compute_tfidf_differences(battles, vectorizer), at_once, check_exact=True)
 
     def test_no_battles_give_no_row(self, battles):
-        vectorizer = fit_word_vectorizer(battles, WORDS, seed=0)
-        assert WordDifferences.validate(compute_word_differences(make_battles([]), vectorizer)).empty
+        vectorizer = fit_word_tfidf(battles, WORDS, seed=0)
+        assert TfidfDifferences.validate(compute_tfidf_differences(make_battles([]), vectorizer)).empty
 
     def test_skops_carries_the_vectorizer_without_trusting_any_type(self, battles):
-        fitted = fit_word_vectorizer(battles, WORDS, seed=0)
+        fitted = fit_word_tfidf(battles, WORDS, seed=0)
         content = io.dumps(fitted)
         assert io.get_untrusted_types(data=content) == []
-        loaded = compute_word_differences(battles, io.loads(content, trusted=[]))
-        pd.testing.assert_frame_equal(loaded, compute_word_differences(battles, fitted), check_exact=True)
+        loaded = compute_tfidf_differences(battles, io.loads(content, trusted=[]))
+        pd.testing.assert_frame_equal(loaded, compute_tfidf_differences(battles, fitted), check_exact=True)
 
     def test_no_vocabulary_says_what_to_change(self):
-        with pytest.raises(ValueError, match=r"Lower features\.words\.min_texts"):
-            fit_word_vectorizer(make_battles([(["p"], ["?"], ["!"])]), WORDS, seed=0)
+        with pytest.raises(ValueError, match=r"Lower features\.words\.min_df"):
+            fit_word_tfidf(make_battles([(["p"], ["?"], ["!"])]), WORDS, seed=0)
 
 
 class TestOptions:
     def test_a_typo_is_named(self):
         with pytest.raises(ValidationError, match="chunk_row\n"):
-            TextFeatureOptions(chunk_row=3, compressed_characters=1000)
+            TextFeatureConfig(chunk_row=3, compressed_characters=1000)
 
     def test_ngrams_run_from_the_shorter_to_the_longer(self):
         with pytest.raises(ValidationError, match="ngram_min 3 is above ngram_max 2"):
-            TextVectorizerOptions(**{**VECTORIZER, "ngram_min": 3, "ngram_max": 2})
+            CharLsaConfig(**{**VECTORIZER, "ngram_min": 3, "ngram_max": 2})

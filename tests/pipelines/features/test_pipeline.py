@@ -10,16 +10,17 @@ import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from arena_preference.battles import ID, Features, is_antisymmetric
+from arena_preference.battles import ID
 from arena_preference.pipelines.features import create_pipeline
-from arena_preference.pipelines.features.nodes import compute_text_features
-from arena_preference.pipelines.features.options import (
-    RelevanceOptions,
-    TextFeatureOptions,
-    TextVectorizerOptions,
-    WordVectorizerOptions,
+from arena_preference.pipelines.features.config import (
+    CharLsaConfig,
+    RelevanceConfig,
+    TextFeatureConfig,
+    WordTfidfConfig,
 )
+from arena_preference.pipelines.features.nodes import compute_text_features
 from arena_preference.pipelines.features.quantities import SIDE_RATES, SIDE_SIZES
+from arena_preference.symmetry import Features, is_antisymmetric
 
 PARAMETERS = Path(__file__).parents[3] / "conf" / "base" / "parameters_features.yml"
 
@@ -40,8 +41,8 @@ def make_battles(n_rows: int) -> pd.DataFrame:
     return pd.DataFrame({ID: np.arange(n_rows), **texts, "prompt_group": [str(row) for row in range(n_rows)]})
 
 
-FITTED = {"text_vectorizer", "word_vectorizer", "prompt_vectorizer", "expected_words"}
-TABLES = ("text_features", "latent_features", "relevance_features", "consensus_features")
+FITTED = {"char_lsa", "word_tfidf", "prompt_lsa", "prompt_word_regression"}
+TABLES = ("text_features", "lsa_features", "relevance_features", "consensus_features")
 
 
 def test_train_fits_what_test_reads():
@@ -49,17 +50,17 @@ def test_train_fits_what_test_reads():
     parameters = {f"params:features.{name}" for name in ("text", "vectorizer", "words", "relevance")}
     parameters.add("params:seed")
     assert train.inputs() == {"train.battles", "train.sampled_battles", *parameters}
-    assert train.all_outputs() == {*FITTED, *(f"train.{name}" for name in (*TABLES, "word_differences"))}
+    assert train.all_outputs() == {*FITTED, *(f"train.{name}" for name in (*TABLES, "tfidf_differences"))}
     assert test.inputs() == {"test.battles", *FITTED, "params:features.text"}
-    assert test.all_outputs() == {f"test.{name}" for name in (*TABLES, "word_differences")}
+    assert test.all_outputs() == {f"test.{name}" for name in (*TABLES, "tfidf_differences")}
 
 
 def test_both_splits_give_the_same_columns(parameters):
     features = {
-        "features.text": TextFeatureOptions(**parameters["text"]),
-        "features.vectorizer": TextVectorizerOptions(**{**parameters["vectorizer"], "max_text_share": 1.0}),
-        "features.words": WordVectorizerOptions(**parameters["words"]),
-        "features.relevance": RelevanceOptions(**parameters["relevance"]),
+        "features.text": TextFeatureConfig(**parameters["text"]),
+        "features.char_lsa": CharLsaConfig(**{**parameters["vectorizer"], "max_df": 1.0}),
+        "features.word_tfidf": WordTfidfConfig(**parameters["words"]),
+        "features.relevance": RelevanceConfig(**parameters["relevance"]),
     }
     inputs = {"train.battles": make_battles(40), "test.battles": make_battles(3), "params:seed": 0}
     inputs["train.sampled_battles"] = inputs["train.battles"]
@@ -71,13 +72,13 @@ def test_both_splits_give_the_same_columns(parameters):
         Features.validate(tables[f"test.{kind}"])
         assert tables[f"train.{kind}"].columns.equals(tables[f"test.{kind}"].columns)
         assert len(tables[f"test.{kind}"]) == 3
-    train, test = (tables[f"{split}.word_differences"] for split in ("train", "test"))
+    train, test = (tables[f"{split}.tfidf_differences"] for split in ("train", "test"))
     assert (len(train), len(test)) == (40, 3)
     assert train["vocabulary"].unique() == test["vocabulary"].unique()
 
 
 def test_every_quantity_of_a_side_has_one_antisymmetric_feature(parameters):
-    features = compute_text_features(make_battles(2), TextFeatureOptions(**parameters["text"]))
+    features = compute_text_features(make_battles(2), TextFeatureConfig(**parameters["text"]))
     quantities = Counter(name.rpartition("__")[0] for name in features.columns.drop(ID) if is_antisymmetric(name))
     assert set(quantities) == set(SIDE_SIZES) | set(SIDE_RATES)
     assert set(quantities.values()) == {1}
@@ -85,7 +86,7 @@ def test_every_quantity_of_a_side_has_one_antisymmetric_feature(parameters):
 
 def test_every_option_has_its_value_in_the_base_configuration_and_nothing_else(parameters):
     assert set(parameters) == {"text", "vectorizer", "words", "relevance"}
-    TextFeatureOptions(**parameters["text"])
-    TextVectorizerOptions(**parameters["vectorizer"])
-    WordVectorizerOptions(**parameters["words"])
-    RelevanceOptions(**parameters["relevance"])
+    TextFeatureConfig(**parameters["text"])
+    CharLsaConfig(**parameters["vectorizer"])
+    WordTfidfConfig(**parameters["words"])
+    RelevanceConfig(**parameters["relevance"])

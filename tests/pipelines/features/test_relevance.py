@@ -9,24 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skops import io
 
-from arena_preference.battles import ID, Features, swap_battles
+from arena_preference.battles import ID
 from arena_preference.pipelines.features import relevance
+from arena_preference.pipelines.features.config import RelevanceConfig, WordTfidfConfig
 from arena_preference.pipelines.features.nodes import (
     compute_left_out_relevance_features,
     compute_relevance_features,
-    fit_expected_words,
-    fit_prompt_vectorizer,
-    fit_word_vectorizer,
+    fit_prompt_lsa,
+    fit_prompt_word_regression,
+    fit_word_tfidf,
 )
-from arena_preference.pipelines.features.options import RelevanceOptions, WordVectorizerOptions
 from arena_preference.pipelines.features.relevance import RELEVANCE_RATES, RELEVANCE_SIZES, measure_relevance
+from arena_preference.symmetry import Features, swap_battles
 
 from .conftest import make_battles
 
-OPTIONS = RelevanceOptions(
-    ngram_max=1, min_texts=1, max_ngrams=100, max_fit_texts=100, components=6, power_iterations=3, penalty=0.1
+OPTIONS = RelevanceConfig(
+    ngram_max=1, min_df=1, max_features=100, max_fit_texts=100, n_components=6, n_iter=3, alpha=0.1
 )
-WORDS = WordVectorizerOptions(ngram_max=1, min_texts=1, max_ngrams=200, max_fit_texts=500)
+WORDS = WordTfidfConfig(ngram_max=1, min_df=1, max_features=200, max_fit_texts=500)
 TOPICS = {
     "tea": ["leaf", "cup", "kettle", "water", "hot", "brew"],
     "code": ["loop", "array", "bug", "type", "test", "class"],
@@ -58,8 +59,8 @@ def fitted(battles: pd.DataFrame) -> tuple[Any, Any, Any]:
 
 
 def fit(battles: pd.DataFrame) -> tuple[Any, Any, Any]:
-    prompts, words = fit_prompt_vectorizer(battles, OPTIONS, seed=0), fit_word_vectorizer(battles, WORDS, seed=0)
-    return prompts, words, fit_expected_words(battles, prompts, words, OPTIONS)
+    prompts, words = fit_prompt_lsa(battles, OPTIONS, seed=0), fit_word_tfidf(battles, WORDS, seed=0)
+    return prompts, words, fit_prompt_word_regression(battles, prompts, words, OPTIONS)
 
 
 def new_battle(
@@ -71,27 +72,27 @@ def new_battle(
 def test_an_answer_that_strays_has_stray_sentences_and_fewer_expected_words(fitted):
     rng = np.random.default_rng(1)
     strays = f"{write(rng, 'tea', 1)} {write(rng, 'code', 1)} {write(rng, 'birds', 1)}"
-    prompts, words, expected_words = fitted
+    prompts, words, prompt_word_regression = fitted
     new = new_battle([write(rng, "tea")], [strays])
-    (a, b), *_ = measure_relevance(new, prompts, words, expected_words, leave_out=False)
+    (a, b), *_ = measure_relevance(new, prompts, words, prompt_word_regression, leave_out=False)
     on_topic, straying = (dict(zip((*RELEVANCE_SIZES, *RELEVANCE_RATES), side, strict=True)) for side in (a, b))
     assert (on_topic["stray_sentences"], straying["stray_sentences"]) == (0, 2)
-    for name in ("expected_words", "most_expected_words", "sentence_relevance", "word_relevance"):
+    for name in ("prompt_word_regression", "most_expected_words", "sentence_relevance", "word_relevance"):
         assert on_topic[name] > straying[name], name
     assert straying["sentence_relevance_spread"] > on_topic["sentence_relevance_spread"]
 
 
 def test_a_fitted_battle_is_looked_at_as_though_its_prompt_group_had_no_part(battles, fitted):
-    prompts, words, expected_words = fitted
+    prompts, words, prompt_word_regression = fitted
     group = battles["prompt_group"].mode()[0]
     inside = battles["prompt_group"] == group
     assert inside.sum() > 3
-    without = fit_expected_words(battles[~inside], prompts, words, OPTIONS)
+    without = fit_prompt_word_regression(battles[~inside], prompts, words, OPTIONS)
     # How many answers have a word at all is not made anew.
-    without["shares"] = expected_words["shares"]
+    without["shares"] = prompt_word_regression["shares"]
     truly_left_out = measure_relevance(battles[inside], prompts, words, without, leave_out=False)
     left_out, with_part = (
-        measure_relevance(battles, prompts, words, expected_words, leave_out=leave_out)[inside]
+        measure_relevance(battles, prompts, words, prompt_word_regression, leave_out=leave_out)[inside]
         for leave_out in (True, False)
     )
     np.testing.assert_allclose(left_out, truly_left_out, rtol=1e-3, atol=1e-4)
@@ -110,8 +111,10 @@ def test_numbers_of_a_list_are_no_sentences(fitted):
     rng = np.random.default_rng(2)
     prose = write(rng, "tea")
     listed = "\n".join(f"{place}. {line}." for place, line in enumerate(prose.rstrip(".").split(". "), 1))
-    prompts, words, expected_words = fitted
-    (a, b), *_ = measure_relevance(new_battle([prose], [listed]), prompts, words, expected_words, leave_out=False)
+    prompts, words, prompt_word_regression = fitted
+    (a, b), *_ = measure_relevance(
+        new_battle([prose], [listed]), prompts, words, prompt_word_regression, leave_out=False
+    )
     np.testing.assert_allclose(b, a, rtol=0.05)
 
 
@@ -143,7 +146,7 @@ def test_what_is_said_of_a_new_battle_does_not_depend_on_its_company(battles, fi
 def test_how_many_battles_are_held_changes_next_to_nothing_in_the_fit(battles, fitted, monkeypatch):
     prompts, words, at_once = fitted
     monkeypatch.setattr(relevance, "_CHUNK_ROWS", 7)
-    in_chunks = fit_expected_words(battles, prompts, words, OPTIONS)
+    in_chunks = fit_prompt_word_regression(battles, prompts, words, OPTIONS)
     assert set(in_chunks) == set(at_once)
     for name, values in at_once.items():
         np.testing.assert_allclose(in_chunks[name], values, rtol=1e-5, atol=1e-6)
@@ -151,8 +154,10 @@ def test_how_many_battles_are_held_changes_next_to_nothing_in_the_fit(battles, f
 
 @pytest.mark.parametrize("answer", [[], [None], [""], [" \n"], ["?!"], ["unheard"]], ids=repr)
 def test_an_answer_of_no_known_word_counts_nothing(fitted, answer):
-    prompts, words, expected_words = fitted
-    measured = measure_relevance(new_battle(answer, ["the kettle"]), prompts, words, expected_words, leave_out=False)
+    prompts, words, prompt_word_regression = fitted
+    measured = measure_relevance(
+        new_battle(answer, ["the kettle"]), prompts, words, prompt_word_regression, leave_out=False
+    )
     assert (measured[0, 0] == 0).all()
     assert np.isfinite(measured).all()
 
@@ -178,12 +183,12 @@ def test_skops_carries_the_prompt_vectorizer_without_trusting_any_type(battles, 
 
 def test_prompts_without_a_common_word_say_what_to_change():
     few = make_battles([(["red"], ["x"], ["y"]), (["blue"], ["x"], ["y"])])
-    with pytest.raises(ValueError, match=r"2 distinct prompts.*Lower features\.relevance\.min_texts"):
-        fit_prompt_vectorizer(few, OPTIONS.model_copy(update={"min_texts": 2}), seed=0)
+    with pytest.raises(ValueError, match=r"2 distinct prompts.*Lower features\.relevance\.min_df"):
+        fit_prompt_lsa(few, OPTIONS.model_copy(update={"min_df": 2}), seed=0)
 
 
 def test_what_was_not_fitted_together_is_refused(battles, fitted):
-    prompts, words, expected_words = fitted
-    other = {**expected_words, "coefficients": expected_words["coefficients"][1:]}
+    prompts, words, prompt_word_regression = fitted
+    other = {**prompt_word_regression, "coefficients": prompt_word_regression["coefficients"][1:]}
     with pytest.raises(ValueError, match="come from different runs"):
         measure_relevance(battles, prompts, words, other, leave_out=True)

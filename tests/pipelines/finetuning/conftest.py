@@ -18,14 +18,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from arena_preference.pipelines.finetuning.options import FinetuningOptions
+from arena_preference.pipelines.finetuning.config import FinetuningConfig
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 WORDS = ["good", "bad", "the", "river", "runs", "to", "sea", "user", "assistant", "answer", "question", ":", "?"]
 CHAT_TEMPLATE = "{% for message in messages %}[CLS] {{ message.role }} : {{ message.content | trim }} [SEP]{% endfor %}"
 
 MakeModel = Callable[[str], Path]
-ChangeOptions = Callable[..., FinetuningOptions]
+ChangeOptions = Callable[..., FinetuningConfig]
 
 
 def make_tokenizer(chat_template: str | None) -> PreTrainedTokenizerFast:
@@ -87,17 +87,17 @@ def change_options(request: pytest.FixtureRequest, make_model: MakeModel) -> Cha
         "input": {"max_tokens": 32},
         "lora": {"rank": 4, "alpha": 8, "dropout": 0.0},
         "training": {
-            "epochs": 20, "learning_rate": 3e-3, "battles_per_step": 8, "evaluations_per_epoch": 1, "patience": 9,
+            "epochs": 20, "learning_rate": 3e-3, "batch_size": 8, "evaluations_per_epoch": 1, "patience": 9,
         },
         "device": {"kind": "cpu", "precision": "float32", "tokens": 512, "processes": None},
     }  # fmt: skip
 
-    def change(model: str = "distilbert", **changes: Any) -> FinetuningOptions:
+    def change(model: str = "distilbert", **changes: Any) -> FinetuningConfig:
         merged = {**base, "model": str(make_model(model))}
         for part in (tiny, changes):
             for name, value in part.items():
                 merged[name] = {**merged[name], **value} if isinstance(value, dict) else value
-        return FinetuningOptions.model_validate(merged)
+        return FinetuningConfig.model_validate(merged)
 
     return change
 

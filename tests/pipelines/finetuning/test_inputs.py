@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from arena_preference.battles import swap_battles
 from arena_preference.pipelines.finetuning.inputs import BattleReader
+from arena_preference.symmetry import swap_battles
 
 from .conftest import ChangeOptions, MakeModel
 

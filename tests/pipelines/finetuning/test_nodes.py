@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from arena_preference.battles import Features
 from arena_preference.datasets import ModelStore
 from arena_preference.pipelines.finetuning import nodes
+from arena_preference.pipelines.finetuning.config import FinetuningConfig
 from arena_preference.pipelines.finetuning.nodes import score_battles, score_folds, train_cross_encoders
-from arena_preference.pipelines.finetuning.options import FinetuningOptions
+from arena_preference.symmetry import Features
 
 from .conftest import ChangeOptions
 
-Trained = tuple[FinetuningOptions, ModelStore, dict[str, Any]]
+Trained = tuple[FinetuningConfig, ModelStore, dict[str, Any]]
 Train = Callable[..., Trained]
 
 

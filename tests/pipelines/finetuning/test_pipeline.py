@@ -31,12 +31,12 @@ def test_train_makes_models_and_test_is_scored_by_them(
             "cross_encoder_store": ModelStoreDataset(filepath=str(tmp_path / "store")),
             "cross_encoders": JSONDataset(filepath=str(tmp_path / "cross_encoders.json")),
             "finetuning_history": MemoryDataset(),
-            **{f"{split}.cross_encoder_scores": MemoryDataset() for split in parts},
+            **{f"{split}.cross_encoder_logits": MemoryDataset() for split in parts},
         }
     )
     SequentialRunner().run(create_pipeline("train") + create_pipeline("test"), catalog)
     for split, part in parts.items():
-        scores = Logits.validate(catalog.load(f"{split}.cross_encoder_scores"))
+        scores = Logits.validate(catalog.load(f"{split}.cross_encoder_logits"))
         assert scores["id"].tolist() == part["id"].tolist()
         assert len(scores.columns) == 1 + 3 * enabled
     assert (tmp_path / "store").exists() == enabled
@@ -61,9 +61,9 @@ def test_neither_wiring_nor_a_run_that_is_switched_off_imports_what_trains() -> 
         "import sys, pandas as pd, yaml\n"
         "from arena_preference.datasets import ModelStore\n"
         "from arena_preference.pipelines.finetuning import create_pipeline, nodes\n"
-        "from arena_preference.pipelines.finetuning.options import FinetuningOptions\n"
+        "from arena_preference.pipelines.finetuning.config import FinetuningConfig\n"
         "create_pipeline()\n"
-        "options = FinetuningOptions(**yaml.safe_load(open(sys.argv[1]))['finetuning'])\n"
+        "options = FinetuningConfig(**yaml.safe_load(open(sys.argv[1]))['finetuning'])\n"
         "ids = pd.DataFrame({'id': [1], 'fold': [0]})\n"
         "trained, _ = nodes.train_cross_encoders(ids, ids, ModelStore('nowhere'), options, 0)\n"
         "nodes.score_folds(ids, ids, ModelStore('nowhere'), trained, options)\n"

@@ -17,15 +17,16 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from arena_preference.battles import Logits, swap_battles, swap_probabilities
+from arena_preference.battles import Logits
 from arena_preference.datasets import ModelStore
+from arena_preference.metrics import select_probabilities
 from arena_preference.pipelines.finetuning import nodes, training
 from arena_preference.pipelines.finetuning.nodes import (
     score_battles,
     score_folds,
     train_cross_encoders,
 )
-from arena_preference.scoring import select_probabilities
+from arena_preference.symmetry import swap_battles, swap_probabilities
 
 from .conftest import ChangeOptions
 

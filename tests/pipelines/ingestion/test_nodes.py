@@ -242,7 +242,7 @@ def test_parts_give_the_sample_that_the_whole_gives(battles: pd.DataFrame) -> No
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.5])
 def test_a_share_that_is_none_is_refused(battles: pd.DataFrame, share: float) -> None:
-    with pytest.raises(ValueError, match=r"ingestion\.sample_share is .* Set it above 0"):
+    with pytest.raises(ValueError, match=r"ingestion\.sample_fraction is .* Set it above 0"):
         sample_battles(battles, share, seed=0)
 
 

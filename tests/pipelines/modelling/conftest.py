@@ -3,18 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+from arena_preference.folds import assign_folds
 from catboost import CatBoost
 
-from arena_preference.battles import LABEL_COLUMNS, WordDifferences
-from arena_preference.folds import assign_folds
-from arena_preference.pipelines.modelling.nodes import fit_fold_models, fit_word_models
-from arena_preference.pipelines.modelling.options import CatBoostOptions, ModellingOptions, WordModelOptions
-from arena_preference.pipelines.modelling.word_model import Arrays
+from arena_preference.battles import LABEL_COLUMNS, TfidfDifferences
+from arena_preference.pipelines.modelling.bag_of_words import Arrays
+from arena_preference.pipelines.modelling.config import BagOfWordsConfig, CatBoostConfig, ModellingConfig
+from arena_preference.pipelines.modelling.nodes import fit_bow_models, fit_fold_models
 
-OPTIONS = ModellingOptions(
+OPTIONS = ModellingConfig(
     folds=3,
-    word_model=WordModelOptions(side_c=1, tie_c=0.1, iterations=100),
-    catboost=CatBoostOptions(
+    bow_model=BagOfWordsConfig(C_side=1, C_tie=0.1, iterations=100),
+    catboost=CatBoostConfig(
         iterations=60,
         learning_rate=0.1,
         depth=3,
@@ -24,12 +24,12 @@ OPTIONS = ModellingOptions(
         thread_count=1,
         task_type="CPU",
     ),
-    hidden_consensus=0.2,
-    models_per_fold=1,
+    consensus_dropout=0.2,
+    seeds_per_fold=1,
     learning_curve=(0.5, 1.0),
     ablation=True,
-    calibration_bins=10,
-    bootstrap_draws=50,
+    n_bins=10,
+    n_resamples=50,
 )
 
 
@@ -42,7 +42,7 @@ def make_differences(battles: pd.DataFrame, telling: bool = False) -> pd.DataFra
     words = [np.flatnonzero(of_battle).astype("int32") for of_battle in values]
     weights = [of_battle[places] for of_battle, places in zip(values, words, strict=True)]
     table = pd.DataFrame({"id": battles["id"], "vocabulary": np.int32(20), "words": words, "weights": weights})
-    return WordDifferences.validate(table)
+    return TfidfDifferences.validate(table)
 
 
 def swap_words(differences: pd.DataFrame) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def folds(battles: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture
-def cross_encoder_scores(battles: pd.DataFrame) -> pd.DataFrame:
+def cross_encoder_logits(battles: pd.DataFrame) -> pd.DataFrame:
     """Logits that say a little of the verdicts, in an order of their own."""
     logits = np.random.default_rng(4).normal(size=(len(battles), 3)) + 0.5 * np.eye(3)[battles["label"]]
     table = pd.DataFrame(logits.astype("float32"), columns=list(LABEL_COLUMNS))
@@ -64,29 +64,29 @@ def cross_encoder_scores(battles: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture
-def word_differences(battles: pd.DataFrame) -> pd.DataFrame:
+def tfidf_differences(battles: pd.DataFrame) -> pd.DataFrame:
     return make_differences(battles)
 
 
 @pytest.fixture
-def word_models(
-    word_differences: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
+def bow_models(
+    tfidf_differences: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
 ) -> tuple[Arrays, pd.DataFrame]:
-    return fit_word_models(word_differences, battles, folds, OPTIONS)
+    return fit_bow_models(tfidf_differences, battles, folds, OPTIONS)
 
 
 @pytest.fixture
-def word_model(word_models: tuple[Arrays, pd.DataFrame]) -> Arrays:
-    return word_models[0]
+def bow_model(bow_models: tuple[Arrays, pd.DataFrame]) -> Arrays:
+    return bow_models[0]
 
 
 @pytest.fixture
-def oof_word_scores(word_models: tuple[Arrays, pd.DataFrame]) -> pd.DataFrame:
-    return word_models[1]
+def oof_bow_logits(bow_models: tuple[Arrays, pd.DataFrame]) -> pd.DataFrame:
+    return bow_models[1]
 
 
 @pytest.fixture
 def fitted(
-    model_input: pd.DataFrame, oof_word_scores: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
+    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
 ) -> tuple[CatBoost, pd.DataFrame]:
-    return fit_fold_models(model_input, oof_word_scores, battles, folds, OPTIONS, seed=0)
+    return fit_fold_models(model_input, oof_bow_logits, battles, folds, OPTIONS, seed=0)

@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 
 from arena_preference import device
 from arena_preference.pipelines.modelling import boosting
-from arena_preference.pipelines.modelling.options import ModellingOptions
+from arena_preference.pipelines.modelling.config import ModellingConfig
 
 from .conftest import OPTIONS
 
@@ -27,7 +27,7 @@ class RecordedClassifier:
         return self
 
 
-def take_on(task_type: str) -> ModellingOptions:
+def take_on(task_type: str) -> ModellingConfig:
     return OPTIONS.model_copy(update={"catboost": OPTIONS.catboost.model_copy(update={"task_type": task_type})})
 
 
@@ -101,7 +101,7 @@ def test_a_model_that_saw_battles_without_other_answers_can_do_without() -> None
     lone = features.assign(consensus_support__diff=np.float32(0), consensus_answers__pair=np.float32(0))
     losses = {}
     for share in (0.0, 0.3):
-        options = OPTIONS.model_copy(update={"hidden_consensus": share})
+        options = OPTIONS.model_copy(update={"consensus_dropout": share})
         model = boosting.fit_catboost(features[:400], labels[:400], options, seed=0)
         for name, table in (("others", features), ("lone", lone)):
             logits = boosting.predict_logits(model, table[400:])

@@ -10,9 +10,9 @@ from arena_preference.pipelines.modelling.experiments import (
 from arena_preference.pipelines.modelling.nodes import (
     evaluate_predictions,
     fit_baselines,
+    fit_bow_models,
     fit_calibration,
     fit_fold_models,
-    fit_word_models,
     predict_out_of_fold,
 )
 
@@ -21,15 +21,15 @@ from .conftest import OPTIONS, make_differences
 FAMILIES = {
     "text": ["characters__share", "characters__sum"],
     "chance": ["chance__diff", "chance__pair", "chance__prompt"],
-    "word model": ["word_model_side__diff", "word_model_tie__pair"],
+    "bag-of-words model": ["bow_side__diff", "bow_tie__pair"],
 }
 
 
 def test_losses_are_those_that_the_metrics_report(
-    model_input: pd.DataFrame, oof_word_scores: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
+    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
 ) -> None:
-    losses = compute_oof_losses(model_input, oof_word_scores, battles, folds, OPTIONS, seed=0)
-    scores = fit_fold_models(model_input, oof_word_scores, battles, folds, OPTIONS, seed=0)[1]
+    losses = compute_oof_losses(model_input, oof_bow_logits, battles, folds, OPTIONS, seed=0)
+    scores = fit_fold_models(model_input, oof_bow_logits, battles, folds, OPTIONS, seed=0)[1]
     none = battles[["id"]]
     calibration = fit_calibration(scores, none, battles)
     predictions = predict_out_of_fold(scores, none, calibration, battles, fit_baselines(battles, folds))
@@ -38,30 +38,30 @@ def test_losses_are_those_that_the_metrics_report(
 
 
 def test_a_family_that_decides_is_missed_and_one_of_chance_is_not(
-    model_input: pd.DataFrame, oof_word_scores: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
+    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
 ) -> None:
-    table = measure_ablation(model_input, oof_word_scores, FAMILIES, battles, folds, OPTIONS, seed=0)
+    table = measure_ablation(model_input, oof_bow_logits, FAMILIES, battles, folds, OPTIONS, seed=0)
     by_family = table.set_index("left_out")
     assert list(by_family.index) == list(FAMILIES)
     assert by_family.loc["text", "low"] > 0.05
     assert by_family.loc["chance", "difference"] < 0.02
     assert (table["low"] <= table["difference"]).all()
     assert (table["difference"] <= table["high"]).all()
-    with_all = compute_oof_losses(model_input, oof_word_scores, battles, folds, OPTIONS, seed=0).mean()
+    with_all = compute_oof_losses(model_input, oof_bow_logits, battles, folds, OPTIONS, seed=0).mean()
     np.testing.assert_allclose(table["log_loss"] - table["difference"], with_all)
 
 
 def test_a_telling_word_model_is_missed(model_input: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame) -> None:
-    telling = fit_word_models(make_differences(battles, telling=True), battles, folds, OPTIONS)[1]
+    telling = fit_bow_models(make_differences(battles, telling=True), battles, folds, OPTIONS)[1]
     table = measure_ablation(model_input, telling, FAMILIES, battles, folds, OPTIONS, seed=0).set_index("left_out")
-    assert table.loc["word model", "low"] > 0.1
+    assert table.loc["bag-of-words model", "low"] > 0.1
 
 
 def test_an_ablation_that_is_switched_off_fits_nothing(
-    model_input: pd.DataFrame, oof_word_scores: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
+    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, battles: pd.DataFrame, folds: pd.DataFrame
 ) -> None:
     off = OPTIONS.model_copy(update={"ablation": False})
-    table = measure_ablation(model_input[:0], oof_word_scores, FAMILIES, battles, folds, off, seed=0)
+    table = measure_ablation(model_input[:0], oof_bow_logits, FAMILIES, battles, folds, off, seed=0)
     assert len(table) == 0
     assert table.columns.tolist() == ["left_out", "features", "log_loss", "difference", "low", "high"]
 

@@ -10,7 +10,7 @@ from catboost import CatBoost, CatBoostClassifier
 from scipy.special import softmax
 
 from arena_preference.battles import LABEL_COLUMNS
-from arena_preference.pipelines.reporting.options import ReportingOptions
+from arena_preference.pipelines.reporting.config import ReportingConfig
 
 NO_CURVE = pd.DataFrame(columns=["battles", "log_loss", "low", "high"], dtype=float)
 NO_HISTORY = pd.DataFrame(columns=["fold", "step", "epoch", "loss", "log_loss"], dtype=float)
@@ -39,33 +39,33 @@ class Run:
     """All that the pipeline reads."""
 
     oof_predictions: pd.DataFrame
-    first_level_predictions: pd.DataFrame
+    base_model_predictions: pd.DataFrame
     battles: pd.DataFrame
     model_input: pd.DataFrame
     preference_model: CatBoost
     metrics: dict[str, Any]
     learning_curve: pd.DataFrame = field(default_factory=NO_CURVE.copy)
     finetuning_history: pd.DataFrame = field(default_factory=NO_HISTORY.copy)
-    blend_scores: pd.DataFrame = field(default_factory=pd.DataFrame)
+    blend_metrics: pd.DataFrame = field(default_factory=pd.DataFrame)
     ablation: pd.DataFrame = field(default_factory=NO_ABLATION.copy)
     simulation_summary: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def feature_families(self) -> dict[str, list[str]]:
+    def feature_groups(self) -> dict[str, list[str]]:
         names = self.preference_model.feature_names_
         latent = [name for name in names if name.startswith("latent_")]
         return {"text": [name for name in names if name not in latent], "latent": latent}
 
 
 @pytest.fixture
-def options() -> ReportingOptions:
-    return ReportingOptions(
-        reliability_bins=5,
+def options() -> ReportingConfig:
+    return ReportingConfig(
+        n_bins=5,
         top_features=3,
-        bootstrap_draws=100,
+        n_resamples=100,
         length_bins=4,
-        top_chatbots=3,
-        surprising_battles=4,
+        top_models=3,
+        highest_loss_battles=4,
         excerpt_characters=100,
     )
 
@@ -100,7 +100,7 @@ def run(battles: pd.DataFrame, rng: np.random.Generator) -> Run:
     names = ("log_loss", "accuracy", "expected_calibration_error", "prior_log_loss", "length_log_loss")
     return Run(
         oof_predictions=oof,
-        first_level_predictions=add_first_level(
+        base_model_predictions=add_first_level(
             oof["id"], catboost_in_order=probabilities, catboost_swapped=probabilities, ngrams=probabilities[::-1]
         ),
         battles=battles,

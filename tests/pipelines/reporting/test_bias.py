@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arena_preference.battles import swap_probabilities
 from arena_preference.pipelines.reporting.bias import (
     measure_formatting_bias,
     measure_position_bias,
@@ -14,7 +13,8 @@ from arena_preference.pipelines.reporting.bias_figures import (
     plot_self_enhancement,
     plot_verbosity_bias,
 )
-from arena_preference.pipelines.reporting.options import ReportingOptions
+from arena_preference.pipelines.reporting.config import ReportingConfig
+from arena_preference.symmetry import swap_probabilities
 
 from .conftest import add_first_level, make_predictions
 
@@ -53,7 +53,7 @@ def write_battles(truth: pd.DataFrame, lengths: np.ndarray, **columns: list[str]
 
 
 def test_a_predictor_that_favours_the_first_answer_is_exposed(
-    truth: pd.DataFrame, rng: np.random.Generator, options: ReportingOptions
+    truth: pd.DataFrame, rng: np.random.Generator, options: ReportingConfig
 ) -> None:
     base = rng.dirichlet([8, 8, 8], size=BATTLES)
     lift = np.array([0.1, -0.1, 0.0])
@@ -64,7 +64,7 @@ def test_a_predictor_that_favours_the_first_answer_is_exposed(
     assert found["flips"]["low"] > 0.3
 
 
-def test_a_predictor_without_a_place_it_favours_is_not_accused(truth: pd.DataFrame, options: ReportingOptions) -> None:
+def test_a_predictor_without_a_place_it_favours_is_not_accused(truth: pd.DataFrame, options: ReportingConfig) -> None:
     same = truth.iloc[:, 4:7].to_numpy()
     fair = add_first_level(truth["id"], catboost_in_order=same, catboost_swapped=same)
     found = measure_position_bias(truth, fair, options, seed=0)
@@ -73,7 +73,7 @@ def test_a_predictor_without_a_place_it_favours_is_not_accused(truth: pd.DataFra
     assert found["observed"]["low"] < found["averaged"]["value"] < found["observed"]["high"]
 
 
-def test_swapping_every_battle_negates_the_leads(truth: pd.DataFrame, options: ReportingOptions) -> None:
+def test_swapping_every_battle_negates_the_leads(truth: pd.DataFrame, options: ReportingConfig) -> None:
     probabilities = truth.iloc[:, 4:7].to_numpy()
     first = add_first_level(truth["id"], catboost_in_order=probabilities, catboost_swapped=probabilities)
     mirrored = swap_probabilities(probabilities)
@@ -83,7 +83,7 @@ def test_swapping_every_battle_negates_the_leads(truth: pd.DataFrame, options: R
 
 
 def test_a_predictor_that_trusts_the_longer_answer_is_exposed_and_a_fair_one_is_not(
-    truth: pd.DataFrame, rng: np.random.Generator, options: ReportingOptions
+    truth: pd.DataFrame, rng: np.random.Generator, options: ReportingConfig
 ) -> None:
     lengths = rng.integers(1, 300, size=(BATTLES, 2))
     lengths[:50, 1] = lengths[:50, 0]
@@ -100,14 +100,14 @@ def test_a_predictor_that_trusts_the_longer_answer_is_exposed_and_a_fair_one_is_
     assert (biased["observed"] == fair["observed"]).all()
 
 
-def test_without_a_longer_answer_there_is_no_bias_to_show(truth: pd.DataFrame, options: ReportingOptions) -> None:
+def test_without_a_longer_answer_there_is_no_bias_to_show(truth: pd.DataFrame, options: ReportingConfig) -> None:
     table = measure_verbosity_bias(truth, write_battles(truth, np.ones((BATTLES, 2), dtype=int)), options, seed=0)
     assert table.empty
     assert not plot_verbosity_bias(table).axes
 
 
 def test_a_favoured_chatbot_is_exposed_and_the_others_are_not(
-    truth: pd.DataFrame, rng: np.random.Generator, options: ReportingOptions
+    truth: pd.DataFrame, rng: np.random.Generator, options: ReportingConfig
 ) -> None:
     names = rng.choice(["pet", "$math$ bot", "第三 bot", "rare"], size=(BATTLES, 2), p=[0.35, 0.35, 0.25, 0.05])
     battles = write_battles(truth, np.ones((BATTLES, 2), dtype=int), model_a=names[:, 0], model_b=names[:, 1])
@@ -125,7 +125,7 @@ def test_a_favoured_chatbot_is_exposed_and_the_others_are_not(
 
 @pytest.mark.parametrize("named", [{}, {"model_a": [None] * BATTLES, "model_b": [None] * BATTLES}])
 def test_battles_without_names_give_no_audit_of_chatbots(
-    truth: pd.DataFrame, options: ReportingOptions, named: dict
+    truth: pd.DataFrame, options: ReportingConfig, named: dict
 ) -> None:
     table = measure_self_enhancement(truth, write_battles(truth, np.ones((BATTLES, 2), dtype=int), **named), options, 0)
     assert table.empty
@@ -133,7 +133,7 @@ def test_battles_without_names_give_no_audit_of_chatbots(
 
 
 def test_style_control_finds_what_sways_the_predictions_but_not_the_verdicts(
-    truth: pd.DataFrame, rng: np.random.Generator, options: ReportingOptions
+    truth: pd.DataFrame, rng: np.random.Generator, options: ReportingConfig
 ) -> None:
     bold = rng.choice([-1.0, 1.0], size=BATTLES)
     features = pd.DataFrame(
@@ -157,7 +157,7 @@ def test_style_control_finds_what_sways_the_predictions_but_not_the_verdicts(
 
 
 def test_style_control_gives_the_coefficients_behind_the_verdicts(
-    rng: np.random.Generator, options: ReportingOptions
+    rng: np.random.Generator, options: ReportingConfig
 ) -> None:
     shares = rng.uniform(-1, 1, size=(20000, 4))
     wins = 1 / (1 + np.exp(-(shares @ [2.0, 0.0, -1.0, 0.0])))
@@ -173,7 +173,7 @@ def test_style_control_gives_the_coefficients_behind_the_verdicts(
     assert widths.between(0.04, 0.12).all()
 
 
-def test_verdicts_that_a_style_separates_have_finite_coefficients(options: ReportingOptions) -> None:
+def test_verdicts_that_a_style_separates_have_finite_coefficients(options: ReportingConfig) -> None:
     labels = np.tile([0, 1], 20)
     table = make_predictions(labels, np.arange(40), np.tile([0.5, 0.5, 0.0], (40, 1)))
     features = pd.DataFrame({"id": table["id"], "characters__share": 1.0 - 2 * labels})

@@ -2,26 +2,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arena_preference.battles import swap_features, swap_probabilities
+from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.pipelines.reporting.failures import (
     clean_text,
     cut_turns,
     explain_lead,
-    find_surprising_battles,
+    find_highest_loss_battles,
     plot_prompt_kinds,
     plot_slices,
     score_slices,
 )
-from arena_preference.pipelines.reporting.options import ReportingOptions
+from arena_preference.symmetry import swap_features, swap_probabilities
 
 from .conftest import Run
 
 
-def score(run: Run, options: ReportingOptions) -> pd.DataFrame:
-    return score_slices(run.oof_predictions, run.battles, run.model_input, run.first_level_predictions, options, seed=0)
+def score(run: Run, options: ReportingConfig) -> pd.DataFrame:
+    return score_slices(run.oof_predictions, run.battles, run.model_input, run.base_model_predictions, options, seed=0)
 
 
-def test_the_parts_of_a_dimension_hold_every_battle_once(run: Run, options: ReportingOptions) -> None:
+def test_the_parts_of_a_dimension_hold_every_battle_once(run: Run, options: ReportingConfig) -> None:
     run.battles.at[0, "prompt"] = ["one", None, "three"]
     run.battles.at[1, "prompt"] = []
     slices = score(run, options)
@@ -34,7 +34,7 @@ def test_the_parts_of_a_dimension_hold_every_battle_once(run: Run, options: Repo
     assert slices[slices["dimension"] == "prompt kind"]["slice"].tolist() == ["code", "none of these"]
 
 
-def test_a_part_on_which_the_predictions_fail_stands_out(run: Run, options: ReportingOptions) -> None:
+def test_a_part_on_which_the_predictions_fail_stands_out(run: Run, options: ReportingConfig) -> None:
     code = (run.model_input["kind_code__prompt"] > 0).to_numpy()
     wrong = swap_probabilities(np.eye(3)[run.oof_predictions["label"]] * 0.94 + 0.02)
     run.oof_predictions.iloc[code, 4:7] = wrong[code]
@@ -44,7 +44,7 @@ def test_a_part_on_which_the_predictions_fail_stands_out(run: Run, options: Repo
     assert axes.get_yticklabels()[0].get_text() == f"code ({code.sum()})"
 
 
-def test_every_dimension_has_a_panel_of_its_own(run: Run, options: ReportingOptions) -> None:
+def test_every_dimension_has_a_panel_of_its_own(run: Run, options: ReportingConfig) -> None:
     titles = [axes.get_title(loc="left") for axes in plot_slices(score(run, options), run.metrics).axes]
     assert titles == [
         "By turns",
@@ -54,13 +54,13 @@ def test_every_dimension_has_a_panel_of_its_own(run: Run, options: ReportingOpti
     ]
 
 
-def test_features_that_tell_no_kind_of_prompt_give_a_note(run: Run, options: ReportingOptions) -> None:
+def test_features_that_tell_no_kind_of_prompt_give_a_note(run: Run, options: ReportingConfig) -> None:
     run.model_input = run.model_input.drop(columns=["kind_code__prompt", "kind_maths__prompt"])
     assert not plot_prompt_kinds(score(run, options), run.metrics).axes
 
 
-def test_the_most_surprising_battles_come_first(run: Run, options: ReportingOptions) -> None:
-    found = find_surprising_battles(run.oof_predictions, run.battles, run.model_input, run.preference_model, options)
+def test_the_most_surprising_battles_come_first(run: Run, options: ReportingConfig) -> None:
+    found = find_highest_loss_battles(run.oof_predictions, run.battles, run.model_input, run.preference_model, options)
     losses = [battle["log_loss"] for battle in found]
     assert len(found) == 4
     assert losses == sorted(losses, reverse=True)
@@ -88,11 +88,11 @@ def test_the_contributions_sum_to_the_lead_that_the_model_predicts(run: Run) -> 
     assert run.preference_model.get_scale_and_bias()[0] == 0.8
 
 
-def test_predictions_of_another_run_are_refused(run: Run, options: ReportingOptions) -> None:
-    found = find_surprising_battles(run.oof_predictions, run.battles, run.model_input, run.preference_model, options)
+def test_predictions_of_another_run_are_refused(run: Run, options: ReportingConfig) -> None:
+    found = find_highest_loss_battles(run.oof_predictions, run.battles, run.model_input, run.preference_model, options)
     without = run.battles[run.battles["id"] != found[0]["id"]]
     with pytest.raises(ValueError, match=r"1 of 4 battles have no row in train\.battles"):
-        find_surprising_battles(run.oof_predictions, without, run.model_input, run.preference_model, options)
+        find_highest_loss_battles(run.oof_predictions, without, run.model_input, run.preference_model, options)
 
 
 def test_a_long_text_is_cut_in_the_middle_and_what_is_left_out_is_counted() -> None:

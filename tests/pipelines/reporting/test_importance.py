@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.pipelines.reporting.importance import (
     plot_ablation,
     plot_family_importance,
@@ -8,13 +9,12 @@ from arena_preference.pipelines.reporting.importance import (
     rank_features,
     sum_families,
 )
-from arena_preference.pipelines.reporting.options import ReportingOptions
 
 from .conftest import NO_ABLATION, Run
 
 
-def test_importance_names_the_strongest_feature_first(run: Run, options: ReportingOptions) -> None:
-    ranking = rank_features(run.preference_model, run.feature_families)
+def test_importance_names_the_strongest_feature_first(run: Run, options: ReportingConfig) -> None:
+    ranking = rank_features(run.preference_model, run.feature_groups)
     assert ranking["importance"].sum() == pytest.approx(100)
     axes = plot_feature_importance(ranking, options).axes[0]
     names = [text.get_text() for text in axes.get_yticklabels()]
@@ -25,10 +25,10 @@ def test_importance_names_the_strongest_feature_first(run: Run, options: Reporti
 
 
 def test_families_add_up_to_the_whole(run: Run) -> None:
-    families = sum_families(rank_features(run.preference_model, run.feature_families))
+    families = sum_families(rank_features(run.preference_model, run.feature_groups))
     assert families["importance"].sum() == pytest.approx(100)
     assert dict(zip(families["family"], families["features"], strict=True)) == {"text": 8, "latent": 1}
-    assert len(plot_family_importance(rank_features(run.preference_model, run.feature_families)).axes[0].patches) == 2
+    assert len(plot_family_importance(rank_features(run.preference_model, run.feature_groups)).axes[0].patches) == 2
 
 
 def test_the_part_that_costs_most_is_on_top_and_no_ablation_is_a_note() -> None:

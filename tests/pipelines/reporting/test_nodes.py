@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from arena_preference.battles import LABEL_COLUMNS
+from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.pipelines.reporting.nodes import (
     find_bayes_limit,
     plot_confusion,
@@ -13,7 +14,6 @@ from arena_preference.pipelines.reporting.nodes import (
     plot_sharpness,
     score_classes,
 )
-from arena_preference.pipelines.reporting.options import ReportingOptions
 
 METRICS = {"battles": 3000, "expected_calibration_error": {"value": 0.01}}
 
@@ -23,7 +23,7 @@ def draw_table(rng: np.random.Generator, concentration: float) -> pd.DataFrame:
 
 
 def test_reliability_of_perfect_predictions_lies_on_the_diagonal(
-    rng: np.random.Generator, options: ReportingOptions
+    rng: np.random.Generator, options: ReportingConfig
 ) -> None:
     table = draw_table(rng, 2)
     table["label"] = [rng.choice(3, p=row) for row in table.to_numpy()]
@@ -36,7 +36,7 @@ def test_reliability_of_perfect_predictions_lies_on_the_diagonal(
 
 
 def test_reliability_of_overconfident_predictions_leaves_the_diagonal(
-    rng: np.random.Generator, options: ReportingOptions
+    rng: np.random.Generator, options: ReportingConfig
 ) -> None:
     table = draw_table(rng, 0.3)
     table["label"] = rng.integers(3, size=3000)
@@ -44,7 +44,7 @@ def test_reliability_of_overconfident_predictions_leaves_the_diagonal(
     assert predicted[-1] - observed[-1] > 0.4
 
 
-def test_a_bin_without_a_hit_still_has_an_interval(options: ReportingOptions) -> None:
+def test_a_bin_without_a_hit_still_has_an_interval(options: ReportingConfig) -> None:
     table = pd.DataFrame(np.full((50, 3), 1 / 3), columns=list(LABEL_COLUMNS)).assign(label=0)
     ties = plot_reliability(table, METRICS, options).axes[0].containers[2]
     segments = ties.lines[2][0].get_segments()
@@ -72,10 +72,10 @@ def test_the_confusion_counts_every_battle_once() -> None:
     ("summary", "limit"),
     [
         ({}, None),
-        ({"train": {"battles": 1000, "bayes_limit": 0.9}}, 0.9),
-        ({"train": {"battles": 1020, "bayes_limit": 0.9}}, 0.9),
-        ({"train": {"battles": 1021, "bayes_limit": 0.9}}, None),
-        ({"train": {"battles": 999, "bayes_limit": 0.9}}, None),
+        ({"train": {"battles": 1000, "bayes_optimal_log_loss": 0.9}}, 0.9),
+        ({"train": {"battles": 1020, "bayes_optimal_log_loss": 0.9}}, 0.9),
+        ({"train": {"battles": 1021, "bayes_optimal_log_loss": 0.9}}, None),
+        ({"train": {"battles": 999, "bayes_optimal_log_loss": 0.9}}, None),
     ],
 )
 def test_the_bayes_limit_is_shown_for_the_simulated_battles_alone(summary: dict, limit: float | None) -> None:

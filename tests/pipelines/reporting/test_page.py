@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from arena_preference.pipelines.reporting import bias, failures, importance, nodes
-from arena_preference.pipelines.reporting.options import ReportingOptions
+from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.pipelines.reporting.page import write_report
 
 from .conftest import Run
@@ -65,7 +65,7 @@ class Page(HTMLParser):
         return " ".join("".join(self.words).split())
 
 
-def write(run: Run, options: ReportingOptions) -> str:
+def write(run: Run, options: ReportingConfig) -> str:
     oof, seed = run.oof_predictions, 0
     return write_report(
         oof,
@@ -73,16 +73,16 @@ def write(run: Run, options: ReportingOptions) -> str:
         run.simulation_summary,
         run.learning_curve,
         run.finetuning_history,
-        run.blend_scores,
+        run.blend_metrics,
         run.ablation,
         nodes.score_classes(oof),
-        bias.measure_position_bias(oof, run.first_level_predictions, options, seed),
+        bias.measure_position_bias(oof, run.base_model_predictions, options, seed),
         bias.measure_verbosity_bias(oof, run.battles, options, seed),
         bias.measure_self_enhancement(oof, run.battles, options, seed),
         bias.measure_formatting_bias(oof, run.model_input, options, seed),
-        failures.score_slices(oof, run.battles, run.model_input, run.first_level_predictions, options, seed),
-        failures.find_surprising_battles(oof, run.battles, run.model_input, run.preference_model, options),
-        importance.rank_features(run.preference_model, run.feature_families),
+        failures.score_slices(oof, run.battles, run.model_input, run.base_model_predictions, options, seed),
+        failures.find_highest_loss_battles(oof, run.battles, run.model_input, run.preference_model, options),
+        importance.rank_features(run.preference_model, run.feature_groups),
         options,
         seed,
     )
@@ -92,14 +92,14 @@ def write(run: Run, options: ReportingOptions) -> str:
 def full_run(run: Run) -> Run:
     """A run that has something to show for every part of the page."""
     run.learning_curve, run.finetuning_history, run.ablation = CURVE, HISTORY, ABLATION
-    run.blend_scores = BLEND
-    run.simulation_summary = {"train": {"battles": len(run.battles), "bayes_limit": 0.8123}}
+    run.blend_metrics = BLEND
+    run.simulation_summary = {"train": {"battles": len(run.battles), "bayes_optimal_log_loss": 0.8123}}
     run.battles["model_a"] = ["red", "green", "blue", "grey"] * 60
     run.battles["model_b"] = ["green", "blue", "grey", "red"] * 60
     return run
 
 
-def test_the_page_is_whole_well_formed_and_refers_to_nothing_outside(full_run: Run, options: ReportingOptions) -> None:
+def test_the_page_is_whole_well_formed_and_refers_to_nothing_outside(full_run: Run, options: ReportingConfig) -> None:
     html = write(full_run, options)
     page = Page(html)
     assert page.open == []
@@ -116,13 +116,13 @@ def test_the_page_is_whole_well_formed_and_refers_to_nothing_outside(full_run: R
     assert "240 battles · 80 prompt groups · 3 folds · seed 0" in page.text
 
 
-def test_the_page_says_what_the_cross_encoders_are_worth(full_run: Run, options: ReportingOptions) -> None:
+def test_the_page_says_what_the_cross_encoders_are_worth(full_run: Run, options: ReportingConfig) -> None:
     text = Page(write(full_run, options)).text
     assert "they have a log loss of 0.9600 [0.9300, 0.9900] alone and CatBoost 0.8600 [0.8300, 0.8900]" in text
     assert "the blend of both differs from CatBoost by -0.0040 [-0.0070, -0.0010]." in text
 
 
-def test_what_a_run_has_nothing_to_show_for_leaves_no_trace(run: Run, options: ReportingOptions) -> None:
+def test_what_a_run_has_nothing_to_show_for_leaves_no_trace(run: Run, options: ReportingConfig) -> None:
     page = Page(write(run, options))
     assert page.tags.count("img") == 11
     for word in (
@@ -139,14 +139,14 @@ def test_what_a_run_has_nothing_to_show_for_leaves_no_trace(run: Run, options: R
 
 
 def test_the_bayes_limit_is_shown_only_where_it_is_that_of_these_battles(
-    full_run: Run, options: ReportingOptions
+    full_run: Run, options: ReportingConfig
 ) -> None:
     assert "0.8123" in write(full_run, options)
     full_run.simulation_summary["train"]["battles"] = 2 * len(full_run.battles)
     assert "0.8123" not in write(full_run, options)
 
 
-def test_texts_and_names_are_shown_and_never_run(full_run: Run, options: ReportingOptions) -> None:
+def test_texts_and_names_are_shown_and_never_run(full_run: Run, options: ReportingConfig) -> None:
     attack = "</div></script><script>alert(1)</script><img src=x onerror=alert(1)>\"' onload=alert(1)"
     for column in ("prompt", "response_a", "response_b"):
         full_run.battles[column] = [[attack + "!" * (column == "response_b")]] * len(full_run.battles)
@@ -160,7 +160,7 @@ def test_texts_and_names_are_shown_and_never_run(full_run: Run, options: Reporti
     assert "<b>red</b>" in page.text
 
 
-def test_texts_in_any_script_are_isolated_and_odd_ones_break_nothing(run: Run, options: ReportingOptions) -> None:
+def test_texts_in_any_script_are_isolated_and_odd_ones_break_nothing(run: Run, options: ReportingConfig) -> None:
     run.battles["prompt"] = [["مرحبا \u202eabc", None, "🎉"]] * len(run.battles)
     run.battles["response_a"] = [[]] * len(run.battles)
     run.battles["response_b"] = [[None, "\ud83d\x00"]] * len(run.battles)
@@ -174,5 +174,5 @@ def test_texts_in_any_script_are_isolated_and_odd_ones_break_nothing(run: Run, o
     assert 'class="text" dir="auto"' in html
 
 
-def test_the_same_run_gives_the_same_page(full_run: Run, options: ReportingOptions) -> None:
+def test_the_same_run_gives_the_same_page(full_run: Run, options: ReportingConfig) -> None:
     assert write(full_run, options) == write(full_run, options)

@@ -22,18 +22,18 @@ def test_all_that_the_report_makes_is_kept_under_a_version_and_shown_in_its_laye
 def test_the_report_reads_what_the_training_split_left() -> None:
     assert create_pipeline().inputs() == {
         "oof_predictions",
-        "first_level_predictions",
+        "base_model_predictions",
         "metrics",
         "learning_curve",
         "ablation",
         "preference_model",
-        "feature_families",
+        "feature_groups",
         "simulation_summary",
         "finetuning_history",
-        "blend_scores",
+        "blend_metrics",
         "train.battles",
         "train.model_input",
-        "train.explained_input",
+        "train.shap_input",
         "params:reporting",
         "params:seed",
     }

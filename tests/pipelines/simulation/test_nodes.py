@@ -87,8 +87,8 @@ def test_the_summary_orders_bayes_limit_below_length_only_below_chance(large_sim
     assert summary["train"]["battles"] == 20_000
     for split in ("train", "test"):
         report = summary[split]
-        assert 0.88 < report["bayes_limit"] < 0.96
-        assert report["bayes_limit"] + 0.1 < report["length_only_log_loss"] < np.log(3)
+        assert 0.88 < report["bayes_optimal_log_loss"] < 0.96
+        assert report["bayes_optimal_log_loss"] + 0.1 < report["length_only_log_loss"] < np.log(3)
 
 
 @pytest.mark.parametrize("change", [{"battles": 10}, {"noise": -1.0}, {"unknown": 1}])

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from arena_preference.battles import swap_probabilities
 from arena_preference.pipelines.simulation.answers import Traits
 from arena_preference.pipelines.simulation.margins import compute_log_loss
 from arena_preference.pipelines.simulation.verdicts import (
@@ -13,6 +12,7 @@ from arena_preference.pipelines.simulation.verdicts import (
     draw_labels,
     measure_style,
 )
+from arena_preference.symmetry import swap_probabilities
 
 
 @pytest.mark.parametrize("temperature", [0.8, 1.25])

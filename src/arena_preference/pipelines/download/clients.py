@@ -16,7 +16,7 @@ from typing import Final
 
 from arena_preference.datasets.atomic_write import UNFINISHED
 
-from .options import HubOptions
+from .config import HubConfig
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _SHA256_DIGITS: Final = 64
@@ -26,7 +26,7 @@ class DownloadError(RuntimeError):
     """What could not be fetched, why, and what to do."""
 
 
-def fetch_from_hub(options: HubOptions, file: str) -> Path:
+def fetch_from_hub(options: HubConfig, file: str) -> Path:
     """Fetch a file of a dataset on the Hub.
 
     The client's own ``hf_hub_download`` begins anew after a transfer that was cut off, so its parts are used: the file

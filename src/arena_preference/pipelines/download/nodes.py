@@ -13,7 +13,7 @@ from arena_preference.datasets import RawCSVDataset
 from arena_preference.pipelines.ingestion.nodes import UnusableCellError, parse_id, parse_label, parse_turns
 
 from .clients import DownloadError, fetch_from_hub, fetch_from_kaggle, hash_file
-from .options import DownloadOptions
+from .config import DownloadConfig
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _VERDICT_COLUMNS: Final = (ID, *LABEL_COLUMNS)
 
 
 def download_battles(
-    options: DownloadOptions, seed: int
+    options: DownloadConfig, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Fetch the competition's battles.
 
@@ -123,7 +123,7 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return table[[name for name in columns if name in table]]
 
 
-def _compare(path: Path, sha256: str, rows: int, options: DownloadOptions) -> None:
+def _compare(path: Path, sha256: str, rows: int, options: DownloadConfig) -> None:
     """Refuse a training file of another length than is known, and warn of other content."""
     if options.train_rows not in (None, rows):
         raise DownloadError(

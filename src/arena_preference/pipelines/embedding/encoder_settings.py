@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from arena_preference.model_files import read_json
+from arena_preference.pretrained import read_json
 
-from .options import EncoderOptions, LongTexts, Pooling
+from .config import EncoderConfig, LongTexts, Pooling
 
 _POOLINGS: Final[dict[str, Pooling]] = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
 # Before release 5, sentence-transformers wrote one flag per way of pooling.
@@ -37,11 +37,11 @@ class EncoderSettings:
     lower_case: bool
     max_tokens: int
     long_texts: LongTexts
-    window_overlap: int
+    stride: int
     tail_tokens: int
 
 
-def read_encoder_settings(folder: Path, options: EncoderOptions) -> EncoderSettings:
+def read_encoder_settings(folder: Path, options: EncoderConfig) -> EncoderSettings:
     """Read how sentence-transformers would use the encoder; a parameter that is set goes before its files.
 
     Args:
@@ -93,7 +93,7 @@ def read_encoder_settings(folder: Path, options: EncoderOptions) -> EncoderSetti
         lower_case=bool(transformer.get("do_lower_case", False)),
         max_tokens=max_tokens,
         long_texts=options.long_texts,
-        window_overlap=options.window_overlap,
+        stride=options.stride,
         tail_tokens=options.tail_tokens,
     )
 

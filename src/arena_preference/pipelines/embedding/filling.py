@@ -10,10 +10,10 @@ import torch
 from arena_preference.datasets import EmbeddingShard, EmbeddingStore
 from arena_preference.device import select_devices
 
+from .config import InferenceConfig
 from .inference import Tally, Workers, run_model
 from .inputs import Conversation, PrefixedText, count_input_characters, make_input_keys
 from .models import TextModel
-from .options import InferenceOptions
 from .precision import load_model
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def fill_space(
     description: dict[str, Any],
     inputs: Sequence[PrefixedText] | Sequence[Conversation],
     load: Callable[[Sequence[torch.device], torch.dtype], TextModel[Any]],
-    options: InferenceOptions,
+    options: InferenceConfig,
     stored_as: np.dtype[Any],
 ) -> Iterator[EmbeddingShard]:
     """Run a model over those inputs whose vectors a space lacks, each distinct input once.
@@ -72,7 +72,7 @@ def fill_space(
             if largest > np.finfo(stored_as).max:
                 raise FloatingPointError(
                     f"Vectors with entries of {largest:.3g} do not fit {stored_as}. Set "
-                    "embedding.encoder.stored_precision to float32."
+                    "embedding.encoder.storage_dtype to float32."
                 )
             yield EmbeddingShard(description, model.precision, keys[rows], vectors.astype(stored_as))
             done += int(lengths[rows].sum())

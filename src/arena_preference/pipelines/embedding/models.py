@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from arena_preference.device import avoid_cudnn_attention
-from arena_preference.model_files import quiet_transformers
+from arena_preference.pretrained import quiet_transformers
 
 from .attention import UNFUSED_ATTENTION
 from .encoder_settings import EncoderSettings
@@ -213,7 +213,7 @@ class Encoder(TextModel[PrefixedText]):
         self._prefixes = dict(zip(prefixes, self._to_ids(prefixes), strict=True))
         longest = max(len(ids) for ids in self._prefixes.values())
         room = settings.max_tokens - len(self._start) - len(self._end) - longest
-        name = "window_overlap" if settings.long_texts == "windows" else "tail_tokens"
+        name = "stride" if settings.long_texts == "windows" else "tail_tokens"
         if getattr(settings, name) >= room:
             raise ValueError(
                 f"Of {settings.max_tokens} tokens, {room} are left for the text itself, which embedding.encoder.{name} "
@@ -239,7 +239,7 @@ class Encoder(TextModel[PrefixedText]):
         room = settings.max_tokens - len(self._start) - len(self._end) - prefix
         text = ids[prefix:]
         if settings.long_texts == "windows":
-            pieces = cut_windows(text, room, settings.window_overlap)
+            pieces = cut_windows(text, room, settings.stride)
         else:
             pieces = [cut_middle(text, room, settings.tail_tokens)]
         skipped = 0 if settings.pool_prefix else len(self._start) + prefix

@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from arena_preference.battles import FORM_SEPARATOR, ID, TEXT_COLUMNS, FloatArray
+from arena_preference.battles import ID, TEXT_COLUMNS, FloatArray
 from arena_preference.datasets import EmbeddingShard, EmbeddingStore
-from arena_preference.model_files import find_model, hash_model
+from arena_preference.pretrained import find_model, hash_model
+from arena_preference.symmetry import FORM_SEPARATOR
 
+from .config import EmbeddingConfig, EncoderConfig, RewardModelConfig
 from .encoder_settings import EncoderSettings, read_encoder_settings
 from .inputs import list_conversations, list_texts, make_input_keys
-from .options import EmbeddingOptions, EncoderOptions, RewardModelOptions
 
 # Torch and transformers take seconds to import; wiring and the nodes that run no model do without them.
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _SIDES: Final = TEXT_COLUMNS[1:]
 def embed_texts(
     battles: pd.DataFrame,
     embedding_store: EmbeddingStore,
-    options: EmbeddingOptions,
+    options: EmbeddingConfig,
     trained_encoder: ModelDescription | None = None,
 ) -> Iterator[EmbeddingShard]:
     """Embed those prompts and answers that the store does not hold yet.
@@ -73,11 +74,11 @@ def embed_texts(
 
     texts = [text for column in list_texts(battles, settings).values() for text in column]
     yield from fill_space(
-        embedding_store, space, texts, load, options.inference, np.dtype(options.encoder.stored_precision)
+        embedding_store, space, texts, load, options.inference, np.dtype(options.encoder.storage_dtype)
     )
 
 
-def describe_encoder(text_embeddings: EmbeddingStore, options: EmbeddingOptions) -> ModelDescription:
+def describe_encoder(text_embeddings: EmbeddingStore, options: EmbeddingConfig) -> ModelDescription:
     """Say which encoder made the vectors of the training battles, so that the test battles get no other.
 
     Args:
@@ -92,7 +93,7 @@ def describe_encoder(text_embeddings: EmbeddingStore, options: EmbeddingOptions)
 
 
 def fit_embedding_projection(
-    battles: pd.DataFrame, text_embeddings: EmbeddingStore, encoder: ModelDescription, options: EmbeddingOptions
+    battles: pd.DataFrame, text_embeddings: EmbeddingStore, encoder: ModelDescription, options: EmbeddingConfig
 ) -> Arrays:
     """Find the directions in which the two answers to one prompt differ most.
 
@@ -108,7 +109,7 @@ def fit_embedding_projection(
 
     Returns:
         ``components``, float32, shape (k, dimensions), orthonormal rows, the direction of most variance first; k is
-        ``options.encoder.components`` or the encoder's dimensions if those are fewer. Nothing where the encoder is
+        ``options.encoder.n_components`` or the encoder's dimensions if those are fewer. Nothing where the encoder is
         switched off.
     """
     if not encoder:
@@ -118,7 +119,7 @@ def fit_embedding_projection(
         difference = _difference(vectors)
         moment = moment + difference.T @ difference
     _, directions = np.linalg.eigh(moment)
-    components = directions.T[::-1][: options.encoder.components]
+    components = directions.T[::-1][: options.encoder.n_components]
     # An eigenvector's sign is arbitrary; its largest entry is made positive.
     largest = np.abs(components).argmax(axis=1)
     components = components * np.sign(components[np.arange(len(components)), largest])[:, None]
@@ -151,10 +152,10 @@ def compute_embedding_features(
     return pd.concat([battles[[ID]].reset_index(drop=True), pd.concat(parts, ignore_index=True)], axis=1)
 
 
-def score_answers(
+def score_responses(
     battles: pd.DataFrame,
     embedding_store: EmbeddingStore,
-    options: EmbeddingOptions,
+    options: EmbeddingConfig,
     trained_reward_model: ModelDescription | None = None,
 ) -> Iterator[EmbeddingShard]:
     """Let a reward model score those answers that the store does not hold yet, each with its prompt, over all turns.
@@ -194,28 +195,28 @@ def score_answers(
     yield from fill_space(embedding_store, space, conversations, load, options.inference, np.dtype(np.float32))
 
 
-def describe_reward_model(answer_scores: EmbeddingStore, options: EmbeddingOptions) -> ModelDescription:
+def describe_reward_model(response_scores: EmbeddingStore, options: EmbeddingConfig) -> ModelDescription:
     """Say which reward model scored the training battles, so that no other scores the test battles.
 
     Args:
-        answer_scores: The store after ``score_answers`` on train.
+        response_scores: The store after ``score_responses`` on train.
         options: Parameters ``embedding``.
 
     Returns:
         The reward model's name and revision, the precision its first scores were computed in, and the description of
         its space.
     """
-    return _describe_model(answer_scores, _describe_reward_space(options), options.reward_model)
+    return _describe_model(response_scores, _describe_reward_space(options), options.reward_model)
 
 
 def compute_reward_features(
-    battles: pd.DataFrame, answer_scores: EmbeddingStore, reward_model: ModelDescription
+    battles: pd.DataFrame, response_scores: EmbeddingStore, reward_model: ModelDescription
 ) -> pd.DataFrame:
     """Compare the scores of the two answers.
 
     Args:
         battles: One row per battle, schema ``Battles``.
-        answer_scores: The store after ``score_answers`` on them.
+        response_scores: The store after ``score_responses`` on them.
         reward_model: What ``describe_reward_model`` gave.
 
     Returns:
@@ -225,7 +226,7 @@ def compute_reward_features(
     features = battles[[ID]].reset_index(drop=True)
     if not reward_model:
         return features
-    space = answer_scores.open_space(reward_model["space"])
+    space = response_scores.open_space(reward_model["space"])
     a, b = (space.read(make_input_keys(list_conversations(battles, side)))[:, 0] for side in _SIDES)
     return features.assign(
         **{
@@ -235,7 +236,7 @@ def compute_reward_features(
     )
 
 
-def _describe_encoder_space(options: EmbeddingOptions) -> dict[str, Any]:
+def _describe_encoder_space(options: EmbeddingConfig) -> dict[str, Any]:
     """Say what makes an encoder's vectors and every option that changes them."""
     chosen = options.encoder
     if not chosen.enabled:
@@ -246,11 +247,11 @@ def _describe_encoder_space(options: EmbeddingOptions) -> dict[str, Any]:
         "files": hash_model(folder),
         "settings": asdict(read_encoder_settings(folder, chosen)),
         "precision": options.inference.precision,
-        "stored_precision": chosen.stored_precision,
+        "storage_dtype": chosen.storage_dtype,
     }
 
 
-def _describe_reward_space(options: EmbeddingOptions) -> dict[str, Any]:
+def _describe_reward_space(options: EmbeddingConfig) -> dict[str, Any]:
     chosen = options.reward_model
     if not chosen.enabled:
         return {}
@@ -264,7 +265,7 @@ def _describe_reward_space(options: EmbeddingOptions) -> dict[str, Any]:
 
 
 def _describe_model(
-    store: EmbeddingStore, space: dict[str, Any], chosen: EncoderOptions | RewardModelOptions
+    store: EmbeddingStore, space: dict[str, Any], chosen: EncoderConfig | RewardModelConfig
 ) -> ModelDescription:
     if not space:
         return {}

@@ -1,6 +1,10 @@
 """Wiring of the pipeline ``embedding``."""
 
+from collections.abc import Sequence
+
 from kedro.pipeline import Node, Pipeline
+
+from arena_preference.battles import SPLITS
 
 from .nodes import (
     compute_embedding_features,
@@ -9,81 +13,81 @@ from .nodes import (
     describe_reward_model,
     embed_texts,
     fit_embedding_projection,
-    score_answers,
+    score_responses,
 )
 
 
-def create_pipeline(split: str = "train") -> Pipeline:
-    """Embed the texts and score the answers of a split, and describe its battles; ``train`` fixes the models.
+def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
+    """Battles to embeddings, reward scores and the features made of them; ``train`` also records which models ran.
 
-    On ``test`` the two models are inputs: they are those of training, and in a run that does both, train comes first.
+    On ``test`` those records are inputs, so that both splits are described by the same models.
     """
-    describe_battles = [
-        Node(
-            compute_embedding_features,
-            inputs=["battles", "text_embeddings", "encoder", "embedding_projection"],
-            outputs="embedding_features",
-            tags="per_battle",
-            name="compute_embedding_features",
-        ),
-        Node(
-            compute_reward_features,
-            inputs=["battles", "answer_scores", "reward_model"],
-            outputs="reward_features",
-            tags="per_battle",
-            name="compute_reward_features",
-        ),
-    ]
-    # Only on test is there a trained model to compare with.
-    trained_encoder, trained_reward_model = (["encoder"], ["reward_model"]) if split == "test" else ([], [])
-    run_models = [
+    nodes = _record_models() if "train" in splits else []
+    for split in splits:
+        nodes += _run_models(split) + _compute_features(split)
+    return Pipeline(nodes, namespace="embedding", prefix_datasets_with_namespace=False)
+
+
+def _run_models(split: str) -> list[Node]:
+    encoder, reward_model = (["encoder"], ["reward_model"]) if split == "test" else ([], [])
+    return [
         Node(
             embed_texts,
-            inputs=["battles", "embedding_store", "params:embedding", *trained_encoder],
-            outputs="text_embeddings",
-            name="embed_texts",
-            tags={"gpu", "per_battle"},
+            inputs=[f"{split}.battles", "embedding_store", "params:embedding", *encoder],
+            outputs=f"{split}.text_embeddings",
+            name=f"embed_{split}_texts",
+            tags=[split, "gpu", "per_battle"],
         ),
         Node(
-            score_answers,
-            inputs=["battles", "embedding_store", "params:embedding", *trained_reward_model],
-            outputs="answer_scores",
-            name="score_answers",
-            tags={"gpu", "per_battle"},
+            score_responses,
+            inputs=[f"{split}.battles", "embedding_store", "params:embedding", *reward_model],
+            outputs=f"{split}.response_scores",
+            name=f"score_{split}_responses",
+            tags=[split, "gpu", "per_battle"],
         ),
     ]
-    fixed = {"encoder", "reward_model", "embedding_projection"}
-    if split == "test":
-        return Pipeline(
-            [*run_models, *describe_battles],
-            namespace=split,
-            inputs={"embedding_store", *fixed},
-            parameters="embedding",
-        )
-    fix_models = [
+
+
+def _record_models() -> list[Node]:
+    return [
         Node(
             describe_encoder,
-            inputs=["text_embeddings", "params:embedding"],
+            inputs=["train.text_embeddings", "params:embedding"],
             outputs="encoder",
             name="describe_encoder",
+            tags="train",
         ),
         Node(
             describe_reward_model,
-            inputs=["answer_scores", "params:embedding"],
+            inputs=["train.response_scores", "params:embedding"],
             outputs="reward_model",
             name="describe_reward_model",
+            tags="train",
         ),
         Node(
             fit_embedding_projection,
-            inputs=["sampled_battles", "text_embeddings", "encoder", "params:embedding"],
+            inputs=["train.sampled_battles", "train.text_embeddings", "encoder", "params:embedding"],
             outputs="embedding_projection",
             name="fit_embedding_projection",
+            tags="train",
         ),
     ]
-    return Pipeline(
-        [*run_models, *fix_models, *describe_battles],
-        namespace=split,
-        inputs="embedding_store",
-        outputs=fixed,
-        parameters="embedding",
-    )
+
+
+def _compute_features(split: str) -> list[Node]:
+    return [
+        Node(
+            compute_embedding_features,
+            inputs=[f"{split}.battles", f"{split}.text_embeddings", "encoder", "embedding_projection"],
+            outputs=f"{split}.embedding_features",
+            name=f"compute_{split}_embedding_features",
+            tags=[split, "per_battle"],
+        ),
+        Node(
+            compute_reward_features,
+            inputs=[f"{split}.battles", f"{split}.response_scores", "reward_model"],
+            outputs=f"{split}.reward_features",
+            name=f"compute_{split}_reward_features",
+            tags=[split, "per_battle"],
+        ),
+    ]

@@ -35,12 +35,12 @@ _CHUNK_ROWS: Final = 1000
 CONSENSUS_RATES: Final = (f"{CONSENSUS}coverage", f"{CONSENSUS}support", f"{CONSENSUS}number")
 
 
-def measure_consensus(battles: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> tuple[FloatArray, FloatArray]:
+def measure_consensus(battles: pd.DataFrame, word_tfidf: TfidfVectorizer) -> tuple[FloatArray, FloatArray]:
     """Measure how far the answers of each battle agree with the other answers to its prompt.
 
     Args:
         battles: Schema ``Battles``, in whole prompt groups.
-        word_vectorizer: Its vocabulary and inverse document frequencies are used.
+        word_tfidf: Its vocabulary and inverse document frequencies are used.
 
     Returns:
         ``CONSENSUS_RATES`` of both sides, shape (n, 2, 3), and the number of other answers, shape (n,), each the mean
@@ -52,7 +52,7 @@ def measure_consensus(battles: pd.DataFrame, word_vectorizer: TfidfVectorizer) -
         turns = _list_turns(battles.iloc[rows])
         if turns.empty:
             continue
-        compared, n_others = _compare_turns(turns, word_vectorizer)
+        compared, n_others = _compare_turns(turns, word_tfidf)
         has_others = n_others > 0
         place = turns["battle"].to_numpy()[has_others]
         n_compared = np.bincount(place, minlength=len(rows)).clip(1)
@@ -93,7 +93,7 @@ def _hash_prefixes(prompt: Sequence[str | None]) -> Iterator[str]:
         yield digest.hexdigest()
 
 
-def _compare_turns(turns: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> tuple[FloatArray, FloatArray]:
+def _compare_turns(turns: pd.DataFrame, word_tfidf: TfidfVectorizer) -> tuple[FloatArray, FloatArray]:
     """Give ``CONSENSUS_RATES`` of both sides of each turn, shape (turns, 2, 3), and how many others answered it."""
     texts = pd.concat([turns[["prompt", side]].set_axis(["prompt", "text"], axis=1) for side in ("a", "b")])
     distinct = texts.drop_duplicates().sort_values(["prompt", "text"])
@@ -103,8 +103,8 @@ def _compare_turns(turns: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> tup
     is_answer = (distinct["text"].str.strip() != "").to_numpy()
     # scikit-learn's inverse document frequency is 1 for a word that every text has. Its float32 leaves room enough for
     # sums in float64 to be exact: what is taken away again below leaves no dust.
-    informativeness = word_vectorizer.idf_.astype(np.float32).astype(np.float64) - 1
-    words = word_vectorizer.transform(distinct["text"])
+    informativeness = word_tfidf.idf_.astype(np.float32).astype(np.float64) - 1
+    words = word_tfidf.transform(distinct["text"])
     words.data = np.ones(len(words.data))
     own = words @ informativeness
     both = words[a].multiply(words[b]) @ informativeness

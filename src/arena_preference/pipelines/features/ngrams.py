@@ -12,18 +12,18 @@ import polars as pl
 from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 
-from .options import TextVectorizerOptions
+from .config import CharLsaConfig
 
 # What Python's str.split parts words at: these four separators besides Unicode's white space.
 _WORD: Final = r"[^\s\x1c-\x1f]+"
 
 
-def fit_ngram_counter(texts: pl.Series, options: TextVectorizerOptions) -> tuple[CountVectorizer, Any]:
+def fit_ngram_counter(texts: pl.Series, options: CharLsaConfig) -> tuple[CountVectorizer, Any]:
     """Learn which n-grams are neither too rare nor too frequent.
 
     Args:
         texts: Strings.
-        options: Parameters ``features.vectorizer``.
+        options: Parameters ``features.char_lsa``.
 
     Returns:
         scikit-learn's counter of these n-grams, and what ``count_ngrams`` gives for the same texts.
@@ -36,12 +36,12 @@ def fit_ngram_counter(texts: pl.Series, options: TextVectorizerOptions) -> tuple
     # scikit-learn would refuse an empty list with advice on stop words.
     counts = texts_of_words @ counter.fit_transform(words) if words else sparse.csr_matrix((len(texts), 0))
     text_counts = counts.getnnz(axis=0)
-    most_texts = options.max_text_share * len(texts)
-    kept = np.flatnonzero((text_counts >= options.min_texts) & (text_counts <= most_texts))
+    most_texts = options.max_df * len(texts)
+    kept = np.flatnonzero((text_counts >= options.min_df) & (text_counts <= most_texts))
     if not len(kept):
         raise ValueError("No n-gram is both frequent and rare enough.")
     totals = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel()
-    kept = np.sort(kept[np.argsort(-totals[kept], kind="stable")[: options.max_ngrams]])
+    kept = np.sort(kept[np.argsort(-totals[kept], kind="stable")[: options.max_features]])
     names = counter.get_feature_names_out()
     # Of Python's own types: skops would make a file of each of NumPy's.
     counter.vocabulary_ = {str(names[place]): column for column, place in enumerate(kept)}

@@ -12,12 +12,13 @@ from sklearn.feature_extraction.text import TfidfTransformer, TfidfVectorizer
 from sklearn.pipeline import Pipeline as TextVectorizer
 from sklearn.preprocessing import Normalizer
 
-from arena_preference.battles import CONSENSUS, FORM_SEPARATOR, ID, FloatArray
+from arena_preference.battles import CONSENSUS, ID, FloatArray
+from arena_preference.symmetry import FORM_SEPARATOR
 
+from .config import CharLsaConfig, RelevanceConfig, TextFeatureConfig, WordTfidfConfig
 from .consensus import CONSENSUS_RATES, measure_consensus
 from .measurement import UNITS, join_turns, measure_battles, read_turns, split_rows
 from .ngrams import count_ngrams, fit_ngram_counter
-from .options import RelevanceOptions, TextFeatureOptions, TextVectorizerOptions, WordVectorizerOptions
 from .quantities import PAIR_QUANTITIES, PROMPT_QUANTITIES, SIDE_RATES, SIDE_SIZES, SUMMED
 from .relevance import RELEVANCE_RATES, RELEVANCE_SIZES, Arrays, fit_expectation, measure_relevance
 
@@ -48,7 +49,7 @@ _SIZE_FORMS: Final = ("share",)
 _RATE_FORMS: Final = ("diff",)
 
 
-def compute_text_features(battles: pd.DataFrame, options: TextFeatureOptions) -> pd.DataFrame:
+def compute_text_features(battles: pd.DataFrame, options: TextFeatureConfig) -> pd.DataFrame:
     """Describe each battle by how its texts are written and what they share.
 
     A size x of a side (characters, list items, apologies ...) enters as (x_a - x_b) / (x_a + x_b), the form of
@@ -114,14 +115,14 @@ def _tabulate(battles: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     return pd.DataFrame({ID: battles[ID].to_numpy(np.int64), **features})
 
 
-def fit_text_vectorizer(battles: pd.DataFrame, options: TextVectorizerOptions, seed: int) -> TextVectorizer:
+def fit_char_lsa(battles: pd.DataFrame, options: CharLsaConfig, seed: int) -> TextVectorizer:
     """Learn which n-grams occur, how much each tells, and the directions along which texts differ most.
 
     TF-IDF with logarithmic counts, then truncated SVD: latent semantic analysis (Deerwester et al., 1990).
 
     Args:
         battles: A sample of the training battles. Every distinct prompt and answer is one text.
-        options: Parameters ``features.vectorizer``.
+        options: Parameters ``features.char_lsa``.
         seed: Draws the texts, where there are more than ``max_fit_texts``, and starts the SVD.
 
     Returns:
@@ -137,21 +138,21 @@ def fit_text_vectorizer(battles: pd.DataFrame, options: TextVectorizerOptions, s
     except ValueError as error:
         raise ValueError(
             f"No vocabulary came out of {len(texts)} distinct texts of {len(battles)} battles: {error} "
-            "Lower features.vectorizer.min_texts, raise features.vectorizer.max_text_share, or give more battles."
+            "Lower features.char_lsa.min_df, raise features.char_lsa.max_df, or give more battles."
         ) from error
     tfidf = TfidfTransformer(sublinear_tf=True)
     weights = tfidf.fit_transform(counts)
-    components = min(options.components, weights.shape[1])
-    svd = TruncatedSVD(components, n_iter=options.power_iterations, random_state=seed).fit(weights)
+    components = min(options.n_components, weights.shape[1])
+    svd = TruncatedSVD(components, n_iter=options.n_iter, random_state=seed).fit(weights)
     return TextVectorizer([(_NGRAMS, counter), (_TFIDF, tfidf), (_SVD, svd)])
 
 
-def fit_word_vectorizer(battles: pd.DataFrame, options: WordVectorizerOptions, seed: int) -> TfidfVectorizer:
+def fit_word_tfidf(battles: pd.DataFrame, options: WordTfidfConfig, seed: int) -> TfidfVectorizer:
     """Learn which words and sequences of words answers have in common, and how much each tells.
 
     Args:
         battles: A sample of the training battles. Every distinct answer is one text.
-        options: Parameters ``features.words``.
+        options: Parameters ``features.word_tfidf``.
         seed: Draws the texts, where there are more than ``max_fit_texts``.
 
     Returns:
@@ -166,15 +167,15 @@ def fit_word_vectorizer(battles: pd.DataFrame, options: WordVectorizerOptions, s
     except ValueError as error:
         raise ValueError(
             f"No vocabulary of words came out of {len(texts)} distinct answers: {error} "
-            "Lower features.words.min_texts, or give more battles."
+            "Lower features.word_tfidf.min_df, or give more battles."
         ) from error
 
 
-def _fit_word_tfidf(texts: pl.Series, options: WordVectorizerOptions) -> TfidfVectorizer:
+def _fit_word_tfidf(texts: pl.Series, options: WordTfidfConfig) -> TfidfVectorizer:
     vectorizer = TfidfVectorizer(
         ngram_range=(1, options.ngram_max),
-        min_df=options.min_texts,
-        max_features=options.max_ngrams,
+        min_df=options.min_df,
+        max_features=options.max_features,
         token_pattern=_WORD,
         sublinear_tf=True,
         dtype=np.float32,
@@ -185,24 +186,24 @@ def _fit_word_tfidf(texts: pl.Series, options: WordVectorizerOptions) -> TfidfVe
     return vectorizer
 
 
-def compute_word_differences(battles: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> pd.DataFrame:
+def compute_tfidf_differences(battles: pd.DataFrame, word_tfidf: TfidfVectorizer) -> pd.DataFrame:
     """Give the TF-IDF weights of answer a minus those of answer b, battle by battle.
 
     Differences carry what a linear model needs to tell the sides apart; swapping the sides negates them exactly.
 
     Args:
         battles: One row per battle, schema ``Battles``.
-        word_vectorizer: As ``fit_word_vectorizer`` gives it, with v entries in its vocabulary.
+        word_tfidf: As ``fit_word_tfidf`` gives it, with v entries in its vocabulary.
 
     Returns:
-        Schema ``WordDifferences``, one row per battle in the order given: the entries that are not zero, by their
+        Schema ``TfidfDifferences``, one row per battle in the order given: the entries that are not zero, by their
         places in a vocabulary of v.
     """
     # scikit-learn refuses to transform no texts at all.
-    parts = [sparse.csr_matrix((0, len(word_vectorizer.vocabulary_)), dtype=np.float32)]
+    parts = [sparse.csr_matrix((0, len(word_tfidf.vocabulary_)), dtype=np.float32)]
     for chunk in read_turns(battles).iter_slices(_LATENT_ROWS):
         texts = join_turns(chunk)
-        a, b = (word_vectorizer.transform(texts[side].to_list()) for side in UNITS[1:])
+        a, b = (word_tfidf.transform(texts[side].to_list()) for side in UNITS[1:])
         parts.append(a - b)
     differences = sparse.vstack(parts, format="csr")
     differences.sort_indices()
@@ -217,7 +218,7 @@ def compute_word_differences(battles: pd.DataFrame, word_vectorizer: TfidfVector
     )
 
 
-def fit_prompt_vectorizer(battles: pd.DataFrame, options: RelevanceOptions, seed: int) -> TextVectorizer:
+def fit_prompt_lsa(battles: pd.DataFrame, options: RelevanceConfig, seed: int) -> TextVectorizer:
     """Learn along which directions of words prompts differ most.
 
     Args:
@@ -237,26 +238,26 @@ def fit_prompt_vectorizer(battles: pd.DataFrame, options: RelevanceOptions, seed
     except ValueError as error:
         raise ValueError(
             f"No vocabulary of words came out of {len(prompts)} distinct prompts: {error} "
-            "Lower features.relevance.min_texts, or give more battles."
+            "Lower features.relevance.min_df, or give more battles."
         ) from error
     weights = tfidf.transform(prompts)
-    components = min(options.components, weights.shape[1])
-    svd = TruncatedSVD(components, n_iter=options.power_iterations, random_state=seed).fit(weights)
+    components = min(options.n_components, weights.shape[1])
+    svd = TruncatedSVD(components, n_iter=options.n_iter, random_state=seed).fit(weights)
     return TextVectorizer([(_TFIDF, tfidf), (_SVD, svd), ("length", Normalizer())])
 
 
-def fit_expected_words(
+def fit_prompt_word_regression(
     battles: pd.DataFrame,
-    prompt_vectorizer: TextVectorizer,
-    word_vectorizer: TfidfVectorizer,
-    options: RelevanceOptions,
+    prompt_lsa: TextVectorizer,
+    word_tfidf: TfidfVectorizer,
+    options: RelevanceConfig,
 ) -> Arrays:
     """Learn which words answers to a prompt use, whoever wins.
 
     Args:
         battles: A sample of the training battles, of whole prompt groups.
-        prompt_vectorizer: As ``fit_prompt_vectorizer`` gives it, with d components.
-        word_vectorizer: As ``fit_word_vectorizer`` gives it, with v entries in its vocabulary.
+        prompt_lsa: As ``fit_prompt_lsa`` gives it, with d components.
+        word_tfidf: As ``fit_word_tfidf`` gives it, with v entries in its vocabulary.
         options: Parameters ``features.relevance``.
 
     Returns:
@@ -264,49 +265,49 @@ def fit_expected_words(
         (d + 1, d + 1), of its penalised Gram matrix; ``shares``, shape (v,), of the answers that have each
         word; ``ids`` of the battles, ascending.
     """
-    return fit_expectation(battles, prompt_vectorizer, word_vectorizer, options.penalty)
+    return fit_expectation(battles, prompt_lsa, word_tfidf, options.alpha)
 
 
 def compute_relevance_features(
     battles: pd.DataFrame,
-    prompt_vectorizer: TextVectorizer,
-    word_vectorizer: TfidfVectorizer,
-    expected_words: Arrays,
+    prompt_lsa: TextVectorizer,
+    word_tfidf: TfidfVectorizer,
+    prompt_word_regression: Arrays,
 ) -> pd.DataFrame:
     """Compare how much the two answers of each new battle have to do with its prompt.
 
     Args:
         battles: One row per battle, schema ``Battles``; their ids may be those of training battles.
-        prompt_vectorizer: As ``fit_prompt_vectorizer`` gives it.
-        word_vectorizer: As ``fit_word_vectorizer`` gives it.
-        expected_words: As ``fit_expected_words`` gives it.
+        prompt_lsa: As ``fit_prompt_lsa`` gives it.
+        word_tfidf: As ``fit_word_tfidf`` gives it.
+        prompt_word_regression: As ``fit_prompt_word_regression`` gives it.
 
     Returns:
         Schema ``Features``: id, then a float32 column for each of ``RELEVANCE_SIZES`` and ``RELEVANCE_RATES``, one row
         per battle in the order given.
     """
-    measured = measure_relevance(battles, prompt_vectorizer, word_vectorizer, expected_words, leave_out=False)
+    measured = measure_relevance(battles, prompt_lsa, word_tfidf, prompt_word_regression, leave_out=False)
     return _compare_relevance(battles, measured)
 
 
 def compute_left_out_relevance_features(
     battles: pd.DataFrame,
-    prompt_vectorizer: TextVectorizer,
-    word_vectorizer: TfidfVectorizer,
-    expected_words: Arrays,
+    prompt_lsa: TextVectorizer,
+    word_tfidf: TfidfVectorizer,
+    prompt_word_regression: Arrays,
 ) -> pd.DataFrame:
-    """Do so with training battles, as though those of the same prompt group had had no part in ``expected_words``.
+    """Relevance features of training battles, each with its own prompt group left out of the regression.
 
     Args:
         battles: One row per training battle, schema ``Battles``, in whole prompt groups.
-        prompt_vectorizer: As ``fit_prompt_vectorizer`` gives it.
-        word_vectorizer: As ``fit_word_vectorizer`` gives it.
-        expected_words: As ``fit_expected_words`` gives it.
+        prompt_lsa: As ``fit_prompt_lsa`` gives it.
+        word_tfidf: As ``fit_word_tfidf`` gives it.
+        prompt_word_regression: As ``fit_prompt_word_regression`` gives it.
 
     Returns:
         As ``compute_relevance_features``.
     """
-    measured = measure_relevance(battles, prompt_vectorizer, word_vectorizer, expected_words, leave_out=True)
+    measured = measure_relevance(battles, prompt_lsa, word_tfidf, prompt_word_regression, leave_out=True)
     return _compare_relevance(battles, measured)
 
 
@@ -318,18 +319,18 @@ def _compare_relevance(battles: pd.DataFrame, measured: FloatArray) -> pd.DataFr
     return _tabulate(battles, features)
 
 
-def compute_consensus_features(battles: pd.DataFrame, word_vectorizer: TfidfVectorizer) -> pd.DataFrame:
+def compute_consensus_features(battles: pd.DataFrame, word_tfidf: TfidfVectorizer) -> pd.DataFrame:
     """Compare how far the two answers of each battle agree with the other answers to its prompt.
 
     Args:
         battles: One row per battle, schema ``Battles``, in whole prompt groups.
-        word_vectorizer: As ``fit_word_vectorizer`` gives it.
+        word_tfidf: As ``fit_word_tfidf`` gives it.
 
     Returns:
         Schema ``Features``: id, then float32 columns, one row per battle in the order given: the difference and the sum
         of each of ``CONSENSUS_RATES``, and the number of other answers; 0 where there are none.
     """
-    rates, others = measure_consensus(battles, word_vectorizer)
+    rates, others = measure_consensus(battles, word_tfidf)
     features: Columns = {}
     for place, name in enumerate(CONSENSUS_RATES):
         features |= _contrast(name, rates[:, 0, place], rates[:, 1, place], ("diff", "sum"))
@@ -344,12 +345,12 @@ def _draw_texts(battles: pd.DataFrame, units: Sequence[str], most: int, seed: in
     return texts
 
 
-def compute_latent_features(battles: pd.DataFrame, text_vectorizer: TextVectorizer) -> pd.DataFrame:
-    """Compare what the texts of each battle are about, in the space of ``text_vectorizer``.
+def compute_lsa_features(battles: pd.DataFrame, char_lsa: TextVectorizer) -> pd.DataFrame:
+    """Compare what the texts of each battle are about, in the space of ``char_lsa``.
 
     Args:
         battles: One row per battle, schema ``Battles``.
-        text_vectorizer: As ``fit_text_vectorizer`` gives it, with k components.
+        char_lsa: As ``fit_char_lsa`` gives it, with k components.
 
     Returns:
         Schema ``Features``: id, then float32 columns, one row per battle in the order given: the difference of
@@ -359,17 +360,15 @@ def compute_latent_features(battles: pd.DataFrame, text_vectorizer: TextVectoriz
     Raises:
         ValueError: If a text column is missing.
     """
-    chunks = [
-        _compare_latents(join_turns(chunk), text_vectorizer) for chunk in split_rows(read_turns(battles), _LATENT_ROWS)
-    ]
+    chunks = [_compare_latents(join_turns(chunk), char_lsa) for chunk in split_rows(read_turns(battles), _LATENT_ROWS)]
     return _tabulate(battles, {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]})
 
 
-def _compare_latents(texts: pl.DataFrame, text_vectorizer: TextVectorizer) -> Columns:
+def _compare_latents(texts: pl.DataFrame, char_lsa: TextVectorizer) -> Columns:
     """Compare the three texts of some battles, as ``join_turns`` gives them."""
-    weights = _weigh_ngrams(pl.concat([texts[unit].alias("text") for unit in UNITS]), text_vectorizer)
+    weights = _weigh_ngrams(pl.concat([texts[unit].alias("text") for unit in UNITS]), char_lsa)
     # What TruncatedSVD.transform does, which refuses a table without rows.
-    latents = weights @ text_vectorizer[_SVD].components_.T
+    latents = weights @ char_lsa[_SVD].components_.T
     directions = _scale_to_unit_length(latents)
     prompt, a, b = (slice(place * len(texts), (place + 1) * len(texts)) for place in range(len(UNITS)))
     features: Columns = {}
@@ -386,10 +385,10 @@ def _compare_latents(texts: pl.DataFrame, text_vectorizer: TextVectorizer) -> Co
     return features
 
 
-def _weigh_ngrams(texts: pl.Series, text_vectorizer: TextVectorizer) -> Any:
+def _weigh_ngrams(texts: pl.Series, char_lsa: TextVectorizer) -> Any:
     """Give the TF-IDF weights, one sparse row of unit length per text."""
-    counts = count_ngrams(text_vectorizer[_NGRAMS], texts)
-    return text_vectorizer[_TFIDF].transform(counts) if len(texts) else counts
+    counts = count_ngrams(char_lsa[_NGRAMS], texts)
+    return char_lsa[_TFIDF].transform(counts) if len(texts) else counts
 
 
 def _scale_to_unit_length(latents: FloatArray) -> FloatArray:

@@ -39,7 +39,7 @@ _STRAY_RELEVANCE: Final = -0.2
 
 #: Quantities of an answer that are never negative and grow with it: its expected words, each with the product of chance
 #: and inverse document frequency, or with the square of its chance; and its sentences of words that are not relevant.
-RELEVANCE_SIZES: Final = ("expected_words", "most_expected_words", "stray_sentences")
+RELEVANCE_SIZES: Final = ("prompt_word_regression", "most_expected_words", "stray_sentences")
 #: Quantities that do not grow with it, of natural logarithms: the mean relevance of its sentences, weighted by their
 #: characters, their standard deviation, where each sentence counts alike, and the mean relevance of its words, weighted
 #: by inverse document frequency. A sentence without a known word has relevance 0.
@@ -61,15 +61,15 @@ class _Answers(NamedTuple):
 
 
 def fit_expectation(
-    battles: pd.DataFrame, prompt_vectorizer: PromptVectorizer, word_vectorizer: TfidfVectorizer, penalty: float
+    battles: pd.DataFrame, prompt_lsa: PromptVectorizer, word_tfidf: TfidfVectorizer, alpha: float
 ) -> Arrays:
     """Fit the ridge regression from the prompt to the words of the two answers.
 
     Args:
         battles: Schema ``Battles``, at least one.
-        prompt_vectorizer: Gives d latent directions.
-        word_vectorizer: Its vocabulary of v words is looked for.
-        penalty: On the squared coefficients.
+        prompt_lsa: Gives d latent directions.
+        word_tfidf: Its vocabulary of v words is looked for.
+        alpha: On the squared coefficients.
 
     Returns:
         ``coefficients``, shape (v, d + 1), the last for the constant; ``inverse_gram``, shape (d + 1, d + 1), of the
@@ -80,10 +80,10 @@ def fit_expectation(
     products: FloatArray = np.zeros(())
     for start in range(0, len(battles), _CHUNK_ROWS):
         chunk = read_turns(battles.iloc[start : start + _CHUNK_ROWS])
-        directions = _find_directions(chunk, prompt_vectorizer)
+        directions = _find_directions(chunk, prompt_lsa)
         gram = gram + directions.T @ directions
-        products = products + _average_sides(_read_sides(chunk, word_vectorizer)).T @ directions
-    inverse_gram = np.linalg.inv(gram + penalty * np.eye(len(gram)))
+        products = products + _average_sides(_read_sides(chunk, word_tfidf)).T @ directions
+    inverse_gram = np.linalg.inv(gram + alpha * np.eye(len(gram)))
     return {
         "coefficients": (products @ inverse_gram).astype(np.float32),
         "inverse_gram": inverse_gram,
@@ -95,8 +95,8 @@ def fit_expectation(
 
 def measure_relevance(
     battles: pd.DataFrame,
-    prompt_vectorizer: PromptVectorizer,
-    word_vectorizer: TfidfVectorizer,
+    prompt_lsa: PromptVectorizer,
+    word_tfidf: TfidfVectorizer,
     expectation: Arrays,
     *,
     leave_out: bool,
@@ -105,8 +105,8 @@ def measure_relevance(
 
     Args:
         battles: Schema ``Battles``.
-        prompt_vectorizer: That of ``fit_expectation``.
-        word_vectorizer: That of ``fit_expectation``.
+        prompt_lsa: That of ``fit_expectation``.
+        word_tfidf: That of ``fit_expectation``.
         expectation: What ``fit_expectation`` gives.
         leave_out: Look at a battle that was fitted as though those of its prompt group in this table had not been. For
             the battles of the fit alone, in whole prompt groups: other battles may have the same ids.
@@ -118,22 +118,22 @@ def measure_relevance(
         ValueError: If the sizes of the three do not fit together.
     """
     n_words, n_directions = expectation["coefficients"].shape
-    if (n_words, n_directions - 1) != (len(word_vectorizer.vocabulary_), len(prompt_vectorizer["svd"].components_)):
+    if (n_words, n_directions - 1) != (len(word_tfidf.vocabulary_), len(prompt_lsa["svd"].components_)):
         raise ValueError(
-            f"expected_words is about {n_words} words and {n_directions - 1} directions of prompts, word_vectorizer "
-            f"knows {len(word_vectorizer.vocabulary_)} words and prompt_vectorizer "
-            f"{len(prompt_vectorizer['svd'].components_)} directions: they come from different runs. "
+            f"prompt_word_regression is about {n_words} words and {n_directions - 1} directions of prompts, word_tfidf "
+            f"knows {len(word_tfidf.vocabulary_)} words and prompt_lsa "
+            f"{len(prompt_lsa['svd'].components_)} directions: they come from different runs. "
             "Run the pipeline features on train again."
         )
     measured = np.zeros((len(battles), 2, len(RELEVANCE_SIZES) + len(RELEVANCE_RATES)))
     # scikit-learn's inverse document frequency is 1 for a word that every text has.
-    informativeness = word_vectorizer.idf_.astype(np.float64) - 1
+    informativeness = word_tfidf.idf_.astype(np.float64) - 1
     for units in _gather_units(battles, expectation["ids"] if leave_out else None):
         rows = np.concatenate([unit for unit, _ in units])
         chunk = read_turns(battles.iloc[rows])
-        sides = _read_sides(chunk, word_vectorizer)
+        sides = _read_sides(chunk, word_tfidf)
         found = _average_sides(sides)
-        directions = _find_directions(chunk, prompt_vectorizer)
+        directions = _find_directions(chunk, prompt_lsa)
         first = 0
         for unit, is_fitted in units:
             last = first + len(unit)
@@ -169,22 +169,22 @@ def _gather_units(battles: pd.DataFrame, fitted_ids: Places | None) -> Iterator[
         yield units
 
 
-def _find_directions(texts: pl.DataFrame, prompt_vectorizer: PromptVectorizer) -> FloatArray:
+def _find_directions(texts: pl.DataFrame, prompt_lsa: PromptVectorizer) -> FloatArray:
     """Give the latent directions of the prompts and a constant of 1, shape (n, d + 1)."""
     prompts = join_turns(texts)["prompt"].to_list()
-    return np.column_stack([prompt_vectorizer.transform(prompts), np.ones(len(prompts))])
+    return np.column_stack([prompt_lsa.transform(prompts), np.ones(len(prompts))])
 
 
-def _read_sides(texts: pl.DataFrame, word_vectorizer: TfidfVectorizer) -> list[_Answers]:
-    return [_read_answers(texts[side], word_vectorizer) for side in UNITS[1:]]
+def _read_sides(texts: pl.DataFrame, word_tfidf: TfidfVectorizer) -> list[_Answers]:
+    return [_read_answers(texts[side], word_tfidf) for side in UNITS[1:]]
 
 
-def _read_answers(answers: pl.Series, word_vectorizer: TfidfVectorizer) -> _Answers:
+def _read_answers(answers: pl.Series, word_tfidf: TfidfVectorizer) -> _Answers:
     """Cut answers, which are lists of turns, into sentences and look up their words."""
     owners = pl.int_range(len(answers), dtype=pl.UInt32, eager=True)
     sentences = list_sentences(pl.DataFrame({"answer": owners, "text": answers}).explode("text"), "text")
     # scikit-learn refuses to transform no texts at all.
-    words = word_vectorizer.transform(sentences["text"].to_list() or [""])[: len(sentences)]
+    words = word_tfidf.transform(sentences["text"].to_list() or [""])[: len(sentences)]
     words.data[:] = 1
     counts = np.bincount(sentences["answer"].to_numpy(), minlength=len(answers))
     return _Answers(words, sentences["text"].str.len_chars().to_numpy(), np.concatenate([[0], counts.cumsum()]))

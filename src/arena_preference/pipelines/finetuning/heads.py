@@ -11,7 +11,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from arena_preference.battles import PREFERS_A, PREFERS_B, TIE
 
-from .options import Pooling
+from .config import Pooling
 
 _EXCHANGED: Final = [PREFERS_B, PREFERS_A, TIE]
 

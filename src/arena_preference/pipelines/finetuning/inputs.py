@@ -12,7 +12,7 @@ import pandas as pd
 
 from arena_preference.battles import TEXT_COLUMNS
 
-from .options import FinetuningOptions, Template
+from .config import FinetuningConfig, Template
 from .token_budget import Turn, fit_turns
 
 #: The two inputs of a battle. Head comparison: either answer with the prompt. Head joint: either order of the answers.
@@ -43,7 +43,7 @@ class BattleReader:
     Template and texts are tokenised apart, so that the budget is exact and no text can pose as a special token.
     """
 
-    def __init__(self, tokenizer: Any, options: FinetuningOptions) -> None:
+    def __init__(self, tokenizer: Any, options: FinetuningConfig) -> None:
         """Fix the layout.
 
         Args:

@@ -20,10 +20,10 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
 from arena_preference.battles import N_CLASSES
-from arena_preference.model_files import find_model, quiet_transformers
+from arena_preference.pretrained import find_model, quiet_transformers
 
+from .config import FinetuningConfig, Pooling
 from .heads import ComparisonModel, CrossEncoder, JointModel
-from .options import FinetuningOptions, Pooling
 
 _WEIGHTS: Final = "model.safetensors"
 _ADAPTER: Final = "adapter_model.safetensors"
@@ -46,7 +46,7 @@ def load_tokenizer(folder: Path) -> Any:
             ) from reason
 
 
-def load_base(options: FinetuningOptions, dtype: torch.dtype, device: torch.device) -> CrossEncoder:
+def load_base(options: FinetuningConfig, dtype: torch.dtype, device: torch.device) -> CrossEncoder:
     """Load the published model, below a head that is yet to be trained; with adapters where these are trained.
 
     Args:
@@ -78,7 +78,7 @@ def load_base(options: FinetuningOptions, dtype: torch.dtype, device: torch.devi
     return model if options.method == "full" else _add_adapters(model, options)
 
 
-def load_trained(folder: Path, options: FinetuningOptions, dtype: torch.dtype, device: torch.device) -> CrossEncoder:
+def load_trained(folder: Path, options: FinetuningConfig, dtype: torch.dtype, device: torch.device) -> CrossEncoder:
     """Load what was trained.
 
     Args:
@@ -121,7 +121,7 @@ def save_trained(model: "CrossEncoder | PeftModel", tokenizer: Any, folder: Path
         tokenizer.save_pretrained(folder)
 
 
-def _load_published(folder: Path, options: FinetuningOptions, settings: dict[str, Any]) -> Any:
+def _load_published(folder: Path, options: FinetuningConfig, settings: dict[str, Any]) -> Any:
     auto_class = AutoModelForSequenceClassification if options.head == "joint" else AutoModel
     with quiet_transformers():
         try:
@@ -149,7 +149,7 @@ def _load_published(folder: Path, options: FinetuningOptions, settings: dict[str
     return encoder
 
 
-def _put_head(encoder: Any, options: FinetuningOptions) -> CrossEncoder:
+def _put_head(encoder: Any, options: FinetuningConfig) -> CrossEncoder:
     encoder.config.use_cache = False
     smoothing = options.training.label_smoothing
     if options.head == "joint":
@@ -169,7 +169,7 @@ def _choose_pooling(config: Any) -> Pooling:
     return "last" if is_decoder else "mean"
 
 
-def _add_adapters(model: CrossEncoder, options: FinetuningOptions) -> Any:
+def _add_adapters(model: CrossEncoder, options: FinetuningConfig) -> Any:
     lora = LoraConfig(
         r=options.lora.rank,
         lora_alpha=options.lora.alpha,
@@ -214,7 +214,7 @@ def _describe_quantization(dtype: torch.dtype, device: torch.device) -> dict[str
     return {"quantization_config": quantization, "device_map": {"": device}}
 
 
-def _check_length(config: Any, options: FinetuningOptions) -> None:
+def _check_length(config: Any, options: FinetuningConfig) -> None:
     text_config = config.get_text_config()
     room = getattr(text_config, "max_position_embeddings", None)
     # DeBERTa's positions are relative, and it reads on beyond what it was trained for.

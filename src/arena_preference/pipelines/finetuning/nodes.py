@@ -11,22 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from arena_preference.battles import (
-    ID,
-    LABEL_COLUMNS,
-    N_CLASSES,
-    TEXT_COLUMNS,
-    FloatArray,
-    swap_probabilities,
-)
+from arena_preference.battles import ID, LABEL_COLUMNS, N_CLASSES, TEXT_COLUMNS, FloatArray, align_rows
 from arena_preference.datasets import ModelStore
-from arena_preference.folds import assign_folds
-from arena_preference.model_files import find_model, hash_model
+from arena_preference.pretrained import find_model, hash_model
+from arena_preference.symmetry import swap_probabilities
 
-from .options import FinetuningOptions
+from .config import FinetuningConfig
 
 logger = logging.getLogger(__name__)
 
@@ -43,30 +35,8 @@ _NOT_LEARNED: Final = {"enabled", "refit", "device"}
 _SIDES: Final = TEXT_COLUMNS[1:]
 
 
-def assign_training_folds(
-    battles: pd.DataFrame, options: FinetuningOptions, number_of_folds: int, seed: int
-) -> pd.DataFrame:
-    """Draw the folds that modelling draws, so that cross encoders can be trained before there is any other model.
-
-    Args:
-        battles: Training battles, schema ``Battles`` with label.
-        options: Parameters ``finetuning``.
-        number_of_folds: Parameter ``modelling.folds``.
-        seed: The project's seed.
-
-    Returns:
-        Schema ``Folds``; no row where fine-tuning is switched off.
-
-    Raises:
-        ValueError: If the battles are too few for so many folds.
-    """
-    if not options.enabled:
-        return pd.DataFrame({ID: battles[ID][:0], "fold": np.array([], dtype=np.int8)})
-    return assign_folds(battles, number_of_folds, seed)
-
-
 def train_cross_encoders(
-    battles: pd.DataFrame, folds: pd.DataFrame, cross_encoder_store: ModelStore, options: FinetuningOptions, seed: int
+    battles: pd.DataFrame, labels: pd.DataFrame, cross_encoder_store: ModelStore, options: FinetuningConfig, seed: int
 ) -> tuple[CrossEncoders, pd.DataFrame]:
     """Train a cross encoder on the battles outside each fold, and one on all of them if ``options.refit`` asks for it.
 
@@ -75,7 +45,7 @@ def train_cross_encoders(
 
     Args:
         battles: Training battles, schema ``Battles`` with label.
-        folds: Schema ``Folds``.
+        labels: Schema ``Labels``.
         cross_encoder_store: What was trained before; it grows.
         options: Parameters ``finetuning``.
         seed: The project's seed; the training of a fold takes it plus the fold's number.
@@ -95,7 +65,7 @@ def train_cross_encoders(
         return {}, pd.DataFrame(columns=columns, dtype=float)
     _check_installed(options)
     base = hash_model(find_model(options.model, options.revision))
-    fold = _find_folds(folds, battles)
+    fold = align_rows(labels, battles[ID], "labels")["fold"].to_numpy()
     numbers = [*np.unique(fold).tolist(), *([ALL_FOLDS] if options.refit else [])]
     models, history = [], []
     for number in numbers:
@@ -108,24 +78,24 @@ def train_cross_encoders(
     described = {
         "options": options.model_dump(exclude=_NOT_LEARNED),
         "base": base,
-        "folds": _hash_folds(folds),
+        "folds": _hash_folds(labels),
         "models": models,
     }
     return described, pd.concat(history, ignore_index=True)[columns]
 
 
-def score_folds(
+def predict_oof_logits(
     battles: pd.DataFrame,
-    folds: pd.DataFrame,
+    labels: pd.DataFrame,
     cross_encoder_store: ModelStore,
     cross_encoders: CrossEncoders,
-    options: FinetuningOptions,
+    options: FinetuningConfig,
 ) -> pd.DataFrame:
     """Let each battle be scored, in both orders, by the cross encoder that was not trained on its fold.
 
     Args:
         battles: Training battles, schema ``Battles``.
-        folds: Schema ``Folds``.
+        labels: Schema ``Labels``.
         cross_encoder_store: Where the models are.
         cross_encoders: What ``train_cross_encoders`` gave.
         options: Parameters ``finetuning``; of them, the place of the published model and the device.
@@ -140,8 +110,8 @@ def score_folds(
     """
     if not cross_encoders:
         return battles[[ID]].reset_index(drop=True)
-    fold = _find_folds(folds, battles)
-    if _hash_folds(folds) != cross_encoders["folds"]:
+    fold = align_rows(labels, battles[ID], "labels")["fold"].to_numpy()
+    if _hash_folds(labels) != cross_encoders["folds"]:
         raise ValueError(
             "The folds are not those that the cross encoders were trained for, so some would score battles that they "
             "have learned from. Run the pipeline finetuning again, or name the versions of one run with "
@@ -155,11 +125,11 @@ def score_folds(
     return _tabulate(battles, scores)
 
 
-def score_battles(
+def predict_test_logits(
     battles: pd.DataFrame,
     cross_encoder_store: ModelStore,
     cross_encoders: CrossEncoders,
-    options: FinetuningOptions,
+    options: FinetuningConfig,
 ) -> pd.DataFrame:
     """Let new battles be scored, in both orders, by the cross encoder of all folds, or by the average of the folds'.
 
@@ -170,7 +140,7 @@ def score_battles(
         options: Parameters ``finetuning``; of them, the place of the published model and the device.
 
     Returns:
-        Schema ``Logits``, as ``score_folds`` gives it.
+        Schema ``Logits``, as ``predict_oof_logits`` gives it.
 
     Raises:
         ValueError: If a model, its head or its adapters are missing or are not those that were trained.
@@ -183,20 +153,8 @@ def score_battles(
     return _tabulate(battles, np.mean(scores, axis=0))
 
 
-def _find_folds(folds: pd.DataFrame, battles: pd.DataFrame) -> npt.NDArray[np.integer[Any]]:
-    """Give the fold of each battle, shape (n,)."""
-    found = battles[ID].map(folds.set_index(ID)["fold"])
-    if found.isna().any() or len(folds) != len(battles):
-        raise ValueError(
-            f"The folds are those of other battles ({len(folds)} and {len(battles)} rows, {found.isna().sum()} ids "
-            "unmatched), so they come from different runs. Run the pipelines before finetuning again, or name the "
-            "versions of one run with --load-versions."
-        )
-    return found.to_numpy(dtype=np.int8)
-
-
 def _train_one(
-    store: ModelStore, key: str, battles: pd.DataFrame, options: FinetuningOptions, seed: int, name: str
+    store: ModelStore, key: str, battles: pd.DataFrame, options: FinetuningConfig, seed: int, name: str
 ) -> Path:
     from .training import MODEL, TrainingJob, count_processes, train, write_job
 
@@ -244,7 +202,7 @@ def _launch(folder: Path, processes: int) -> None:
 
 
 def _score(
-    battles: pd.DataFrame, store: ModelStore, trained: CrossEncoders, model: dict[str, Any], options: FinetuningOptions
+    battles: pd.DataFrame, store: ModelStore, trained: CrossEncoders, model: dict[str, Any], options: FinetuningConfig
 ) -> FloatArray:
     """Give the logits of each battle by one model, shape (n, 3)."""
     from .training import predict
@@ -257,7 +215,7 @@ def _score(
         )
     # What was learned decides; these parameters say where it is done and where the published model is.
     here = options.model_dump(include=_NOT_LEARNED | {"model", "revision"})
-    chosen = FinetuningOptions.model_validate({**trained["options"], **here})
+    chosen = FinetuningConfig.model_validate({**trained["options"], **here})
     if chosen.method != "full" and hash_model(find_model(chosen.model, chosen.revision)) != trained["base"]:
         raise ValueError(
             f"The adapters of {_name(model['fold'])} were trained on {trained['options']['model']} (revision "
@@ -290,7 +248,7 @@ def _read_history(folder: Path, columns: list[str]) -> pd.DataFrame:
     return entries.dropna(subset=["loss", "log_loss"], how="all").astype(float)
 
 
-def _identify(battles: pd.DataFrame, options: FinetuningOptions, base: str, seed: int) -> str:
+def _identify(battles: pd.DataFrame, options: FinetuningConfig, base: str, seed: int) -> str:
     """Hash all that a training's result depends on."""
     digest = hashlib.sha256(f"{options.model_dump_json(exclude=_NOT_LEARNED)} {base} {seed}\n".encode())
     for *texts, label, group in battles[[*TEXT_COLUMNS, "label", "prompt_group"]].itertuples(index=False):
@@ -298,9 +256,9 @@ def _identify(battles: pd.DataFrame, options: FinetuningOptions, base: str, seed
     return digest.hexdigest()[:32]
 
 
-def _hash_folds(folds: pd.DataFrame) -> str:
+def _hash_folds(labels: pd.DataFrame) -> str:
     """Hash which battle lies in which fold, whatever the order of the rows."""
-    ordered = folds.sort_values(ID)
+    ordered = labels.sort_values(ID)
     digest = hashlib.sha256(ordered[ID].to_numpy(dtype=np.int64).tobytes())
     digest.update(ordered["fold"].to_numpy(dtype=np.int8).tobytes())
     return digest.hexdigest()[:32]
@@ -314,7 +272,7 @@ def _name(fold: int) -> str:
     return "all folds" if fold == ALL_FOLDS else f"fold {fold}"
 
 
-def _check_installed(options: FinetuningOptions) -> None:
+def _check_installed(options: FinetuningConfig) -> None:
     wanted = {"accelerate": "finetuning", "peft": "finetuning"}
     if options.method == "qlora":
         wanted["bitsandbytes"] = "finetuning-4bit"

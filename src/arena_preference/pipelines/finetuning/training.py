@@ -33,13 +33,13 @@ from transformers import (
 
 from arena_preference.battles import N_CLASSES
 from arena_preference.device import avoid_cudnn_attention, select_devices, select_precision
-from arena_preference.model_files import find_model, quiet_transformers
-from arena_preference.scoring import compute_losses
+from arena_preference.metrics import compute_losses
+from arena_preference.pretrained import find_model, quiet_transformers
 
 from .batches import BattleInputs, Collator, sort_by_length
+from .config import FinetuningConfig
 from .inputs import BattleReader
 from .models import load_base, load_tokenizer, load_trained, save_trained
-from .options import FinetuningOptions
 from .progress import LOG_LOSS, ProgressLog
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class TrainingJob(BaseModel):
 
     name: str
     """For the log."""
-    options: FinetuningOptions
+    options: FinetuningConfig
     seed: int
 
 
@@ -101,7 +101,7 @@ def train(folder: Path) -> None:
     tokenizer = load_tokenizer(find_model(options.model, options.revision))
     inputs = BattleReader(tokenizer, options).read(battles)
     labels = battles["label"].to_numpy()
-    splitter = GroupShuffleSplit(1, test_size=options.training.validation_share, random_state=job.seed)
+    splitter = GroupShuffleSplit(1, test_size=options.training.validation_fraction, random_state=job.seed)
     learned, set_aside = next(splitter.split(battles, groups=battles["prompt_group"]))
     # In the order of their lengths, so that a batch has little padding.
     set_aside = sort_by_length(inputs, set_aside)
@@ -134,7 +134,7 @@ def train(folder: Path) -> None:
         (folder / MODEL / HISTORY).write_text(json.dumps(trainer.state.log_history), encoding="utf-8")
 
 
-def predict(folder: Path, options: FinetuningOptions, battles: pd.DataFrame) -> npt.NDArray[Any]:
+def predict(folder: Path, options: FinetuningConfig, battles: pd.DataFrame) -> npt.NDArray[Any]:
     """Score battles in both orders.
 
     Args:
@@ -173,7 +173,7 @@ def predict(folder: Path, options: FinetuningOptions, battles: pd.DataFrame) -> 
     return logits
 
 
-def make_arguments(options: FinetuningOptions, folder: Path, seed: int, battles: int, orders: int) -> TrainingArguments:
+def make_arguments(options: FinetuningConfig, folder: Path, seed: int, battles: int, orders: int) -> TrainingArguments:
     """Say in transformers' words how to train.
 
     Args:
@@ -184,7 +184,7 @@ def make_arguments(options: FinetuningOptions, folder: Path, seed: int, battles:
         orders: Inputs of each battle in training.
     """
     training = options.training
-    steps_per_epoch = -(-battles // training.battles_per_step)
+    steps_per_epoch = -(-battles // training.batch_size)
     steps = max(1, round(steps_per_epoch * training.epochs))
     every = max(1, steps_per_epoch // training.evaluations_per_epoch)
     arguments = TrainingArguments(
@@ -211,13 +211,13 @@ def make_arguments(options: FinetuningOptions, folder: Path, seed: int, battles:
     # How many battles of a step fall to a device hangs on the number of processes that take part.
     sharing = arguments.world_size * max(1, arguments.n_gpu)
     at_once = max(1, options.device.tokens // (options.input.max_tokens * orders))
-    per_device = -(-training.battles_per_step // sharing)
+    per_device = -(-training.batch_size // sharing)
     arguments.gradient_accumulation_steps = -(-per_device // at_once)
     arguments.per_device_train_batch_size = -(-per_device // arguments.gradient_accumulation_steps)
     return arguments
 
 
-def _describe_device(options: FinetuningOptions) -> dict[str, Any]:
+def _describe_device(options: FinetuningConfig) -> dict[str, Any]:
     dtype, kind = find_dtype(options), select_devices(options.device.kind)[0].type
     return {
         "bf16": dtype == torch.bfloat16,
@@ -235,13 +235,13 @@ def _describe_device(options: FinetuningOptions) -> dict[str, Any]:
     }
 
 
-def count_processes(options: FinetuningOptions) -> int:
+def count_processes(options: FinetuningConfig) -> int:
     """Tell how many processes share each step."""
     devices = select_devices(options.device.kind)
     return options.device.processes or (len(devices) if devices[0].type == "cuda" else 1)
 
 
-def find_dtype(options: FinetuningOptions) -> torch.dtype:
+def find_dtype(options: FinetuningConfig) -> torch.dtype:
     """Choose the type of products; MPS has no mixed precision that the Trainer knows."""
     devices = select_devices(options.device.kind)
     if options.device.precision == "auto" and devices[0].type == "mps":

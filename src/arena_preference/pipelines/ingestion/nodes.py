@@ -4,13 +4,17 @@ import json
 import logging
 import re
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.util import hash_array
+from sklearn.model_selection import StratifiedGroupKFold
 
-from arena_preference.battles import ID, LABEL_COLUMNS, MODEL_COLUMNS, TEXT_COLUMNS, prompt_group
+from arena_preference.battles import ID, LABEL_COLUMNS, MODEL_COLUMNS, N_CLASSES, TEXT_COLUMNS, prompt_group
+
+from .config import IngestionConfig
 
 logger = logging.getLogger(__name__)
 
@@ -95,44 +99,66 @@ def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
     return _assemble_tables("test", raw_battles, battles, mended)
 
 
-def sample_battles(battles: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+def sample_battles(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> pd.DataFrame:
     """Draw whole prompt groups, for what need not see every battle: vectorizers, expected words and projection.
 
     Whether a group is drawn depends on its name and the seed alone. So any part of the battles can be asked on its own.
 
     Args:
         battles: Schema ``Battles``.
-        share: Parameter ``ingestion.sample_share``.
+        config: Parameters ``ingestion``.
         seed: The project's seed.
 
     Returns:
-        Schema ``Battles``; all of them if the share is 1.
-
-    Raises:
-        ValueError: If the share is not above 0 and at most 1.
+        Schema ``Battles``; all of them if ``sample_fraction`` is 1.
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"ingestion.sample_share is {share}. Set it above 0 and at most to 1.")
     groups = battles["prompt_group"].to_numpy(dtype=object)
     chance = hash_array(groups, hash_key=f"{seed:016x}", categorize=False) / 2**64
-    return battles[chance <= share].reset_index(drop=True)
+    return battles[chance <= config.sample_fraction].reset_index(drop=True)
 
 
-def count_shared_ids(battles: pd.DataFrame, folds: pd.DataFrame) -> None:
-    """Count the ids that both splits have. Nothing is joined by id across splits, so they may, but it is worth a look.
+def assign_folds(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> pd.DataFrame:
+    """Labels of the training battles with stratified folds that never split a prompt group.
 
     Args:
-        battles: The battles of the test split, schema ``Battles``.
-        folds: Schema ``Folds``, a row for each battle of the train split.
+        battles: Training battles, schema ``Battles`` with label.
+        config: Parameters ``ingestion``.
+        seed: The project's seed.
+
+    Returns:
+        Schema ``Labels``, one row per battle in the order of ``battles``.
+
+    Raises:
+        ValueError: If there are fewer prompt groups than folds, a class has fewer battles than there are folds, or
+            all of a class lies in two folds.
     """
-    shared = battles.loc[battles[ID].isin(folds[ID]), ID]
-    if len(shared):
-        logger.warning(
-            "%d of the %d ids of the test split are ids of the train split, too, the first: %d. Each battle is "
-            "predicted from its own texts all the same. If they are the same battles, the model has seen their "
-            "verdicts, and its predictions for them look better than it is.",
-            *(len(shared), len(battles), shared.iloc[0]),
+    n_splits, groups, labels = config.n_splits, battles["prompt_group"], battles["label"].to_numpy()
+    if groups.nunique() < n_splits:
+        raise ValueError(
+            f"{groups.nunique()} prompt groups are too few for {n_splits} folds, because a fold takes whole "
+            "groups. Add battles or lower ingestion.n_splits."
         )
+    counts = np.bincount(labels, minlength=N_CLASSES)
+    if counts.min() < n_splits:
+        rarest = LABEL_COLUMNS[int(counts.argmin())]
+        raise ValueError(
+            f"Only {counts.min()} training battles have the label {rarest}; each of the {n_splits} folds needs "
+            "at least one. Add battles or lower ingestion.n_splits."
+        )
+    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    fold = np.empty(len(battles), dtype=np.int8)
+    for number, (_, held_out) in enumerate(splitter.split(battles, labels, groups)):
+        fold[held_out] = number
+    # Word models are fitted on the battles outside of two folds.
+    for pair in combinations(range(n_splits), 2):
+        absent = np.setdiff1d(range(N_CLASSES), labels[~np.isin(fold, pair)])
+        if len(absent):
+            raise ValueError(
+                f"All battles with the label {LABEL_COLUMNS[absent[0]]} are in folds {pair[0]} and {pair[1]}, because "
+                "they share prompt groups, so a model that is fitted outside of them could not learn it. Add battles "
+                "or change seed."
+            )
+    return battles[[ID, "prompt_group", "label"]].assign(fold=fold)
 
 
 def parse_id(cell: str) -> int:

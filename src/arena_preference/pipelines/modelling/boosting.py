@@ -7,16 +7,17 @@ import numpy.typing as npt
 import pandas as pd
 from catboost import CatBoost, CatBoostClassifier, CatBoostError, Pool
 
-from arena_preference.battles import CONSENSUS, FloatArray, swap_features, swap_labels, swap_probabilities
+from arena_preference.battles import CONSENSUS, FloatArray
+from arena_preference.symmetry import swap_features, swap_labels, swap_probabilities
 
-from .options import ModellingOptions
+from .config import ModellingConfig
 
 # With fewer battles a GPU is no faster than 16 cores, and its models, which know no rsm, are worse.
 _FEWEST_FOR_GPU: Final = 20_000
 
 
 def fit_catboost(
-    features: pd.DataFrame, labels: npt.NDArray[np.integer[Any]], options: ModellingOptions, seed: int
+    features: pd.DataFrame, labels: npt.NDArray[np.integer[Any]], options: ModellingConfig, seed: int
 ) -> CatBoostClassifier:
     """Fit a three-class model on every battle in both orders.
 
@@ -41,7 +42,7 @@ def fit_catboost(
     model = CatBoostClassifier(
         loss_function="MultiClass", random_seed=seed, allow_writing_files=False, verbose=False, **settings
     )
-    features = _hide_consensus(features, options.hidden_consensus, seed)
+    features = _hide_consensus(features, options.consensus_dropout, seed)
     both_orders = pd.concat([features, swap_features(features)], ignore_index=True)
     pool = Pool(both_orders, np.concatenate([labels, swap_labels(labels)]))
     try:

@@ -8,15 +8,14 @@ import pandas as pd
 from scipy.special import expit
 
 from arena_preference.battles import (
-    FORM_SEPARATOR,
-    IN_ORDER,
     MODEL_COLUMNS,
-    SWAPPED,
+    ORIGINAL_ORDER,
+    SWAPPED_ORDER,
     FloatArray,
     count_characters,
     length_features,
 )
-from arena_preference.scoring import (
+from arena_preference.metrics import (
     as_interval,
     estimate_means,
     estimate_ratios,
@@ -24,8 +23,9 @@ from arena_preference.scoring import (
     select_probabilities,
     tabulate_intervals,
 )
+from arena_preference.symmetry import FORM_SEPARATOR
 
-from .options import ReportingOptions
+from .config import ReportingConfig
 from .tables import compute_leads, compute_wins, encode_labels, match_rows
 
 STYLES: Final = ("characters", "list_items", "headers", "bold")
@@ -35,13 +35,13 @@ _NEWTON_STEPS: Final = 50
 
 
 def measure_position_bias(
-    oof_predictions: pd.DataFrame, first_level_predictions: pd.DataFrame, options: ReportingOptions, seed: int
+    oof_predictions: pd.DataFrame, base_model_predictions: pd.DataFrame, options: ReportingConfig, seed: int
 ) -> dict[str, Any]:
     """Measure what the order of the answers does to a model that is asked once, and to the average of both orders.
 
     Args:
         oof_predictions: Schema ``OutOfFoldPredictions``.
-        first_level_predictions: id and three probabilities of each first-level model; those of ``catboost_swapped``
+        base_model_predictions: id and three probabilities of each first-level model; those of ``catboost_swapped``
             were asked with the sides exchanged and stand under the sides as the file has them.
         options: Parameters ``reporting``.
         seed: The project's seed.
@@ -52,8 +52,8 @@ def measure_position_bias(
         worth; ``flips``, the share of battles whose likeliest class changes with the order. Each is
         ``{value, low, high}``.
     """
-    first_level = match_rows(first_level_predictions, oof_predictions["id"], "first_level_predictions")
-    in_order, swapped = (select_probabilities(first_level, prefix) for prefix in (IN_ORDER, SWAPPED))
+    first_level = match_rows(base_model_predictions, oof_predictions["id"], "base_model_predictions")
+    in_order, swapped = (select_probabilities(first_level, prefix) for prefix in (ORIGINAL_ORDER, SWAPPED_ORDER))
     measured = {
         "in_order": compute_leads(in_order),
         "swapped": compute_leads(swapped),
@@ -63,13 +63,13 @@ def measure_position_bias(
         "flips": (in_order.argmax(axis=1) != swapped.argmax(axis=1)).astype(float),
     }
     table = estimate_means(
-        np.column_stack(list(measured.values())), oof_predictions["prompt_group"], options.bootstrap_draws, seed
+        np.column_stack(list(measured.values())), oof_predictions["prompt_group"], options.n_resamples, seed
     )
     return {name: as_interval(row) for name, row in zip(measured, table.to_dict("records"), strict=True)}
 
 
 def measure_verbosity_bias(
-    oof_predictions: pd.DataFrame, battles: pd.DataFrame, options: ReportingOptions, seed: int
+    oof_predictions: pd.DataFrame, battles: pd.DataFrame, options: ReportingConfig, seed: int
 ) -> pd.DataFrame:
     """Measure how often the longer answer wins, as predicted and as observed, by how much longer it is.
 
@@ -106,7 +106,7 @@ def measure_verbosity_bias(
 
 
 def measure_self_enhancement(
-    oof_predictions: pd.DataFrame, battles: pd.DataFrame, options: ReportingOptions, seed: int
+    oof_predictions: pd.DataFrame, battles: pd.DataFrame, options: ReportingConfig, seed: int
 ) -> pd.DataFrame:
     """Measure for each chatbot whether the predictions favour its answers beyond what people do.
 
@@ -129,7 +129,7 @@ def measure_self_enhancement(
     predicted, observed = (np.concatenate([win, 1 - win]) for win in wins)
     groups = np.tile(oof_predictions["prompt_group"].to_numpy(), 2)
     counts = names.dropna().value_counts()
-    shown = sorted(counts.index, key=lambda name: (-counts[name], name))[: options.top_chatbots]
+    shown = sorted(counts.index, key=lambda name: (-counts[name], name))[: options.top_models]
     members = [np.flatnonzero((names == name).to_numpy(dtype=bool, na_value=False)) for name in shown]
     table = _compare_win_rates(predicted, observed, members, groups, options, seed)
     table.insert(0, "chatbot", shown)
@@ -138,7 +138,7 @@ def measure_self_enhancement(
 
 
 def measure_formatting_bias(
-    oof_predictions: pd.DataFrame, model_input: pd.DataFrame, options: ReportingOptions, seed: int
+    oof_predictions: pd.DataFrame, model_input: pd.DataFrame, options: ReportingConfig, seed: int
 ) -> pd.DataFrame:
     """Measure how much length and formatting sway the verdicts, and how much the predictions.
 
@@ -185,7 +185,7 @@ def _compare_win_rates(
     observed: FloatArray,
     members: list[npt.NDArray[np.intp]],
     groups: npt.ArrayLike,
-    options: ReportingOptions,
+    options: ReportingConfig,
     seed: int,
 ) -> pd.DataFrame:
     """Estimate mean predicted and observed wins over sets of rows, and their difference over the same resamplings."""
@@ -194,7 +194,7 @@ def _compare_win_rates(
         inside[rows, column] = 1.0
     measured = {"predicted": predicted, "observed": observed, "difference": predicted - observed}
     columns = {
-        name: estimate_ratios(inside * values[:, None], inside, groups, options.bootstrap_draws, seed)
+        name: estimate_ratios(inside * values[:, None], inside, groups, options.n_resamples, seed)
         if members
         else pd.DataFrame(columns=["value", "low", "high"], dtype=float)
         for name, values in measured.items()
@@ -211,7 +211,7 @@ def _spread_columns(columns: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:
 
 
 def _fit_style(
-    design: FloatArray, wins: FloatArray, groups: npt.ArrayLike, options: ReportingOptions, seed: int
+    design: FloatArray, wins: FloatArray, groups: npt.ArrayLike, options: ReportingConfig, seed: int
 ) -> tuple[FloatArray, FloatArray]:
     """Fit a logistic regression of wins between 0 and 1; give coefficients (k,) and their draws (draws, k)."""
     size = design.shape[1]
@@ -226,7 +226,7 @@ def _fit_style(
         if np.abs(step).max() < 1e-8:
             break
     gradient, curvature = _differentiate(design, wins, coefficients)
-    sums = resample_sums(np.hstack([gradient, curvature]), groups, options.bootstrap_draws, seed)
+    sums = resample_sums(np.hstack([gradient, curvature]), groups, options.n_resamples, seed)
     gradients = sums[:, :size, None] - _RIDGE * coefficients[:, None]
     steps = np.linalg.solve(sums[:, size:].reshape(-1, size, size) + ridge, gradients)
     return coefficients, coefficients + steps[:, :, 0]

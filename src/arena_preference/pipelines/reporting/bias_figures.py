@@ -72,20 +72,22 @@ def plot_verbosity_bias(verbosity_bias: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_self_enhancement(chatbot_bias: pd.DataFrame) -> Figure:
+def plot_self_enhancement(self_enhancement_bias: pd.DataFrame) -> Figure:
     """Draw by how much the predictions favour each chatbot.
 
     Args:
-        chatbot_bias: What ``measure_self_enhancement`` gave.
+        self_enhancement_bias: What ``measure_self_enhancement`` gave.
 
     Returns:
         Predicted minus observed win rates with 95 % intervals; those that exclude 0 in another colour. A note where
         the battles name no chatbots.
     """
-    if chatbot_bias.empty:
+    if self_enhancement_bias.empty:
         return draw_note("no audit by chatbot: these battles do not name the chatbots")
-    figure, axes = make_axes(1.2 + 0.23 * len(chatbot_bias), "Predicted minus observed win rate of each chatbot")
-    table = select_interval(chatbot_bias, "difference")
+    figure, axes = make_axes(
+        1.2 + 0.23 * len(self_enhancement_bias), "Predicted minus observed win rate of each chatbot"
+    )
+    table = select_interval(self_enhancement_bias, "difference")
     clear = excludes_zero(table)
     for chosen, colour, marker, text in (
         (clear, VERMILION, "D", "interval excludes 0"),
@@ -94,7 +96,7 @@ def plot_self_enhancement(chatbot_bias: pd.DataFrame) -> Figure:
         if chosen.any():
             draw_rows(axes, table, colour, marker, label=text, rows=chosen)
     axes.axvline(0, color="black", linewidth=0.8)
-    name_rows(axes, chatbot_bias["chatbot"].astype(str).tolist())
+    name_rows(axes, self_enhancement_bias["chatbot"].astype(str).tolist())
     axes.set_xlabel("predicted minus observed win rate (ties half), 95 % interval", fontsize=9)
     figure.legend(loc="outside lower right", frameon=False, fontsize=9, ncols=2)
     return figure

@@ -9,21 +9,12 @@ import pandas as pd
 from catboost import CatBoost, Pool
 from matplotlib.figure import Figure
 
-from arena_preference.battles import (
-    FORM_SEPARATOR,
-    ID,
-    MODEL_COLUMNS,
-    PREFERS_A,
-    PREFERS_B,
-    TEXT_COLUMNS,
-    FloatArray,
-    count_characters,
-    swap_features,
-)
-from arena_preference.scoring import compute_losses, estimate_ratios, select_probabilities
+from arena_preference.battles import ID, MODEL_COLUMNS, PREFERS_A, PREFERS_B, TEXT_COLUMNS, FloatArray, count_characters
+from arena_preference.metrics import compute_losses, estimate_ratios, select_probabilities
+from arena_preference.symmetry import FORM_SEPARATOR, swap_features
 
+from .config import ReportingConfig
 from .drawing import BLUE, GREY, draw_note, draw_rows, make_figure, name_rows
-from .options import ReportingOptions
 from .tables import list_first_level_models, match_rows
 
 PROMPT_KIND: Final = "prompt kind"
@@ -48,8 +39,8 @@ def score_slices(
     oof_predictions: pd.DataFrame,
     battles: pd.DataFrame,
     model_input: pd.DataFrame,
-    first_level_predictions: pd.DataFrame,
-    options: ReportingOptions,
+    base_model_predictions: pd.DataFrame,
+    options: ReportingConfig,
     seed: int,
 ) -> pd.DataFrame:
     """Score the predictions on parts of the battles.
@@ -61,7 +52,7 @@ def score_slices(
         oof_predictions: Schema ``OutOfFoldPredictions``.
         battles: Training battles, schema ``Battles``.
         model_input: Features of the training battles.
-        first_level_predictions: id and three probabilities of each first-level model.
+        base_model_predictions: id and three probabilities of each first-level model.
         options: Parameters ``reporting``.
         seed: The project's seed.
 
@@ -72,7 +63,7 @@ def score_slices(
     ids = oof_predictions[ID]
     dimensions = _slice_by_texts(match_rows(battles, ids, "train.battles"))
     dimensions |= _slice_by_prompt(match_rows(model_input, ids, "train.model_input"))
-    dimensions |= _slice_by_agreement(match_rows(first_level_predictions, ids, "first_level_predictions"))
+    dimensions |= _slice_by_agreement(match_rows(base_model_predictions, ids, "base_model_predictions"))
     named = [
         (dimension, name, inside)
         for dimension in _DIMENSIONS
@@ -82,7 +73,7 @@ def score_slices(
     inside = np.column_stack([members for _, _, members in named]).astype(float)
     losses = compute_losses(select_probabilities(oof_predictions), oof_predictions["label"].to_numpy())
     scores = estimate_ratios(
-        inside * losses[:, None], inside, oof_predictions["prompt_group"], options.bootstrap_draws, seed
+        inside * losses[:, None], inside, oof_predictions["prompt_group"], options.n_resamples, seed
     )
     parts = pd.DataFrame(
         [(dimension, name, int(members.sum())) for dimension, name, members in named],
@@ -91,41 +82,41 @@ def score_slices(
     return pd.concat([parts, scores], axis=1)
 
 
-def plot_slices(slice_scores: pd.DataFrame, metrics: dict[str, Any]) -> Figure:
+def plot_slices(slice_metrics: pd.DataFrame, metrics: dict[str, Any]) -> Figure:
     """Draw the log loss by turns, language, length and agreement.
 
     Args:
-        slice_scores: What ``score_slices`` gave.
+        slice_metrics: What ``score_slices`` gave.
         metrics: What ``evaluate_predictions`` gave.
 
     Returns:
         One panel per dimension; a line at the log loss of all battles.
     """
-    return _draw_panels(slice_scores[slice_scores["dimension"] != PROMPT_KIND], metrics)
+    return _draw_panels(slice_metrics[slice_metrics["dimension"] != PROMPT_KIND], metrics)
 
 
-def plot_prompt_kinds(slice_scores: pd.DataFrame, metrics: dict[str, Any]) -> Figure:
+def plot_prompt_kinds(slice_metrics: pd.DataFrame, metrics: dict[str, Any]) -> Figure:
     """Draw the log loss by kind of prompt.
 
     Args:
-        slice_scores: What ``score_slices`` gave.
+        slice_metrics: What ``score_slices`` gave.
         metrics: What ``evaluate_predictions`` gave.
 
     Returns:
         One row per kind, the hardest on top; a line at the log loss of all battles. A note where no kind was told.
     """
-    kinds = slice_scores[slice_scores["dimension"] == PROMPT_KIND]
+    kinds = slice_metrics[slice_metrics["dimension"] == PROMPT_KIND]
     if kinds.empty:
         return draw_note("no prompt kinds: the features tell none")
     return _draw_panels(kinds.sort_values("value", ascending=False, kind="stable"), metrics)
 
 
-def find_surprising_battles(
+def find_highest_loss_battles(
     oof_predictions: pd.DataFrame,
     battles: pd.DataFrame,
-    explained_input: pd.DataFrame,
+    shap_input: pd.DataFrame,
     preference_model: CatBoost,
-    options: ReportingOptions,
+    options: ReportingConfig,
 ) -> list[dict[str, Any]]:
     """Show the battles with the highest log loss, and which features spoke for each side.
 
@@ -135,7 +126,7 @@ def find_surprising_battles(
     Args:
         oof_predictions: Schema ``OutOfFoldPredictions``.
         battles: Training battles, schema ``Battles``.
-        explained_input: id and the features that the stored model takes, one row per battle.
+        shap_input: id and the features that the stored model takes, one row per battle.
         preference_model: The stored model.
         options: Parameters ``reporting``.
 
@@ -146,10 +137,10 @@ def find_surprising_battles(
     """
     labels, probabilities = oof_predictions["label"].to_numpy(), select_probabilities(oof_predictions)
     losses = compute_losses(probabilities, labels)
-    hardest = np.argsort(-losses, kind="stable")[: options.surprising_battles]
+    hardest = np.argsort(-losses, kind="stable")[: options.highest_loss_battles]
     ids = oof_predictions[ID].iloc[hardest]
     texts = match_rows(battles, ids, "train.battles")
-    features = match_rows(explained_input, ids, "train.explained_input")[preference_model.feature_names_]
+    features = match_rows(shap_input, ids, "train.shap_input")[preference_model.feature_names_]
     contributions = explain_lead(preference_model, features)
     shown = []
     for place, row in enumerate(hardest):
@@ -274,10 +265,10 @@ def _slice_by_prompt(model_input: pd.DataFrame) -> Slices:
     }
 
 
-def _slice_by_agreement(first_level_predictions: pd.DataFrame) -> Slices:
-    models = list_first_level_models(first_level_predictions)
+def _slice_by_agreement(base_model_predictions: pd.DataFrame) -> Slices:
+    models = list_first_level_models(base_model_predictions)
     votes = np.column_stack(
-        [select_probabilities(first_level_predictions, f"{name}_").argmax(axis=1) for name in models]
+        [select_probabilities(base_model_predictions, f"{name}_").argmax(axis=1) for name in models]
     )
     agree = (votes == votes[:, :1]).all(axis=1)
     return {_AGREEMENT: {"all agree": agree, "some disagree": ~agree}}

@@ -5,11 +5,11 @@ import pandas as pd
 from catboost import CatBoost
 from matplotlib.figure import Figure
 
-from arena_preference.battles import FORM_SEPARATOR, is_antisymmetric
+from arena_preference.symmetry import FORM_SEPARATOR, is_antisymmetric
 
 from .bias_figures import excludes_zero
+from .config import ReportingConfig
 from .drawing import BLUE, GREY, ORANGE, clean_label, draw_note, draw_rows, make_axes, name_rows
-from .options import ReportingOptions
 
 
 def name_feature(feature: str) -> str:
@@ -17,19 +17,19 @@ def name_feature(feature: str) -> str:
     return " · ".join(part.replace("_", " ") for part in feature.rsplit(FORM_SEPARATOR, 1))
 
 
-def rank_features(preference_model: CatBoost, feature_families: dict[str, list[str]]) -> pd.DataFrame:
+def rank_features(preference_model: CatBoost, feature_groups: dict[str, list[str]]) -> pd.DataFrame:
     """Rank the features by how much they move the model's scores.
 
     Args:
         preference_model: The stored model.
-        feature_families: What ``list_feature_families`` gave.
+        feature_groups: What ``list_feature_groups`` gave.
 
     Returns:
         ``feature``, ``family`` and ``importance``: CatBoost's ``PredictionValuesChange`` in percent, which sums to 100;
         the strongest first.
     """
     names = list(preference_model.feature_names_)
-    family_of = {name: family for family, members in feature_families.items() for name in members}
+    family_of = {name: family for family, members in feature_groups.items() for name in members}
     ranking = pd.DataFrame(
         {
             "feature": names,
@@ -40,19 +40,21 @@ def rank_features(preference_model: CatBoost, feature_families: dict[str, list[s
     return ranking.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
 
-def plot_feature_importance(feature_ranking: pd.DataFrame, options: ReportingOptions) -> Figure:
+def plot_feature_importance(feature_importance: pd.DataFrame, options: ReportingConfig) -> Figure:
     """Draw which features move the model's scores most.
 
     Args:
-        feature_ranking: What ``rank_features`` gave.
+        feature_importance: What ``rank_features`` gave.
         options: Parameters ``reporting``.
 
     Returns:
         Bars of the strongest features; the colour says whether a feature tells the sides apart or describes the battle
         as a whole.
     """
-    top = feature_ranking.head(options.top_features)
-    title = f"The {len(top)} strongest of {len(feature_ranking)} features, {top['importance'].sum():.0f} % of the whole"
+    top = feature_importance.head(options.top_features)
+    title = (
+        f"The {len(top)} strongest of {len(feature_importance)} features, {top['importance'].sum():.0f} % of the whole"
+    )
     figure, axes = make_axes(1.4 + 0.22 * len(top), title)
     antisymmetric = np.array([is_antisymmetric(name) for name in top["feature"]])
     positions = len(top) - 1 - np.arange(len(top))
@@ -67,16 +69,16 @@ def plot_feature_importance(feature_ranking: pd.DataFrame, options: ReportingOpt
     return figure
 
 
-def plot_family_importance(feature_ranking: pd.DataFrame) -> Figure:
+def plot_family_importance(feature_importance: pd.DataFrame) -> Figure:
     """Draw how much each family of features moves the model's scores.
 
     Args:
-        feature_ranking: What ``rank_features`` gave.
+        feature_importance: What ``rank_features`` gave.
 
     Returns:
         One bar per family, with the number of its features.
     """
-    families = sum_families(feature_ranking)
+    families = sum_families(feature_importance)
     figure, axes = make_axes(1.1 + 0.35 * len(families), "Importance by family of features")
     bars = axes.barh(len(families) - 1 - np.arange(len(families)), families["importance"], color=BLUE)
     axes.bar_label(bars, [f" {value:.1f} %" for value in families["importance"]], fontsize=9)
@@ -87,9 +89,9 @@ def plot_family_importance(feature_ranking: pd.DataFrame) -> Figure:
     return figure
 
 
-def sum_families(feature_ranking: pd.DataFrame) -> pd.DataFrame:
+def sum_families(feature_importance: pd.DataFrame) -> pd.DataFrame:
     """Add up the importance of each family: ``family``, ``importance`` in percent, ``features``; the first leads."""
-    grouped = feature_ranking.groupby("family", sort=True)["importance"].agg(importance="sum", features="size")
+    grouped = feature_importance.groupby("family", sort=True)["importance"].agg(importance="sum", features="size")
     return grouped.reset_index().sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
 

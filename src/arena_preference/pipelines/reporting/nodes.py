@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from arena_preference.battles import LABEL_COLUMNS
-from arena_preference.scoring import compute_losses, select_probabilities
+from arena_preference.metrics import compute_losses, select_probabilities
 
+from .config import ReportingConfig
 from .drawing import (
     BLUE,
     CLASSES,
@@ -21,7 +22,6 @@ from .drawing import (
     measure_arms,
     name_rows,
 )
-from .options import ReportingOptions
 from .tables import encode_labels
 
 # Rows that cannot be used are set aside, so a run has a few battles fewer than were simulated.
@@ -43,7 +43,7 @@ def find_bayes_limit(metrics: dict[str, Any], simulation_summary: dict[str, Any]
         return None
     simulated = simulation_summary["train"]["battles"]
     if metrics["battles"] <= simulated <= metrics["battles"] * (1 + _REJECTED_SHARE):
-        return float(simulation_summary["train"]["bayes_limit"])
+        return float(simulation_summary["train"]["bayes_optimal_log_loss"])
     return None
 
 
@@ -190,7 +190,7 @@ def plot_finetuning(finetuning_history: pd.DataFrame) -> Figure:
     return figure
 
 
-def bin_predictions(oof_predictions: pd.DataFrame, options: ReportingOptions) -> pd.DataFrame:
+def bin_predictions(oof_predictions: pd.DataFrame, options: ReportingConfig) -> pd.DataFrame:
     """Compare predicted and observed shares, class by class, over bins of equal counts.
 
     Args:
@@ -205,7 +205,7 @@ def bin_predictions(oof_predictions: pd.DataFrame, options: ReportingOptions) ->
     for label, name in enumerate(LABEL_COLUMNS):
         predicted = oof_predictions[name].to_numpy()
         observed = (oof_predictions["label"] == label).to_numpy()
-        bins = np.array_split(np.argsort(predicted, kind="stable"), min(options.reliability_bins, len(predicted)))
+        bins = np.array_split(np.argsort(predicted, kind="stable"), min(options.n_bins, len(predicted)))
         for members in bins:
             share, count = observed[members].mean(), len(members)
             centre = (share + 1.96**2 / (2 * count)) / (1 + 1.96**2 / count)
@@ -214,7 +214,7 @@ def bin_predictions(oof_predictions: pd.DataFrame, options: ReportingOptions) ->
     return pd.DataFrame(rows, columns=["label", "predicted", "value", "low", "high"])
 
 
-def plot_reliability(oof_predictions: pd.DataFrame, metrics: dict[str, Any], options: ReportingOptions) -> Figure:
+def plot_reliability(oof_predictions: pd.DataFrame, metrics: dict[str, Any], options: ReportingConfig) -> Figure:
     """Draw how often each verdict came true against how probable the models said it was.
 
     Args:

@@ -22,6 +22,7 @@ from .bias_figures import (
     plot_verbosity_bias,
     select_interval,
 )
+from .config import ReportingConfig
 from .drawing import CLASSES
 from .failures import ENGLISH_SHARE, OTHER_SCRIPT_SHARE, PROMPT_KIND, plot_prompt_kinds, plot_slices
 from .importance import name_feature, plot_ablation, plot_family_importance, plot_feature_importance
@@ -35,7 +36,6 @@ from .nodes import (
     plot_scores,
     plot_sharpness,
 )
-from .options import ReportingOptions
 from .sentences import format_interval, format_share
 
 _TEMPLATE: Final = "report.html.j2"
@@ -77,17 +77,17 @@ def write_report(
     simulation_summary: dict[str, Any],
     learning_curve: pd.DataFrame,
     finetuning_history: pd.DataFrame,
-    blend_scores: pd.DataFrame,
+    blend_metrics: pd.DataFrame,
     ablation: pd.DataFrame,
-    class_scores: pd.DataFrame,
+    class_metrics: pd.DataFrame,
     position_bias: dict[str, Any],
     verbosity_bias: pd.DataFrame,
-    chatbot_bias: pd.DataFrame,
+    self_enhancement_bias: pd.DataFrame,
     formatting_bias: pd.DataFrame,
-    slice_scores: pd.DataFrame,
-    surprising_battles: list[dict[str, Any]],
-    feature_ranking: pd.DataFrame,
-    options: ReportingOptions,
+    slice_metrics: pd.DataFrame,
+    highest_loss_battles: list[dict[str, Any]],
+    feature_importance: pd.DataFrame,
+    options: ReportingConfig,
     seed: int,
 ) -> str:
     """Write one page that holds all figures, tables and texts, and refers to nothing outside of itself.
@@ -101,16 +101,16 @@ def write_report(
         simulation_summary: What ``summarise_simulation`` gave, or empty.
         learning_curve: As ``plot_learning_curve`` takes it.
         finetuning_history: As ``plot_finetuning`` takes it.
-        blend_scores: What ``measure_blend`` gave.
+        blend_metrics: What ``measure_blend`` gave.
         ablation: As ``plot_ablation`` takes it.
-        class_scores: What ``score_classes`` gave.
+        class_metrics: What ``score_classes`` gave.
         position_bias: What ``measure_position_bias`` gave.
         verbosity_bias: What ``measure_verbosity_bias`` gave.
-        chatbot_bias: What ``measure_self_enhancement`` gave.
+        self_enhancement_bias: What ``measure_self_enhancement`` gave.
         formatting_bias: What ``measure_formatting_bias`` gave.
-        slice_scores: What ``score_slices`` gave.
-        surprising_battles: What ``find_surprising_battles`` gave.
-        feature_ranking: What ``rank_features`` gave.
+        slice_metrics: What ``score_slices`` gave.
+        highest_loss_battles: What ``find_highest_loss_battles`` gave.
+        feature_importance: What ``rank_features`` gave.
         options: Parameters ``reporting``.
         seed: The project's seed.
 
@@ -118,14 +118,16 @@ def write_report(
         HTML. Every text and name out of the data is escaped.
     """
     scores = _show_scores(
-        oof_predictions, metrics, simulation_summary, learning_curve, finetuning_history, blend_scores, class_scores
+        oof_predictions, metrics, simulation_summary, learning_curve, finetuning_history, blend_metrics, class_metrics
     )
     sections = [
         Section("scores", "Scores", scores),
         Section("calibration", "Calibration", _show_calibration(oof_predictions, metrics, options)),
-        Section("bias", "Bias audit", _show_bias(position_bias, verbosity_bias, chatbot_bias, formatting_bias)),
-        Section("failures", "Where it fails", _show_failures(slice_scores, surprising_battles, metrics)),
-        Section("importance", "What it rests on", _show_importance(feature_ranking, ablation, options)),
+        Section(
+            "bias", "Bias audit", _show_bias(position_bias, verbosity_bias, self_enhancement_bias, formatting_bias)
+        ),
+        Section("failures", "Where it fails", _show_failures(slice_metrics, highest_loss_battles, metrics)),
+        Section("importance", "What it rests on", _show_importance(feature_importance, ablation, options)),
     ]
     facts = [
         f"{metrics['battles']:,} battles",
@@ -145,7 +147,7 @@ def write_report(
         facts=facts,
         tiles=tiles,
         verdicts=[name for name, _, _ in CLASSES.values()],
-        draws=options.bootstrap_draws,
+        draws=options.n_resamples,
     )
 
 
@@ -155,8 +157,8 @@ def _show_scores(
     simulation_summary: dict[str, Any],
     learning_curve: pd.DataFrame,
     finetuning_history: pd.DataFrame,
-    blend_scores: pd.DataFrame,
-    class_scores: pd.DataFrame,
+    blend_metrics: pd.DataFrame,
+    class_metrics: pd.DataFrame,
 ) -> list[Part]:
     limit = find_bayes_limit(metrics, simulation_summary)
     rows = [
@@ -183,9 +185,9 @@ def _show_scores(
         ),
         Part(
             "Class by class",
-            sentences.describe_classes(class_scores),
+            sentences.describe_classes(class_metrics),
             [_embed("Confusion matrix", plot_confusion(oof_predictions))],
-            [_tabulate_classes(class_scores)],
+            [_tabulate_classes(class_metrics)],
         ),
     ]
     if not learning_curve.empty:
@@ -193,11 +195,11 @@ def _show_scores(
         parts.append(Part("More battles", sentences.describe_learning_curve(learning_curve), [figure]))
     if not finetuning_history.empty:
         figure = _embed("Log loss in training", plot_finetuning(finetuning_history))
-        parts.append(Part("Cross encoders", sentences.describe_finetuning(finetuning_history, blend_scores), [figure]))
+        parts.append(Part("Cross encoders", sentences.describe_finetuning(finetuning_history, blend_metrics), [figure]))
     return parts
 
 
-def _show_calibration(oof_predictions: pd.DataFrame, metrics: dict[str, Any], options: ReportingOptions) -> list[Part]:
+def _show_calibration(oof_predictions: pd.DataFrame, metrics: dict[str, Any], options: ReportingConfig) -> list[Part]:
     bins = bin_predictions(oof_predictions, options)
     reliability = _embed("Reliability diagram", plot_reliability(oof_predictions, metrics, options))
     sharpness = _embed("Histograms of the probabilities", plot_sharpness(oof_predictions))
@@ -211,7 +213,7 @@ def _show_calibration(oof_predictions: pd.DataFrame, metrics: dict[str, Any], op
 def _show_bias(
     position_bias: dict[str, Any],
     verbosity_bias: pd.DataFrame,
-    chatbot_bias: pd.DataFrame,
+    self_enhancement_bias: pd.DataFrame,
     formatting_bias: pd.DataFrame,
 ) -> list[Part]:
     position = _embed("Mean probability of A minus that of B", plot_position_bias(position_bias))
@@ -222,13 +224,13 @@ def _show_bias(
         table = _tabulate_win_rates("times as long", map(format_ratio, bins["times_longer"]), bins)
         note = "Battles whose answers are of equal length have no longer answer and are left out."
         parts.append(Part("Verbosity", sentences.describe_verbosity(verbosity_bias), [figure], [table], note))
-    if not chatbot_bias.empty:
-        figure = _embed("Predicted minus observed win rates", plot_self_enhancement(chatbot_bias))
-        table = _tabulate_win_rates("chatbot", chatbot_bias["chatbot"], chatbot_bias)
-        left_out = int(chatbot_bias["chatbots"].iloc[0]) - len(chatbot_bias)
+    if not self_enhancement_bias.empty:
+        figure = _embed("Predicted minus observed win rates", plot_self_enhancement(self_enhancement_bias))
+        table = _tabulate_win_rates("chatbot", self_enhancement_bias["chatbot"], self_enhancement_bias)
+        left_out = int(self_enhancement_bias["chatbots"].iloc[0]) - len(self_enhancement_bias)
         note = f"{left_out:,} more chatbots, with fewer battles, are not shown." if left_out else ""
         title = "Self-enhancement"
-        parts.append(Part(title, sentences.describe_self_enhancement(chatbot_bias), [figure], [table], note))
+        parts.append(Part(title, sentences.describe_self_enhancement(self_enhancement_bias), [figure], [table], note))
     if not formatting_bias.empty:
         figure = _embed("Coefficients of style control", plot_formatting_bias(formatting_bias))
         note = (
@@ -240,7 +242,7 @@ def _show_bias(
 
 
 def _show_failures(
-    slice_scores: pd.DataFrame, surprising_battles: list[dict[str, Any]], metrics: dict[str, Any]
+    slice_metrics: pd.DataFrame, highest_loss_battles: list[dict[str, Any]], metrics: dict[str, Any]
 ) -> list[Part]:
     note = (
         f"A prompt is in another script if at least {100 * OTHER_SCRIPT_SHARE:.0f} % of its characters are outside of "
@@ -248,34 +250,34 @@ def _show_failures(
         "English; else in another language in Latin script, or too short to tell. Lengths are those of both answers "
         "together, in quarters. The first-level models agree where all have the same likeliest class."
     )
-    slices = _embed("Log loss by part", plot_slices(slice_scores, metrics))
-    parts = [Part("By kind of battle", sentences.describe_slices(slice_scores, metrics), [slices], [], note)]
-    if (slice_scores["dimension"] == PROMPT_KIND).any():
-        kinds = _embed("Log loss by kind of prompt", plot_prompt_kinds(slice_scores, metrics))
+    slices = _embed("Log loss by part", plot_slices(slice_metrics, metrics))
+    parts = [Part("By kind of battle", sentences.describe_slices(slice_metrics, metrics), [slices], [], note)]
+    if (slice_metrics["dimension"] == PROMPT_KIND).any():
+        kinds = _embed("Log loss by kind of prompt", plot_prompt_kinds(slice_metrics, metrics))
         note = "Kinds are told by words in the prompt; a prompt may be of several."
         parts.append(
-            Part("By kind of prompt", sentences.describe_prompt_kinds(slice_scores, metrics), [kinds], [], note)
+            Part("By kind of prompt", sentences.describe_prompt_kinds(slice_metrics, metrics), [kinds], [], note)
         )
     parts.append(
         Part(
             "The most surprising battles",
-            sentences.describe_surprises(surprising_battles, metrics),
+            sentences.describe_surprises(highest_loss_battles, metrics),
             note=(
                 "What spoke for a side are SHAP values in the score of A minus that of B, averaged over both orders. "
                 "They explain the stored model, an average over the folds; the probabilities are out of fold."
             ),
-            battles=[_show_battle(battle) for battle in surprising_battles],
+            battles=[_show_battle(battle) for battle in highest_loss_battles],
         )
     )
     return parts
 
 
-def _show_importance(feature_ranking: pd.DataFrame, ablation: pd.DataFrame, options: ReportingOptions) -> list[Part]:
+def _show_importance(feature_importance: pd.DataFrame, ablation: pd.DataFrame, options: ReportingConfig) -> list[Part]:
     figures = [
-        _embed("Importance by family", plot_family_importance(feature_ranking)),
-        _embed("Importance by feature", plot_feature_importance(feature_ranking, options)),
+        _embed("Importance by family", plot_family_importance(feature_importance)),
+        _embed("Importance by feature", plot_feature_importance(feature_importance, options)),
     ]
-    parts = [Part("Features", sentences.describe_families(feature_ranking), figures)]
+    parts = [Part("Features", sentences.describe_families(feature_importance), figures)]
     if not ablation.empty:
         ranked = ablation.sort_values("difference", ascending=False, kind="stable")
         rows = [
@@ -293,7 +295,7 @@ def _show_importance(feature_ranking: pd.DataFrame, ablation: pd.DataFrame, opti
     return parts
 
 
-def _tabulate_classes(class_scores: pd.DataFrame) -> Table:
+def _tabulate_classes(class_metrics: pd.DataFrame) -> Table:
     headers = [
         "verdict",
         "battles",
@@ -312,7 +314,7 @@ def _tabulate_classes(class_scores: pd.DataFrame) -> Table:
             f"{row['log_loss']:.4f}",
             f"{row['loss_contribution']:.4f}",
         ]
-        for row in class_scores.to_dict("records")
+        for row in class_metrics.to_dict("records")
     ]
     return Table("Each class on its own; the contributions sum to the log loss", headers, rows)
 

@@ -9,7 +9,7 @@ from .bias import (
     measure_verbosity_bias,
 )
 from .bias_figures import plot_formatting_bias, plot_position_bias, plot_self_enhancement, plot_verbosity_bias
-from .failures import find_surprising_battles, plot_prompt_kinds, plot_slices, score_slices
+from .failures import find_highest_loss_battles, plot_prompt_kinds, plot_slices, score_slices
 from .importance import plot_ablation, plot_family_importance, plot_feature_importance, rank_features
 from .nodes import (
     plot_confusion,
@@ -27,25 +27,7 @@ def create_pipeline() -> Pipeline:
     """From out-of-fold predictions, metrics and model to tables, figures and one page that holds them all."""
     drawn = ["params:reporting", "params:seed"]
     nodes = [*_create_tables(drawn), *_create_figures(), _create_page(drawn)]
-    return Pipeline(
-        nodes,
-        namespace="train",
-        # What modelling makes of the training split needs no split in its name, and neither does what is made here.
-        inputs={
-            "oof_predictions",
-            "first_level_predictions",
-            "metrics",
-            "learning_curve",
-            "ablation",
-            "preference_model",
-            "feature_families",
-            "simulation_summary",
-            "finetuning_history",
-            "blend_scores",
-        },
-        outputs={name for node in nodes for name in node.outputs},
-        parameters={"reporting", "seed"},
-    )
+    return Pipeline(nodes, namespace="reporting", tags="train", prefix_datasets_with_namespace=False)
 
 
 def _create_page(drawn: list[str]) -> Node:
@@ -57,16 +39,16 @@ def _create_page(drawn: list[str]) -> Node:
             "simulation_summary",
             "learning_curve",
             "finetuning_history",
-            "blend_scores",
+            "blend_metrics",
             "ablation",
-            "class_scores",
+            "class_metrics",
             "position_bias",
             "verbosity_bias",
-            "chatbot_bias",
+            "self_enhancement_bias",
             "formatting_bias",
-            "slice_scores",
-            "surprising_battles",
-            "feature_ranking",
+            "slice_metrics",
+            "highest_loss_battles",
+            "feature_importance",
             *drawn,
         ],
         outputs="report",
@@ -76,53 +58,53 @@ def _create_page(drawn: list[str]) -> Node:
 
 def _create_tables(drawn: list[str]) -> list[Node]:
     return [
-        Node(score_classes, inputs="oof_predictions", outputs="class_scores", name="score_classes"),
+        Node(score_classes, inputs="oof_predictions", outputs="class_metrics", name="score_classes"),
         Node(
             measure_position_bias,
-            inputs=["oof_predictions", "first_level_predictions", *drawn],
+            inputs=["oof_predictions", "base_model_predictions", *drawn],
             outputs="position_bias",
             name="measure_position_bias",
         ),
         Node(
             measure_verbosity_bias,
-            inputs=["oof_predictions", "battles", *drawn],
+            inputs=["oof_predictions", "train.battles", *drawn],
             outputs="verbosity_bias",
             name="measure_verbosity_bias",
         ),
         Node(
             measure_self_enhancement,
-            inputs=["oof_predictions", "battles", *drawn],
-            outputs="chatbot_bias",
+            inputs=["oof_predictions", "train.battles", *drawn],
+            outputs="self_enhancement_bias",
             name="measure_self_enhancement",
         ),
         Node(
             measure_formatting_bias,
-            inputs=["oof_predictions", "model_input", *drawn],
+            inputs=["oof_predictions", "train.model_input", *drawn],
             outputs="formatting_bias",
             name="measure_formatting_bias",
         ),
         Node(
             score_slices,
-            inputs=["oof_predictions", "battles", "model_input", "first_level_predictions", *drawn],
-            outputs="slice_scores",
+            inputs=["oof_predictions", "train.battles", "train.model_input", "base_model_predictions", *drawn],
+            outputs="slice_metrics",
             name="score_slices",
         ),
         Node(
-            find_surprising_battles,
+            find_highest_loss_battles,
             inputs=[
                 "oof_predictions",
-                "battles",
-                "explained_input",
+                "train.battles",
+                "train.shap_input",
                 "preference_model",
                 "params:reporting",
             ],
-            outputs="surprising_battles",
-            name="find_surprising_battles",
+            outputs="highest_loss_battles",
+            name="find_highest_loss_battles",
         ),
         Node(
             rank_features,
-            inputs=["preference_model", "feature_families"],
-            outputs="feature_ranking",
+            inputs=["preference_model", "feature_groups"],
+            outputs="feature_importance",
             name="rank_features",
         ),
     ]
@@ -170,7 +152,7 @@ def _create_figures() -> list[Node]:
         ),
         Node(
             plot_self_enhancement,
-            inputs="chatbot_bias",
+            inputs="self_enhancement_bias",
             outputs="chatbot_bias_figure",
             name="plot_self_enhancement",
         ),
@@ -180,23 +162,23 @@ def _create_figures() -> list[Node]:
             outputs="formatting_bias_figure",
             name="plot_formatting_bias",
         ),
-        Node(plot_slices, inputs=["slice_scores", "metrics"], outputs="slice_scores_figure", name="plot_slices"),
+        Node(plot_slices, inputs=["slice_metrics", "metrics"], outputs="slice_scores_figure", name="plot_slices"),
         Node(
             plot_prompt_kinds,
-            inputs=["slice_scores", "metrics"],
+            inputs=["slice_metrics", "metrics"],
             outputs="prompt_kind_figure",
             name="plot_prompt_kinds",
         ),
         Node(
             plot_family_importance,
-            inputs="feature_ranking",
+            inputs="feature_importance",
             outputs="family_importance",
             name="plot_family_importance",
         ),
         Node(
             plot_feature_importance,
-            inputs=["feature_ranking", "params:reporting"],
-            outputs="feature_importance",
+            inputs=["feature_importance", "params:reporting"],
+            outputs="feature_importance_figure",
             name="plot_feature_importance",
         ),
         Node(plot_ablation, inputs="ablation", outputs="ablation_figure", name="plot_ablation"),

@@ -21,7 +21,7 @@ def format_share(interval: Mapping[str, float]) -> str:
     return f"{100 * interval['value']:.1f}\u00a0% [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
 
 
-def describe_scores(metrics: dict[str, Any], bayes_limit: float | None) -> str:
+def describe_scores(metrics: dict[str, Any], bayes_optimal_log_loss: float | None) -> str:
     """Compare the log loss with those of the baselines."""
     loss = metrics["log_loss"]["value"]
     gaps = [
@@ -35,19 +35,19 @@ def describe_scores(metrics: dict[str, Any], bayes_limit: float | None) -> str:
         f"Out of fold, the log loss is {format_interval(metrics['log_loss'])}, {gaps[0]} and {gaps[1]}; the likeliest "
         f"class is the verdict in {format_share(metrics['accuracy'])} of the battles."
     )
-    if bayes_limit is not None:
+    if bayes_optimal_log_loss is not None:
         sentence += (
-            f" The battles are simulated: knowing the true probabilities would give {bayes_limit:.4f}, which is "
-            f"{abs(loss - bayes_limit):.4f} {'less' if loss > bayes_limit else 'more'}."
+            f" The battles are simulated: knowing the true probabilities would give {bayes_optimal_log_loss:.4f}, which is "
+            f"{abs(loss - bayes_optimal_log_loss):.4f} {'less' if loss > bayes_optimal_log_loss else 'more'}."
         )
     return sentence
 
 
-def describe_classes(class_scores: pd.DataFrame) -> str:
+def describe_classes(class_metrics: pd.DataFrame) -> str:
     """Name the class that costs most and the one found least."""
-    costly = class_scores.loc[class_scores["loss_contribution"].idxmax()]
-    missed = class_scores.loc[class_scores["recall"].idxmin()]
-    share = costly["loss_contribution"] / class_scores["loss_contribution"].sum()
+    costly = class_metrics.loc[class_metrics["loss_contribution"].idxmax()]
+    missed = class_metrics.loc[class_metrics["recall"].idxmin()]
+    share = costly["loss_contribution"] / class_metrics["loss_contribution"].sum()
     return (
         f"Battles with the verdict \u201c{costly['verdict']}\u201d are {_percent(costly['observed_share'])} of all and "
         f"make {_percent(share)} of the log loss; \u201c{missed['verdict']}\u201d is the least often found, in "
@@ -69,10 +69,10 @@ def describe_learning_curve(learning_curve: pd.DataFrame) -> str:
     )
 
 
-def describe_finetuning(finetuning_history: pd.DataFrame, blend_scores: pd.DataFrame) -> str:
+def describe_finetuning(finetuning_history: pd.DataFrame, blend_metrics: pd.DataFrame) -> str:
     """Say how good the cross encoders became, alone and for the blend with CatBoost."""
     best = finetuning_history.groupby("fold")["log_loss"].min()
-    of_model = blend_scores.set_index("model").to_dict("index")
+    of_model = blend_metrics.set_index("model").to_dict("index")
     return (
         f"{len(best)} cross encoders were trained; on the battles that were set aside to say when to stop, their best "
         f"log losses are between {best.min():.4f} and {best.max():.4f}, a little too good for having been chosen. "
@@ -124,12 +124,12 @@ def describe_verbosity(verbosity_bias: pd.DataFrame) -> str:
     )
 
 
-def describe_self_enhancement(chatbot_bias: pd.DataFrame) -> str:
+def describe_self_enhancement(self_enhancement_bias: pd.DataFrame) -> str:
     """Say how many chatbots are favoured or slighted, and which most."""
-    differences = select_interval(chatbot_bias, "difference")
-    count = len(chatbot_bias)
+    differences = select_interval(self_enhancement_bias, "difference")
+    count = len(self_enhancement_bias)
     most, least = (
-        f"{chatbot_bias['chatbot'].iloc[place]} ({format_interval(differences.iloc[place], 3, sign=True)})"
+        f"{self_enhancement_bias['chatbot'].iloc[place]} ({format_interval(differences.iloc[place], 3, sign=True)})"
         for place in (0, -1)
     )
     return (
@@ -150,19 +150,19 @@ def describe_formatting(formatting_bias: pd.DataFrame) -> str:
     )
 
 
-def describe_slices(slice_scores: pd.DataFrame, metrics: dict[str, Any]) -> str:
+def describe_slices(slice_metrics: pd.DataFrame, metrics: dict[str, Any]) -> str:
     """Name the hardest and the easiest part outside of the prompt kinds."""
-    return _describe_extremes(slice_scores[slice_scores["dimension"] != PROMPT_KIND], metrics)
+    return _describe_extremes(slice_metrics[slice_metrics["dimension"] != PROMPT_KIND], metrics)
 
 
-def describe_prompt_kinds(slice_scores: pd.DataFrame, metrics: dict[str, Any]) -> str:
+def describe_prompt_kinds(slice_metrics: pd.DataFrame, metrics: dict[str, Any]) -> str:
     """Name the hardest and the easiest kind of prompt."""
-    return _describe_extremes(slice_scores[slice_scores["dimension"] == PROMPT_KIND], metrics)
+    return _describe_extremes(slice_metrics[slice_metrics["dimension"] == PROMPT_KIND], metrics)
 
 
-def describe_surprises(surprising_battles: list[dict[str, Any]], metrics: dict[str, Any]) -> str:
+def describe_surprises(highest_loss_battles: list[dict[str, Any]], metrics: dict[str, Any]) -> str:
     """Say how much of the loss the most surprising battles make."""
-    losses = [battle["log_loss"] for battle in surprising_battles]
+    losses = [battle["log_loss"] for battle in highest_loss_battles]
     share = sum(losses) / (metrics["log_loss"]["value"] * metrics["battles"])
     return (
         f"The {len(losses)} most surprising battles have log losses from {max(losses):.2f} down to {min(losses):.2f} "
@@ -170,11 +170,11 @@ def describe_surprises(surprising_battles: list[dict[str, Any]], metrics: dict[s
     )
 
 
-def describe_families(feature_ranking: pd.DataFrame) -> str:
+def describe_families(feature_importance: pd.DataFrame) -> str:
     """Name the strongest family and the strongest feature."""
-    families = sum_families(feature_ranking)
+    families = sum_families(feature_importance)
     shares = ", ".join(f"{row['family']} {row['importance']:.1f}\u00a0%" for row in families.to_dict("records"))
-    first = feature_ranking.iloc[0]
+    first = feature_importance.iloc[0]
     return (
         f"Of the change in scores, the families of features carry: {shares}; the strongest single feature is "
         f"\u201c{name_feature(first['feature'])}\u201d with {first['importance']:.1f}\u00a0%."

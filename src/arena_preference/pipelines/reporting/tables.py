@@ -23,9 +23,9 @@ def match_rows(table: pd.DataFrame, ids: pd.Series, name: str) -> pd.DataFrame:
     return table.set_index(ID).loc[ids].reset_index()
 
 
-def list_first_level_models(first_level_predictions: pd.DataFrame) -> list[str]:
+def list_first_level_models(base_model_predictions: pd.DataFrame) -> list[str]:
     """Name the first-level models, in the order of their columns."""
-    return [name.removesuffix(_FIRST) for name in first_level_predictions.columns if name.endswith(_FIRST)]
+    return [name.removesuffix(_FIRST) for name in base_model_predictions.columns if name.endswith(_FIRST)]
 
 
 def compute_wins(probabilities: FloatArray) -> FloatArray:

@@ -69,6 +69,6 @@ def summarise_split(prompts: list[Turns], lengths: FloatArray, labels: np.ndarra
     """Report size, Bayes limit and margins of one split."""
     return {
         "battles": len(labels),
-        "bayes_limit": round(compute_log_loss(truth, labels), 5),
+        "bayes_optimal_log_loss": round(compute_log_loss(truth, labels), 5),
         "margins": measure_margins(prompts, lengths, labels),
     }

@@ -100,7 +100,7 @@ def summarise_simulation(
             "%s: %d battles, Bayes limit %.4f, length only %.4f",
             split,
             report["battles"],
-            report["bayes_limit"],
+            report["bayes_optimal_log_loss"],
             report["length_only_log_loss"],
         )
     return summary

@@ -1,17 +1,22 @@
 """Nodes of the pipeline ``submission``."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 
 from arena_preference.battles import ID, LABEL_COLUMNS
 
+logger = logging.getLogger(__name__)
 
-def make_submission(predictions: pd.DataFrame, raw_ids: pd.DataFrame) -> pd.DataFrame:
+
+def make_submission(predictions: pd.DataFrame, raw_ids: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """Check the predictions against the raw test file and put them into the competition's format.
 
     Args:
         predictions: Schema ``Predictions``.
         raw_ids: The column id of the test file, as text.
+        labels: Schema ``Labels`` of the training battles, to warn of ids that both files have.
 
     Returns:
         Columns id, winner_model_a, winner_model_b, winner_tie; the ids of the file in its order.
@@ -25,6 +30,13 @@ def make_submission(predictions: pd.DataFrame, raw_ids: pd.DataFrame) -> pd.Data
         raise ValueError(
             f"The predictions are not those of the test file: {len(predictions)} rows for {len(expected)} ids, "
             f"{len(lost)} of them without a prediction. Was test.csv changed during the run? Run the submission again."
+        )
+    shared = np.intersect1d(expected, labels[ID])
+    if len(shared):
+        logger.warning(
+            "%d of the %d ids of the test file are also ids of training battles, the first: %d. If they are the same "
+            "battles, the model has seen their labels, and its predictions for them look better than it is.",
+            *(len(shared), len(expected), shared[0]),
         )
     ordered = predictions.set_index(ID).loc[expected].reset_index()
     probabilities = ordered[list(LABEL_COLUMNS)].to_numpy()

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from arena_preference.pipelines.modelling.config import ModellingConfig
 from arena_preference.pipelines.modelling.experiments import compute_oof_losses
-from arena_preference.pipelines.modelling.options import ModellingOptions
 
-from .options import TuningOptions
+from .config import TuningConfig
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -22,12 +22,11 @@ _WHOLE = frozenset({"iterations", "depth"})
 
 def tune_catboost(
     model_input: pd.DataFrame,
-    oof_word_scores: pd.DataFrame,
-    battles: pd.DataFrame,
-    folds: pd.DataFrame,
+    oof_bow_logits: pd.DataFrame,
+    labels: pd.DataFrame,
     tuning_trials: Any,
-    modelling: ModellingOptions,
-    options: TuningOptions,
+    modelling: ModellingConfig,
+    options: TuningConfig,
     seed: int,
 ) -> dict[str, Any]:
     """Search for the CatBoost settings of least out-of-fold log loss, on the folds of modelling, one model a fold.
@@ -37,9 +36,8 @@ def tune_catboost(
 
     Args:
         model_input: Features of the training battles.
-        oof_word_scores: What ``fit_word_models`` gave.
-        battles: The same battles, schema ``Battles`` with label.
-        folds: Schema ``Folds``.
+        oof_bow_logits: What ``fit_bow_models`` gave.
+        labels: Schema ``Labels``, of the same battles.
         tuning_trials: Optuna's storage of the trials of all studies; it grows.
         modelling: Parameters ``modelling``; the first trial takes their settings, if these lie in the space.
         options: Parameters ``tuning``.
@@ -52,10 +50,10 @@ def tune_catboost(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    single = modelling.model_copy(update={"models_per_fold": 1})
+    single = modelling.model_copy(update={"seeds_per_fold": 1})
     study = optuna.create_study(
         storage=tuning_trials,
-        study_name=_identify(model_input, oof_word_scores, battles[["id", "label"]], folds, single, options, seed),
+        study_name=_identify(model_input, oof_bow_logits, labels, single, options, seed),
         load_if_exists=True,
     )
     finished = _count_finished(study)
@@ -74,7 +72,7 @@ def tune_catboost(
     def score(trial: "Trial") -> float:
         catboost = single.catboost.model_copy(update=_draw_settings(trial, options))
         chosen = single.model_copy(update={"catboost": catboost})
-        return float(compute_oof_losses(model_input, oof_word_scores, battles, folds, chosen, seed).mean())
+        return float(compute_oof_losses(model_input, oof_bow_logits, labels, chosen, seed).mean())
 
     def report(study: "Study", trial: Any) -> None:
         logger.info("trial %d: log loss %.4f, best %.4f", trial.number, trial.value, study.best_value)
@@ -84,7 +82,7 @@ def tune_catboost(
     return {"modelling": {"catboost": study.best_params}}
 
 
-def _draw_settings(trial: "Trial", options: TuningOptions) -> dict[str, int | float]:
+def _draw_settings(trial: "Trial", options: TuningConfig) -> dict[str, int | float]:
     settings: dict[str, int | float] = {}
     for name, bounds in options.space:
         if name in _WHOLE:
@@ -107,9 +105,9 @@ def _identify(*parts: Any) -> str:
         if isinstance(part, pd.DataFrame):
             digest.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
             digest.update(repr(list(part.columns)).encode())
-        elif isinstance(part, ModellingOptions):
-            digest.update(part.model_dump_json(exclude={"learning_curve", "ablation", "bootstrap_draws"}).encode())
-        elif isinstance(part, TuningOptions):
+        elif isinstance(part, ModellingConfig):
+            digest.update(part.model_dump_json(exclude={"train_sizes", "ablation", "n_resamples"}).encode())
+        elif isinstance(part, TuningConfig):
             digest.update(part.space.model_dump_json().encode())
         else:
             digest.update(repr(part).encode())

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from arena_preference.battles import ID, LABEL_COLUMNS
-from arena_preference.pipelines.scoring.nodes import score_submission
+from arena_preference.pipelines.evaluation.nodes import evaluate_submission
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def labels(battles: pd.DataFrame) -> pd.DataFrame:
 def test_a_submission_is_scored_as_the_competition_does(
     submission: pd.DataFrame, battles: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
-    scores = score_submission(submission, battles, labels, 0)
+    scores = evaluate_submission(submission, battles, labels, 0)
     probabilities = submission[list(LABEL_COLUMNS)].to_numpy()
     assert scores["battles"] == len(battles)
     assert scores["log_loss"]["value"] == pytest.approx(log_loss(battles["label"], probabilities))
@@ -39,13 +39,13 @@ def test_verdicts_that_are_none_are_refused(
     submission: pd.DataFrame, battles: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
     with pytest.raises(ValueError, match="not exactly one of the three"):
-        score_submission(submission, battles, labels.assign(winner_tie="1"), 0)
+        evaluate_submission(submission, battles, labels.assign(winner_tie="1"), 0)
     with pytest.raises(ValueError, match="not exactly one of the three"):
-        score_submission(submission, battles, labels.assign(winner_tie="maybe"), 0)
+        evaluate_submission(submission, battles, labels.assign(winner_tie="maybe"), 0)
 
 
 def test_verdicts_of_other_battles_are_refused(
     submission: pd.DataFrame, battles: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
     with pytest.raises(ValueError, match="No id of the submission is in"):
-        score_submission(submission, battles, labels[:1], 0)
+        evaluate_submission(submission, battles, labels[:1], 0)

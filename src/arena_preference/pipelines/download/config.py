@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class HubOptions(BaseModel):
+class HubConfig(BaseModel):
     """Parameters ``download.hub``: the competition's training battles on the Hugging Face Hub."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -17,13 +17,13 @@ class HubOptions(BaseModel):
     """There is no test file: so many battles, whole prompt groups, become one."""
 
 
-class DownloadOptions(BaseModel):
+class DownloadConfig(BaseModel):
     """Parameters ``download``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Literal["hub", "kaggle"]
-    hub: HubOptions
+    hub: HubConfig
     competition: str
     """Name in the competition's address on Kaggle."""
     train_rows: int | None = Field(ge=1)

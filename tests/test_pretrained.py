@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from arena_preference import model_files
-from arena_preference.model_files import find_model, hash_model
-from arena_preference.pipelines.embedding.options import EmbeddingOptions
+from arena_preference import pretrained
+from arena_preference.pipelines.embedding.config import EmbeddingConfig
+from arena_preference.pretrained import find_model, hash_model
 
 from .conftest import MakeModel
 
 carried = pytest.mark.skipif(
-    importlib.util.find_spec(model_files.EMBEDDED_PACKAGE) is None, reason="the extra [embedded] is not installed"
+    importlib.util.find_spec(pretrained.EMBEDDED_PACKAGE) is None, reason="the extra [embedded] is not installed"
 )
 
 
@@ -26,7 +26,7 @@ def hub_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def fake_package(folder: Path, weights: bytes) -> None:
-    model = folder / model_files.EMBEDDED_PACKAGE / "model"
+    model = folder / pretrained.EMBEDDED_PACKAGE / "model"
     model.mkdir(parents=True)
     (model.parent / "__init__.py").write_text("raise AssertionError('imported')")
     (model / "model.safetensors").write_bytes(weights)
@@ -37,36 +37,34 @@ def test_a_folder_is_taken_as_it_is(mean_encoder: Path) -> None:
 
 
 @carried
-def test_the_default_encoder_comes_from_the_embedded_package(
-    hub_cache: Path, default_options: EmbeddingOptions
-) -> None:
+def test_the_default_encoder_comes_from_the_embedded_package(hub_cache: Path, default_options: EmbeddingConfig) -> None:
     folder = find_model(default_options.encoder.model, default_options.encoder.revision)
-    assert folder.parent.name == model_files.EMBEDDED_PACKAGE
+    assert folder.parent.name == pretrained.EMBEDDED_PACKAGE
 
 
 def test_the_embedded_package_is_found_without_running_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, default_options: EmbeddingOptions
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, default_options: EmbeddingConfig
 ) -> None:
     fake_package(tmp_path, b"weights")
     monkeypatch.syspath_prepend(tmp_path)
     digest = "9f79f3e5b2ef3b0af3ebc3f7e2e6e4f5"
-    monkeypatch.setattr(model_files, "EMBEDDED_SHA256", digest)
-    monkeypatch.setattr(model_files, "_sha256", lambda _: digest)
+    monkeypatch.setattr(pretrained, "EMBEDDED_SHA256", digest)
+    monkeypatch.setattr(pretrained, "_sha256", lambda _: digest)
     folder = find_model(default_options.encoder.model, default_options.encoder.revision)
-    assert folder == tmp_path / model_files.EMBEDDED_PACKAGE / "model"
+    assert folder == tmp_path / pretrained.EMBEDDED_PACKAGE / "model"
 
 
 def test_weights_with_another_hash_than_the_default_encoders_are_an_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, default_options: EmbeddingOptions
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, default_options: EmbeddingConfig
 ) -> None:
     fake_package(tmp_path, b"damaged")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match=f"are not those of .*instead of {model_files.EMBEDDED_SHA256}"):
+    with pytest.raises(ValueError, match=f"are not those of .*instead of {pretrained.EMBEDDED_SHA256}"):
         find_model(default_options.encoder.model, default_options.encoder.revision)
 
 
 def test_the_embedded_package_stands_for_its_own_revision_only(
-    hub_cache: Path, default_options: EmbeddingOptions
+    hub_cache: Path, default_options: EmbeddingConfig
 ) -> None:
     with pytest.raises(FileNotFoundError, match=r"is not here"):
         find_model(default_options.encoder.model, "0" * 40)

@@ -1,4 +1,4 @@
-"""The word model: a sparse linear model of which words the two answers use, the first level below CatBoost."""
+"""The bag-of-words model: a sparse linear model of which words the two answers use, the first level below CatBoost."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -12,24 +12,24 @@ from sklearn.linear_model import LogisticRegression
 
 from arena_preference.battles import ID, PREFERS_A, TIE, FloatArray
 
-from .options import WordModelOptions
+from .config import BagOfWordsConfig
 
 Arrays = dict[str, npt.NDArray[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
 #: Log-odds of A against B, and of a tie against a verdict, as features of CatBoost.
-SCORE_COLUMNS = ("word_model_side__diff", "word_model_tie__pair")
+SCORE_COLUMNS = ("bow_side__diff", "bow_tie__pair")
 
 
-def read_differences(word_differences: pd.DataFrame) -> Any:
-    """Build the sparse matrix of battles by words, at least one battle, from schema ``WordDifferences``."""
-    words, weights = word_differences["words"], word_differences["weights"]
+def read_differences(tfidf_differences: pd.DataFrame) -> Any:
+    """Build the sparse matrix of battles by words, at least one battle, from schema ``TfidfDifferences``."""
+    words, weights = tfidf_differences["words"], tfidf_differences["weights"]
     starts = np.concatenate([[0], words.map(len).to_numpy().cumsum()])
-    shape = (len(word_differences), int(word_differences["vocabulary"].iloc[0]))
+    shape = (len(tfidf_differences), int(tfidf_differences["vocabulary"].iloc[0]))
     return sparse.csr_matrix((np.concatenate(weights.to_list()), np.concatenate(words.to_list()), starts), shape=shape)
 
 
-def fit_word_model(differences: Any, labels: Labels, options: WordModelOptions) -> Arrays:
+def fit_bow_model(differences: Any, labels: Labels, options: BagOfWordsConfig) -> Arrays:
     """Fit two logistic regressions: which side wins, from the differences, and whether there is a tie, from their size.
 
     The first has no intercept and the second sees absolute values alone, so swapping the sides of any battle changes
@@ -38,15 +38,15 @@ def fit_word_model(differences: Any, labels: Labels, options: WordModelOptions) 
     Args:
         differences: Sparse, shape (n, words).
         labels: Shape (n,), all three present.
-        options: Parameters ``modelling.word_model``.
+        options: Parameters ``modelling.bow_model``.
 
     Returns:
         ``side`` and ``tie``, shape (words,), and ``tie_intercept``, shape (1,).
     """
     decided = np.flatnonzero(labels != TIE)
-    side = LogisticRegression(C=options.side_c, fit_intercept=False, max_iter=options.iterations)
+    side = LogisticRegression(C=options.C_side, fit_intercept=False, max_iter=options.max_iter)
     side.fit(differences[decided], labels[decided] == PREFERS_A)
-    tie = LogisticRegression(C=options.tie_c, max_iter=options.iterations).fit(abs(differences), labels == TIE)
+    tie = LogisticRegression(C=options.C_tie, max_iter=options.max_iter).fit(abs(differences), labels == TIE)
     return {"side": side.coef_[0], "tie": tie.coef_[0], "tie_intercept": tie.intercept_}
 
 
@@ -56,16 +56,16 @@ def score_by_words(differences: Any, model: Arrays) -> FloatArray:
 
 
 def fit_without_pairs(
-    differences: Any, labels: Labels, fold: npt.NDArray[Any], options: WordModelOptions
+    differences: Any, labels: Labels, fold: npt.NDArray[Any], options: BagOfWordsConfig
 ) -> Iterator[tuple[tuple[int, int], Arrays]]:
-    """Fit one word model on all battles outside each pair of folds.
+    """Fit one bag-of-words model on all battles outside each pair of folds.
 
     Yields:
         The pair and its model.
     """
     for pair in combinations(np.unique(fold).tolist(), 2):
         rows = np.flatnonzero(~np.isin(fold, pair))
-        yield pair, fit_word_model(differences[rows], labels[rows], options)
+        yield pair, fit_bow_model(differences[rows], labels[rows], options)
 
 
 def average_models(models: list[Arrays]) -> Arrays:
@@ -73,7 +73,7 @@ def average_models(models: list[Arrays]) -> Arrays:
     return {name: np.mean([model[name] for model in models], axis=0) for name in models[0]}
 
 
-def take_fold_scores(oof_word_scores: pd.DataFrame, number: int) -> pd.DataFrame:
+def take_fold_scores(oof_bow_logits: pd.DataFrame, number: int) -> pd.DataFrame:
     """Take the scores that no label of a fold had a part in, under the names of ``SCORE_COLUMNS``."""
     columns = {f"{name}_{number}": name for name in SCORE_COLUMNS}
-    return oof_word_scores[[ID, *columns]].rename(columns=columns)
+    return oof_bow_logits[[ID, *columns]].rename(columns=columns)

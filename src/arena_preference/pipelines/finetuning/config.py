@@ -12,7 +12,7 @@ Template = Literal["text", "chat"]
 Pooling = Literal["mean", "last"]
 
 
-class InputOptions(BaseModel):
+class InputConfig(BaseModel):
     """Parameters ``finetuning.input``: what the model reads of a battle."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,7 +23,7 @@ class InputOptions(BaseModel):
     """Of an input, all that the template adds included; the head comparison reads two such inputs for a battle."""
 
 
-class LoraOptions(BaseModel):
+class LoraConfig(BaseModel):
     """Parameters ``finetuning.lora``: low-rank adapters of all linear layers (Hu et al., 2021)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +34,7 @@ class LoraOptions(BaseModel):
     dropout: float = Field(ge=0, lt=1)
 
 
-class TrainingOptions(BaseModel):
+class TrainingConfig(BaseModel):
     """Parameters ``finetuning.training``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,11 +46,11 @@ class TrainingOptions(BaseModel):
     """Steps over which the learning rate rises to its value; below 1 a share of all steps."""
     weight_decay: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
-    battles_per_step: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
     """Battles behind each step of the optimizer, over all devices."""
     both_orders: bool
     """Head joint: each battle is read in both orders in the same step. The head comparison has no order."""
-    validation_share: float = Field(gt=0, lt=0.5)
+    validation_fraction: float = Field(gt=0, lt=0.5)
     """Share of the training battles, in whole prompt groups, on which the log loss decides when to stop."""
     evaluations_per_epoch: int = Field(ge=1)
     """How often the log loss is measured there, and a checkpoint is written."""
@@ -60,7 +60,7 @@ class TrainingOptions(BaseModel):
     """Compute activations again rather than keep them: less memory, a third more time."""
 
 
-class DeviceOptions(BaseModel):
+class DeviceConfig(BaseModel):
     """Parameters ``finetuning.device``: how models are run. None of them changes what is learned, but for rounding."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,7 +74,7 @@ class DeviceOptions(BaseModel):
     """Processes that share each step; None takes one for each CUDA device, and one elsewhere."""
 
 
-class FinetuningOptions(BaseModel):
+class FinetuningConfig(BaseModel):
     """Parameters ``finetuning``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -93,13 +93,13 @@ class FinetuningOptions(BaseModel):
     """Head comparison: how token vectors become one; None takes the last of a decoder and the mean of an encoder."""
     refit: bool
     """Whether the test battles are scored by one more model, trained on all folds, or by the average of the folds'."""
-    input: InputOptions
-    lora: LoraOptions
-    training: TrainingOptions
-    device: DeviceOptions
+    input: InputConfig
+    lora: LoraConfig
+    training: TrainingConfig
+    device: DeviceConfig
 
     @model_validator(mode="after")
-    def _check_head(self) -> "FinetuningOptions":
+    def _check_head(self) -> "FinetuningConfig":
         if self.head == "joint" and self.pooling is not None:
             raise ValueError("pooling belongs to the head comparison; with the head joint, leave it null.")
         return self

@@ -31,7 +31,7 @@ class SearchSpace(BaseModel):
     rsm: Range
 
 
-class TuningOptions(BaseModel):
+class TuningConfig(BaseModel):
     """Parameters ``tuning``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

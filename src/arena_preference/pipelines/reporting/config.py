@@ -3,22 +3,22 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class ReportingOptions(BaseModel):
+class ReportingConfig(BaseModel):
     """Parameters ``reporting``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    reliability_bins: int = Field(ge=2, le=50)
+    n_bins: int = Field(ge=2, le=50)
     """Bins of the reliability diagram; each holds the same number of predictions."""
     top_features: int = Field(ge=1, le=100)
     """How many features the importance figure names."""
-    bootstrap_draws: int = Field(ge=20, le=100_000)
+    n_resamples: int = Field(ge=20, le=100_000)
     """Resamplings of the prompt groups behind each interval."""
     length_bins: int = Field(ge=2, le=50)
     """Bins of the audit for verbosity; each holds the same number of battles."""
-    top_chatbots: int = Field(ge=1, le=60)
+    top_models: int = Field(ge=1, le=60)
     """How many chatbots are audited; those with the most battles are."""
-    surprising_battles: int = Field(ge=1, le=100)
+    highest_loss_battles: int = Field(ge=1, le=100)
     """How many of the battles with the highest log loss the report shows."""
     excerpt_characters: int = Field(ge=100, le=20_000)
     """Characters that the report shows of a prompt or an answer; longer ones are cut in the middle."""

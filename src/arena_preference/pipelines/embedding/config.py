@@ -8,7 +8,7 @@ Pooling = Literal["mean", "cls", "last"]
 LongTexts = Literal["windows", "truncate"]
 
 
-class EncoderOptions(BaseModel):
+class EncoderConfig(BaseModel):
     """Parameters ``embedding.encoder``. Where None is allowed, it means what the encoder's own files say."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,17 +31,17 @@ class EncoderOptions(BaseModel):
     """What goes through the encoder at once, special tokens and prefix included."""
     long_texts: LongTexts
     """A text of more tokens is read in windows, whose vectors are averaged by length, or it is cut."""
-    window_overlap: int = Field(ge=0)
+    stride: int = Field(ge=0)
     """Tokens that a window shares with the one before it."""
     tail_tokens: int = Field(ge=0)
     """Of a text that is cut, so many tokens are kept from its end and the others from its start."""
-    stored_precision: Literal["float16", "float32"]
+    storage_dtype: Literal["float16", "float32"]
     """Type of the stored vectors."""
-    components: int = Field(ge=1, le=4096)
+    n_components: int = Field(ge=1, le=4096)
     """Directions that the projection keeps; at most the encoder's dimensions."""
 
 
-class RewardModelOptions(BaseModel):
+class RewardModelConfig(BaseModel):
     """Parameters ``embedding.reward_model``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,7 +71,7 @@ class BatchTokens(BaseModel):
     mps: int = Field(ge=1)
 
 
-class InferenceOptions(BaseModel):
+class InferenceConfig(BaseModel):
     """Parameters ``embedding.inference``: how models are run. None of them changes what a vector means."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,11 +88,11 @@ class InferenceOptions(BaseModel):
     """Hours that one model may take for the texts of one split; None is no limit."""
 
 
-class EmbeddingOptions(BaseModel):
+class EmbeddingConfig(BaseModel):
     """Parameters ``embedding``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    encoder: EncoderOptions
-    reward_model: RewardModelOptions
-    inference: InferenceOptions
+    encoder: EncoderConfig
+    reward_model: RewardModelConfig
+    inference: InferenceConfig

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from arena_preference.scoring import (
+from arena_preference.metrics import (
     compute_losses,
     estimate_calibration_error,
     estimate_means,

@@ -1,4 +1,4 @@
-"""Nodes of the pipeline ``scoring``."""
+"""Nodes of the pipeline ``evaluation``."""
 
 import logging
 from typing import Any, Final
@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 
 from arena_preference.battles import ID, LABEL_COLUMNS
-from arena_preference.scoring import as_interval, compute_losses, estimate_means, select_probabilities
+from arena_preference.metrics import as_interval, compute_losses, estimate_means, select_probabilities
 
 logger = logging.getLogger(__name__)
 
 _DRAWS: Final = 1000
 
 
-def score_submission(
+def evaluate_submission(
     submission: pd.DataFrame, battles: pd.DataFrame, labels: pd.DataFrame, seed: int
 ) -> dict[str, Any]:
     """Score a submission on the battles whose verdicts are known, with 95 % intervals from a bootstrap over prompts.

@@ -11,7 +11,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io.core import DatasetError
 
-from arena_preference.hooks import OutputHooks, ParameterHooks
+from arena_preference.run_checks import OutputHooks, ParameterHooks
 
 PROJECT = Path(__file__).parents[1]
 

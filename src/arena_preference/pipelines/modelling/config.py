@@ -5,20 +5,20 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class WordModelOptions(BaseModel):
-    """Parameters ``modelling.word_model``: two logistic regressions on the differences of the answers' words."""
+class BagOfWordsConfig(BaseModel):
+    """Parameters ``modelling.bow_model``: two logistic regressions on the differences of the answers' words."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    side_c: float = Field(gt=0)
+    C_side: float = Field(gt=0)
     """Inverse strength of the penalty, scikit-learn's C, of the model that tells A from B."""
-    tie_c: float = Field(gt=0)
+    C_tie: float = Field(gt=0)
     """The same of the model that tells ties from verdicts."""
-    iterations: int = Field(ge=1)
+    max_iter: int = Field(ge=1)
     """Most steps of the solver."""
 
 
-class CatBoostOptions(BaseModel):
+class CatBoostConfig(BaseModel):
     """Settings of each CatBoost model; the names are CatBoost's own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,24 +38,22 @@ class CatBoostOptions(BaseModel):
     """auto takes a CUDA device, if there is one, for 20,000 battles or more; it changes the models: see ``rsm``."""
 
 
-class ModellingOptions(BaseModel):
+class ModellingConfig(BaseModel):
     """Parameters ``modelling``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    folds: int = Field(ge=3, le=50)
-    """Number of stratified folds; a prompt group lies in one of them."""
-    word_model: WordModelOptions
-    catboost: CatBoostOptions
-    hidden_consensus: float = Field(ge=0, lt=1)
+    bow_model: BagOfWordsConfig
+    catboost: CatBoostConfig
+    consensus_dropout: float = Field(ge=0, lt=1)
     """Share of the battles, drawn by the model's seed, that look as though theirs were the only answers."""
-    models_per_fold: int = Field(ge=1, le=100)
+    seeds_per_fold: int = Field(ge=1, le=100)
     """CatBoost models that are averaged in each fold; they differ in their seeds."""
-    learning_curve: tuple[Annotated[float, Field(gt=0, le=1)], ...]
+    train_sizes: tuple[Annotated[float, Field(gt=0, le=1)], ...]
     """Shares of the training battles at which the learning curve is measured; none leaves it out."""
     ablation: bool
-    """Whether to measure what each family of features and the word model are worth, by leaving it out."""
-    calibration_bins: int = Field(ge=2, le=100)
+    """Whether to measure what each family of features and the bag-of-words model are worth, by leaving it out."""
+    n_bins: int = Field(ge=2, le=100)
     """Bins of equal width for the expected calibration error."""
-    bootstrap_draws: int = Field(ge=10)
+    n_resamples: int = Field(ge=10)
     """Draws of whole prompt groups behind each interval."""
