@@ -11,6 +11,7 @@ from arena_preference.battles import LABEL_COLUMNS
 from tests.pipelines.download.conftest import HUB_TOKEN, serve
 
 
+@pytest.mark.slow
 def test_battles_of_the_hub_become_a_scored_submission(
     kedro,
     newest: Callable[[Path, str], Path],
