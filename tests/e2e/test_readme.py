@@ -1,4 +1,4 @@
-"""Every command in README.md and docs is executed, in a copy of the project with the small sizes of environment test."""
+"""Every command in README.md and docs is executed, in a copy of the project with the sizes of environment test."""
 
 import os
 import re
