@@ -16,7 +16,7 @@ from arena_preference.pipelines.features.options import (
 from arena_preference.pipelines.finetuning.options import FinetuningOptions
 from arena_preference.pipelines.modelling.options import ModellingOptions
 from arena_preference.pipelines.reporting.options import ReportingOptions
-from arena_preference.pipelines.simulation.options import SimulationOptions
+from arena_preference.pipelines.simulation.config import SimulationConfig
 
 PROJECT = Path(__file__).parents[1]
 
@@ -48,7 +48,7 @@ def test_every_environment_gives_each_pipeline_the_parameters_that_it_takes(
     assert all(len(model.revision or "") == 40 for model in (embedding.encoder, embedding.reward_model, finetuning))
     ModellingOptions(**parameters["modelling"])
     ReportingOptions(**parameters["reporting"])
-    SimulationOptions(**parameters["simulation"])
+    SimulationConfig(**parameters["simulation"])
     TextFeatureOptions(**parameters["features"]["text"])
     TextVectorizerOptions(**parameters["features"]["vectorizer"])
     WordVectorizerOptions(**parameters["features"]["words"])
