@@ -52,7 +52,7 @@ def test_a_wrong_response_holds_the_errors_in_place_of_the_facts():
         assert all(point.error in text for point in prompt.points)
 
 
-def test_an_response_off_topic_holds_sentences_of_another_topic():
+def test_a_response_off_topic_holds_sentences_of_another_topic():
     for prompt, text, traits in write({"off_topic": 0.5}, count=100):
         own = set(prompt.topic.aspects) | set(prompt.points)
         foreign = [aspect for topic in load_texts().english.topics for aspect in topic.aspects if aspect not in own]
@@ -61,14 +61,14 @@ def test_an_response_off_topic_holds_sentences_of_another_topic():
     assert np.mean([traits.off_topic for _, _, traits in write({"off_topic": 0.5})]) > 0.2
 
 
-def test_an_response_that_repeats_itself_holds_a_sentence_twice():
+def test_a_response_that_repeats_itself_holds_a_sentence_twice():
     for _, text, traits in write({"repetition": 0.6}, length=1_500.0):
         if traits.repetition > 0.1:
             sentences = [part for part in re.split(r"(?<=[.!?`])\s+", text) if len(part) > 12]
             assert len(set(sentences)) < len(sentences)
 
 
-def test_an_response_that_breaks_off_is_a_beginning():
+def test_a_response_that_breaks_off_is_a_beginning():
     ends = [text.rstrip()[-1] for _, text, _ in write({"breaks_off": True, "coverage": 1.0})]
     assert np.mean([end.isalnum() or end == "," for end in ends]) > 0.8
 
@@ -80,7 +80,7 @@ def test_a_refusal_covers_nothing_and_is_short():
         assert not any(point.fact in text for point in prompt.points)
 
 
-def test_an_response_in_the_wrong_language_is_english():
+def test_a_response_in_the_wrong_language_is_english():
     for _, text, traits in write({"slips_into_english": True}, other_language_fraction=1.0):
         assert traits.foreign == 1.0
         assert " the " in text
@@ -114,7 +114,8 @@ def test_no_single_word_reveals_the_label(large_simulation):
     a, b = ([" ".join(filter(None, turns)) for turns in side[:5_000]] for side in large_simulation.responses)
     vectorizer.fit([*a, *b])
     signs = vectorizer.transform(a).astype(int) - vectorizer.transform(b).astype(int)
+    count = np.asarray(abs(signs).sum(axis=0)).ravel()
     # The fraction of the sum of squares that the best multiple of a word's signs explains.
-    explained = (signs.T @ preference) ** 2 / np.maximum(signs.power(2).sum(axis=0).A1, 1) / (preference @ preference)
+    explained = (signs.T @ preference) ** 2 / np.maximum(count, 1) / (preference @ preference)
     assert len(explained) > 500
     assert explained.max() < 0.12, vectorizer.get_feature_names_out()[explained.argmax()]

@@ -33,7 +33,7 @@ def test_there_are_64_models_with_distinct_names():
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "named"),
+    ("text", "schema", "named"),
     [
         ("name: rain\naspects:\n  - {title: drops, fact: It is wet., detail: Very.}", Topic, "error"),
         ("{name: rain, aspects: [], colour: grey}", Topic, "colour"),
@@ -42,8 +42,8 @@ def test_there_are_64_models_with_distinct_names():
         ("name: [", Topic, "line 2"),
     ],
 )
-def test_a_file_with_an_error_is_rejected_with_its_path_and_the_key(text, kind, named, tmp_path):
+def test_a_file_with_an_error_is_rejected_with_its_path_and_the_key(text, schema, named, tmp_path):
     path = tmp_path / "weather.yml"
     path.write_text(text)
-    with pytest.raises(ValueError, match=rf"(?s){re.escape(str(path))}.*{kind.__name__}.*{named}"):
-        read_yaml(path, kind)
+    with pytest.raises(ValueError, match=rf"(?s){re.escape(str(path))}.*{schema.__name__}.*{named}"):
+        read_yaml(path, schema)

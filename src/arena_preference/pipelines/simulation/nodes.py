@@ -88,20 +88,13 @@ def summarise_simulation(
     length_model = LogisticRegression(max_iter=1000).fit(length_features(lengths["train"]), train_truth["label"])
     summary: dict[str, Any] = {"seed": seed, "parameters": config.model_dump()}
     for split, battles, truth in (("train", train, train_truth), ("test", test, test_truth)):
-        labels = truth["label"].to_numpy()
-        forecasts = {
-            "bayes_optimal": truth[list(LABEL_COLUMNS)].to_numpy(),
-            "length_baseline": length_model.predict_proba(length_features(lengths[split])),
-        }
+        labels, prompts = truth["label"].to_numpy(), battles["prompt"].map(json.loads).tolist()
+        by_length = length_model.predict_proba(length_features(lengths[split]))
         summary[split] = {
             "battles": len(battles),
-            **{
-                f"{name}_log_loss": round(log_loss(labels, probabilities, labels=[0, 1, 2]), 5)
-                for name, probabilities in forecasts.items()
-            },
-            "target_statistics": compare_with_targets(
-                [json.loads(cell) for cell in battles["prompt"]], lengths[split], labels
-            ),
+            "bayes_optimal_log_loss": round(log_loss(labels, truth[list(LABEL_COLUMNS)], labels=[0, 1, 2]), 5),
+            "length_baseline_log_loss": round(log_loss(labels, by_length, labels=[0, 1, 2]), 5),
+            "target_statistics": compare_with_targets(prompts, lengths[split], labels),
         }
         logger.info(
             "%s: %d battles, log loss %.4f for the true probabilities, %.4f for the length baseline",
@@ -139,16 +132,14 @@ def _compute_truth(samples: list[Sample], config: SimulationConfig) -> FloatArra
 
 
 def _tabulate(samples: list[Sample], ids: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
-    columns: dict[str, Any] = {ID: ids}
-    for side, name in enumerate(MODEL_COLUMNS):
-        columns[name] = [sample.models[side].name for sample in samples]
-    for name, texts in zip(
-        TEXT_COLUMNS, zip(*((sample.prompt, *sample.responses) for sample in samples), strict=True), strict=True
-    ):
-        columns[name] = [json.dumps(turns) for turns in texts]
-    for label, name in enumerate(LABEL_COLUMNS):
-        columns[name] = (labels == label).astype(np.int64)
-    return pd.DataFrame(columns)
+    rows = [
+        (*(model.name for model in sample.models), *map(json.dumps, (sample.prompt, *sample.responses)))
+        for sample in samples
+    ]
+    battles = pd.DataFrame(rows, columns=[*MODEL_COLUMNS, *TEXT_COLUMNS])
+    battles.insert(0, ID, ids)
+    battles[list(LABEL_COLUMNS)] = np.eye(3, dtype=np.int64)[labels]
+    return battles
 
 
 def _measure_lengths(battles: pd.DataFrame) -> FloatArray:

@@ -108,9 +108,9 @@ def _draw_fact_check(rng: Random, book: Phrasebook) -> Prompt:
     right, wrong = "Yes, that is correct.", "No, that is not correct."
     if not is_true:
         right, wrong = wrong, right
-    verdict = Aspect("the verdict", right, "", wrong, is_wrapper=True)
+    finding = Aspect("the verdict", right, "", wrong, is_wrapper=True)
     text = _draw_wording(rng, book, "fact_check", claim=point.fact if is_true else point.error)
-    return Prompt(text, book, topic, (verdict, point), "prose", 0.5)
+    return Prompt(text, book, topic, (finding, point), "prose", 0.5)
 
 
 def _draw_role_play(rng: Random, book: Phrasebook) -> Prompt:

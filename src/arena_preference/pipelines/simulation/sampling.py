@@ -46,6 +46,7 @@ def sample_battles(count: int, config: SimulationConfig, generator: np.random.Ge
         generator.random(count) < config.single_turn_fraction, 1, 1 + generator.geometric(1 - _FURTHER_TURN, count)
     )
     n_turns[generator.integers(count)] = MAX_TURNS
+    # Columns: length that both responses share; ability of A and of B; length of A and of B.
     noise = generator.standard_normal((count, 5))
     rows = zip(groups.tolist(), pairs.tolist(), n_turns.tolist(), noise.tolist(), strict=True)
     return [_sample_battle(prompts[group], pair, turns, deviates, config, rng) for group, pair, turns, deviates in rows]

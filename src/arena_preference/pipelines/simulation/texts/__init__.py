@@ -11,9 +11,9 @@ from typing import NamedTuple, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-Kind = TypeVar("Kind")
+Schema = TypeVar("Schema")
 
-# The parser in C is ten times as fast, but not every build of PyYAML has it.
+# The parser in C is much faster, but not every build of PyYAML has it.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -146,21 +146,21 @@ def load_texts() -> Texts:
     )
 
 
-def read_yaml(path: Path | Traversable, kind: type[Kind]) -> Kind:
-    """Return the content of a YAML file as an instance of ``kind``.
+def read_yaml(path: Path | Traversable, schema: type[Schema]) -> Schema:
+    """Return the content of a YAML file as an instance of ``schema``.
 
     Raises:
-        ValueError: If it does not have the structure of ``kind``.
+        ValueError: If it does not have the structure of ``schema``.
     """
     try:
         # S506: both loaders are safe.
-        return TypeAdapter(kind).validate_python(yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader))  # noqa: S506
+        return TypeAdapter(schema).validate_python(yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader))  # noqa: S506
     except (yaml.YAMLError, ValidationError) as error:
-        raise ValueError(f"{path} does not describe a {kind.__name__.lstrip('_')}. Correct it: {error}") from error
+        raise ValueError(f"{path} does not describe a {schema.__name__.lstrip('_')}. Correct it: {error}") from error
 
 
-def _read(name: str, kind: type[Kind]) -> Kind:
-    return read_yaml(files(__name__) / f"{name}.yml", kind)
+def _read(name: str, schema: type[Schema]) -> Schema:
+    return read_yaml(files(__name__) / f"{name}.yml", schema)
 
 
 def _read_topics(name: str) -> tuple[Topic, ...]:
