@@ -63,10 +63,10 @@ def test_kaggles_token_goes_to_kaggle_and_to_nobody_else(kaggle: StandIn) -> Non
 
 
 @both
-def test_a_transfer_that_was_cut_off_goes_on_where_it_was(service: str, stand_in: StandIn) -> None:
+def test_an_interrupted_transfer_resumes(service: str, stand_in: StandIn) -> None:
     stand_in.cuts = [20_000, *[0] * 20]
     assert "interrupted" in (message := fail(service))
-    assert message.endswith("Start again: it goes on where it was.")
+    assert message.endswith("Start again: it resumes where it stopped.")
     stand_in.cuts, stand_in.ranges = [], []
     assert FETCH[service]().read_bytes() == stand_in.files[FILE]
     assert stand_in.ranges[-1] == "bytes=20000-"
