@@ -174,8 +174,8 @@ def test_no_entry_of_the_catalog_is_a_stock_dataset_that_may_leave_half_a_file()
         for entry in re.findall(r"^\s+type: (\S+)", path.read_text(), flags=re.MULTILINE)
     ]
     assert len(entries) > 40
-    # The folder of manifests writes each of them atomically too.
-    own = {"arena_preference.datasets", "arena_preference.lineage.manifest"}
+    # The folder of manifests, of which runs write each atomically.
+    own = {"arena_preference.datasets", "partitions"}
     assert {entry.rpartition(".")[0] for entry in entries} == own
 
 
