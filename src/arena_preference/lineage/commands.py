@@ -156,9 +156,9 @@ def prune(folder: ManifestFolder, storage: CatalogStorage, keep: int, dry_run: b
 @click.argument("name", required=False)
 @click.option("--remove", is_flag=True, help="Remove the run's name.")
 def tag(folder: ManifestFolder, storage: CatalogStorage, run: str, name: str | None, remove: bool) -> None:
-    """Give RUN a NAME that commands accept in place of its id. Named runs are never pruned."""
+    """Name RUN. Commands accept NAME in place of its id, and named runs are never pruned."""
     if bool(name) == remove:
-        raise click.UsageError("Give either a NAME or --remove.")
+        raise click.UsageError("Pass either NAME or --remove.")
     manifest = folder.find(run)
     if manifest.is_running:
         raise ValueError(f"Run {manifest.run_id} is running. Name it when it has ended.")
