@@ -55,7 +55,7 @@ def measure(
     return audit
 
 
-def test_a_model_that_favors_the_first_response_is_exposed(
+def test_a_model_that_favours_the_first_response_is_exposed(
     truth: pd.DataFrame, rng: np.random.Generator, config: ReportingConfig
 ) -> None:
     base, lift = rng.dirichlet([8, 8, 8], size=BATTLES), np.array([0.1, -0.1, 0.0])
@@ -98,7 +98,7 @@ def test_a_model_that_trusts_the_longer_response_is_exposed_and_a_fair_one_is_no
     assert fair["observed"][0] == pytest.approx(np.where(a_is_longer, wins, 1 - wins)[unequal].mean())
 
 
-def test_a_favored_model_is_exposed_and_the_others_are_not(
+def test_a_favoured_model_is_exposed_and_the_others_are_not(
     truth: pd.DataFrame, rng: np.random.Generator, config: ReportingConfig
 ) -> None:
     names = rng.choice(["pet", "NA", "third", "rare"], size=(BATTLES, 2), p=[0.35, 0.35, 0.25, 0.05])

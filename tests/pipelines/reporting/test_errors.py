@@ -61,7 +61,7 @@ def test_features_without_prompt_kinds_give_no_slices_of_them(run: Run, config: 
     assert "prompt kind" not in set(score(run, config)["dimension"])
 
 
-def test_the_highest_loss_battles_come_first_with_what_favored_each_side(run: Run, config: ReportingConfig) -> None:
+def test_the_highest_loss_battles_come_first_with_what_favoured_each_side(run: Run, config: ReportingConfig) -> None:
     found = find(run, config)
     losses = [battle["log_loss"] for battle in found]
     assert len(found) == 4
@@ -73,7 +73,7 @@ def test_the_highest_loss_battles_come_first_with_what_favored_each_side(run: Ru
     inputs = run.model_input.merge(run.oof_bow_logits, on="id").set_index("id")
     for battle in found:
         assert battle["response_a"][0]["head"] in texts.loc[battle["id"], "response_a"][0]
-        for side in ("favors_a", "favors_b"):
+        for side in ("favours_a", "favours_b"):
             contributions = [row["contribution"] for row in battle[side]]
             assert contributions == sorted(contributions, reverse=True)
             assert all(value > 0 for value in contributions)

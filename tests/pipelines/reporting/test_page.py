@@ -11,7 +11,7 @@ from arena_preference.pipelines.reporting.bias import measure_biases
 from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.pipelines.reporting.errors import find_highest_loss_battles
 from arena_preference.pipelines.reporting.page import to_html, write_report
-from arena_preference.pipelines.reporting.performance import summarize_performance
+from arena_preference.pipelines.reporting.performance import summarise_performance
 
 from .conftest import Run
 
@@ -71,7 +71,7 @@ def write(run: Run, config: ReportingConfig, names: tuple[str, ...] = ALWAYS + O
     oof, battles, features = run.oof_predictions, run.battles, run.model_input
     return write_report(
         {name: draw(f"caption of {name}") for name in names},
-        summarize_performance(
+        summarise_performance(
             oof, run.metrics, run.learning_curve, run.finetuning_history, run.simulation_summary, config
         ),
         measure_biases(oof, battles, features, config, 0),

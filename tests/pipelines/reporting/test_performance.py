@@ -11,7 +11,7 @@ from arena_preference.pipelines.reporting.performance import (
     bin_predictions,
     find_bayes_optimal_log_loss,
     score_classes,
-    summarize_performance,
+    summarise_performance,
 )
 
 from .conftest import Run
@@ -74,7 +74,7 @@ def test_the_bayes_optimal_log_loss_is_that_of_all_simulated_battles_alone(
 def test_the_numbers_of_all_figures_are_plain_json(run: Run, config: ReportingConfig) -> None:
     run.learning_curve = pd.DataFrame({"battles": [9.0, 5.0], "log_loss": [0.9, 1.0], "low": 0.8, "high": 1.1})
     run.finetuning_history = pd.DataFrame({"fold": 0, "step": [1, 2], "loss": [1.0, np.nan], "log_loss": [np.nan, 0.9]})
-    numbers = summarize_performance(
+    numbers = summarise_performance(
         run.oof_predictions, run.metrics, run.learning_curve, run.finetuning_history, run.simulation_summary, config
     )
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers

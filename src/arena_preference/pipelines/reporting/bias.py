@@ -136,7 +136,7 @@ def measure_self_enhancement(
     config: ReportingConfig,
     seed: int,
 ) -> pd.DataFrame:
-    """Measure for each model whether the predictions favor its responses more than people do.
+    """Measure for each model whether the predictions favour its responses more than people do.
 
     Returns:
         One row per model, those with the most battles, by descending ``difference``: ``model``, and the columns of

@@ -1,4 +1,4 @@
-"""Size, colors and error bars that the figures of the report and of the notebook share."""
+"""Size, colours and error bars that the figures of the report and of the notebook share."""
 
 import textwrap
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from arena_preference.battles import LABEL_COLUMNS
 
 from .performance import LABEL_NAMES
 
-# Okabe and Ito's palette, which is distinguishable with any color vision.
+# Okabe and Ito's palette, which is distinguishable with any colour vision.
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#767676"
-#: Name, color and marker of each class.
+#: Name, colour and marker of each class.
 CLASSES: Final = dict(zip(LABEL_COLUMNS, zip(LABEL_NAMES, (BLUE, ORANGE, GREEN), "os^", strict=True), strict=True))
 # Narrow, so that text is still legible when a phone shows the whole width.
 _WIDTH: Final = 5.6
@@ -64,7 +64,7 @@ def error_bars(table: pd.DataFrame) -> npt.NDArray[Any]:
 def draw_intervals(
     axes: Axes,
     table: pd.DataFrame,
-    color: str = BLUE,
+    colour: str = BLUE,
     marker: str = "o",
     shift: float = 0.0,
     label: str | None = None,
@@ -75,7 +75,7 @@ def draw_intervals(
     Args:
         axes: Where to draw.
         table: Columns ``value``, ``low`` and ``high``, one row for each row of the figure.
-        color: Color of markers and intervals.
+        colour: Colour of markers and intervals.
         marker: Marker of the values.
         shift: Offset upwards, in rows, that keeps two series apart.
         label: Entry in the legend.
@@ -88,7 +88,7 @@ def draw_intervals(
             len(table) - 1 - drawn + shift,
             xerr=error_bars(table)[:, drawn],
             fmt=marker,
-            color=color,
+            color=colour,
             markersize=5,
             linewidth=1.5,
             capsize=2,

@@ -89,7 +89,7 @@ def find_highest_loss_battles(
     preference_model: CatBoost,
     config: ReportingConfig,
 ) -> list[dict[str, Any]]:
-    """Return the battles with the highest log loss, and the features that favored each side.
+    """Return the battles with the highest log loss, and the features that favoured each side.
 
     The explanation is of the stored model, an average over the folds: SHAP values (Lundberg et al., 2020) of A's score
     minus B's, averaged over both orders.
@@ -104,7 +104,7 @@ def find_highest_loss_battles(
 
     Returns:
         By descending log loss: ``id``, ``label``, ``probabilities``, ``log_loss``, ``models`` (names or None), each
-        text as a list of excerpts ``{head, omitted, tail}``, and ``favors_a`` and ``favors_b``, each a list of
+        text as a list of excerpts ``{head, omitted, tail}``, and ``favours_a`` and ``favours_b``, each a list of
         ``{feature, value, contribution}`` by descending contribution.
     """
     labels, probabilities = oof_predictions["label"].to_numpy(), select_probabilities(oof_predictions)
@@ -124,8 +124,8 @@ def find_highest_loss_battles(
             "log_loss": float(losses[row]),
             "models": [None if pd.isna(battle.get(name)) else clean_text(str(battle[name])) for name in MODEL_COLUMNS],
             **{name: cut_turns(battle[name], config.excerpt_characters) for name in TEXT_COLUMNS},
-            "favors_a": _select_strongest(values, margins),
-            "favors_b": _select_strongest(values, -margins),
+            "favours_a": _select_strongest(values, margins),
+            "favours_b": _select_strongest(values, -margins),
         }
         for row, battle, (_, values), margins in zip(
             rows, texts.to_dict("records"), features.iterrows(), contributions, strict=True

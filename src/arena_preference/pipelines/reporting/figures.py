@@ -47,7 +47,7 @@ def plot_figures(
     """Draw all figures for which the run has numbers.
 
     Args:
-        performance: Numbers of ``summarize_performance``.
+        performance: Numbers of ``summarise_performance``.
         bias_audit: Numbers of ``measure_biases``.
         slice_metrics: Columns ``dimension``, ``slice``, ``battles``, ``value``, ``low``, ``high``.
         feature_importance: Columns ``feature``, ``group``, ``importance``.
@@ -140,9 +140,9 @@ def plot_finetuning(training: pd.DataFrame) -> Figure:
     best = training.groupby("fold")["log_loss"].min()
     title = f"Fine-tuning: best held-out log loss {best.min():.4f} to {best.max():.4f} over {len(best)} models"
     figure, axes = make_axes(3.2, title)
-    for column, label, color, width in (("loss", "training", GREY, 0.8), ("log_loss", "held out", BLUE, 1.5)):
+    for column, label, colour, width in (("loss", "training", GREY, 0.8), ("log_loss", "held out", BLUE, 1.5)):
         for index, (_, curve) in enumerate(training.dropna(subset=[column]).groupby("fold")):
-            axes.plot(curve["step"], curve[column], color=color, linewidth=width, label="" if index else label)
+            axes.plot(curve["step"], curve[column], color=colour, linewidth=width, label="" if index else label)
     axes.set(xlabel="steps, one line for each fold", ylabel="log loss (nats)")
     axes.legend(frameon=False, fontsize=9)
     return figure
@@ -152,11 +152,11 @@ def plot_reliability(reliability: pd.DataFrame, calibration_error: dict[str, flo
     """Draw observed against predicted frequencies of each class."""
     title = f"Reliability: expected calibration error {format_interval(calibration_error, 3)}"
     figure, axes = make_axes(5.4, title)
-    for label, (name, color, marker) in enumerate(CLASSES.values()):
+    for label, (name, colour, marker) in enumerate(CLASSES.values()):
         bins = reliability[reliability["label"] == label]
         curve = CalibrationDisplay(bins["value"], bins["predicted"], y_prob=None)
-        curve.plot(ax=axes, label=name, color=color, marker=marker, markersize=5)
-        axes.errorbar(bins["predicted"], bins["value"], error_bars(bins), fmt="none", color=color, capsize=2)
+        curve.plot(ax=axes, label=name, color=colour, marker=marker, markersize=5)
+        axes.errorbar(bins["predicted"], bins["value"], error_bars(bins), fmt="none", color=colour, capsize=2)
     limit = min(1.0, np.ceil(reliability[["predicted", "high"]].to_numpy().max() * 10 + 0.5) / 10)
     axes.set(xlim=(0, limit), ylim=(0, limit), aspect="equal")
     axes.set(xlabel="mean predicted probability", ylabel="observed fraction, 95 % interval")
@@ -172,8 +172,8 @@ def plot_probabilities(histograms: dict[str, list[int]]) -> Figure:
     figure, (top, bottom) = make_panels(4.4, title, [1, 1])
     top.stairs(fractions["largest"], PROBABILITY_EDGES, fill=True, color=GREY)
     top.set_title("largest of the three probabilities", **PANEL_TITLE)
-    for column, (name, color, _) in CLASSES.items():
-        bottom.stairs(fractions[column], PROBABILITY_EDGES, color=color, linewidth=1.8, label=name)
+    for column, (name, colour, _) in CLASSES.items():
+        bottom.stairs(fractions[column], PROBABILITY_EDGES, color=colour, linewidth=1.8, label=name)
     bottom.set_title("probability of each class", **PANEL_TITLE)
     bottom.set(xlim=(0, 1), xlabel="predicted probability")
     bottom.legend(frameon=False, fontsize=9)
@@ -197,8 +197,8 @@ def plot_position_bias(position: dict[str, dict[str, float]]) -> Figure:
     )
     figure, axes = make_axes(2.4, title)
     table = pd.DataFrame([position[key] for key in rows.values()])
-    for index, color in enumerate((VERMILION, VERMILION, BLUE, GREY)):
-        draw_intervals(axes, table, color, rows=table.index == index)
+    for index, colour in enumerate((VERMILION, VERMILION, BLUE, GREY)):
+        draw_intervals(axes, table, colour, rows=table.index == index)
     axes.axvline(0, color="black", linewidth=0.8)
     label_rows(axes, list(rows))
     axes.set_xlabel("mean probability of A minus that of B, 95 % interval")
@@ -211,13 +211,13 @@ def plot_verbosity_bias(verbosity: pd.DataFrame) -> Figure:
     rates = f"{100 * overall['predicted']:.1f} % predicted, {100 * overall['observed']:.1f} % observed"
     figure, axes = make_axes(3.5, f"Win rate of the longer response: {rates}")
     positions = np.arange(len(bins))
-    for name, color, marker, shift in (("predicted", BLUE, "o", -0.1), ("observed", ORANGE, "s", 0.1)):
+    for name, colour, marker, shift in (("predicted", BLUE, "o", -0.1), ("observed", ORANGE, "s", 0.1)):
         table = select_interval(bins, name)
         axes.errorbar(
             positions + shift,
             table["value"],
             error_bars(table),
-            color=color,
+            color=colour,
             marker=marker,
             markersize=5,
             capsize=2,
@@ -248,8 +248,8 @@ def plot_formatting_bias(formatting: pd.DataFrame) -> Figure:
         f"{formatting['predictions'][first]:+.2f} in predictions"
     )
     figure, axes = make_axes(1.5 + 0.4 * len(formatting), title)
-    for name, color, marker, shift in (("predictions", BLUE, "o", 0.12), ("votes", ORANGE, "s", -0.12)):
-        draw_intervals(axes, select_interval(formatting, name), color, marker, shift, name)
+    for name, colour, marker, shift in (("predictions", BLUE, "o", 0.12), ("votes", ORANGE, "s", -0.12)):
+        draw_intervals(axes, select_interval(formatting, name), colour, marker, shift, name)
     axes.axvline(0, color="black", linewidth=0.8)
     label_rows(axes, styles.tolist())
     axes.set_xlabel("change of the log odds by one standard deviation, 95 % interval")
@@ -289,17 +289,17 @@ def plot_feature_groups(feature_importance: pd.DataFrame) -> Figure:
 
 
 def plot_feature_importance(feature_importance: pd.DataFrame, top_features: int) -> Figure:
-    """Draw the most important features; the color tells which forms differ between the sides."""
+    """Draw the most important features; the colour tells which forms differ between the sides."""
     top = feature_importance.head(top_features)
     title = f"Top {len(top)} of {len(feature_importance)} features: {top['importance'].sum():.0f} % of importance"
     figure, axes = make_axes(1.4 + 0.22 * len(top), title)
     antisymmetric = np.array([is_antisymmetric(name) for name in top["feature"]])
     positions = len(top) - 1 - np.arange(len(top))
-    for chosen, color, label in (
+    for chosen, colour, label in (
         (antisymmetric, BLUE, "differs between the sides"),
         (~antisymmetric, ORANGE, "same for both sides"),
     ):
-        axes.barh(positions[chosen], top["importance"].to_numpy()[chosen], color=color, label=label)
+        axes.barh(positions[chosen], top["importance"].to_numpy()[chosen], color=colour, label=label)
     label_rows(axes, [format_feature(name) for name in top["feature"]])
     axes.set_xlabel("importance (change of the scores, %)")
     add_legend(figure)

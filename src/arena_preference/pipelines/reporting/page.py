@@ -30,7 +30,7 @@ def write_report(
 
     Args:
         figures: Figures of ``plot_figures`` by name.
-        performance: Numbers of ``summarize_performance``.
+        performance: Numbers of ``summarise_performance``.
         bias_audit: Numbers of ``measure_biases``.
         highest_loss_battles: Battles of ``find_highest_loss_battles``.
         ablation: Columns ``left_out``, ``features``, ``log_loss``, ``difference``, ``low``, ``high``; may be empty.

@@ -20,7 +20,7 @@ _REJECTED_FRACTION: Final = 0.02
 PROBABILITY_EDGES: Final = np.linspace(0, 1, 41)
 
 
-def summarize_performance(
+def summarise_performance(
     oof_predictions: pd.DataFrame,
     metrics: dict[str, Any],
     learning_curve: pd.DataFrame,

@@ -7,14 +7,14 @@ from .errors import find_highest_loss_battles, score_slices
 from .figures import plot_figures
 from .importance import rank_features
 from .page import write_report
-from .performance import summarize_performance
+from .performance import summarise_performance
 
 
 def create_pipeline() -> Pipeline:
     """From out-of-fold predictions, metrics and model to tables, to figures of the tables, to one page of both."""
     nodes = [
         Node(
-            summarize_performance,
+            summarise_performance,
             inputs=[
                 "oof_predictions",
                 "metrics",
@@ -24,7 +24,7 @@ def create_pipeline() -> Pipeline:
                 "params:reporting",
             ],
             outputs="performance",
-            name="summarize_performance",
+            name="summarise_performance",
         ),
         Node(
             measure_biases,
