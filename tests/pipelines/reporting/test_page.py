@@ -107,7 +107,7 @@ def test_tables_hold_the_numbers_of_the_run(full_run: Run, config: ReportingConf
         "cross encoders 0.9600 [0.9300, 0.9900]",
         "difference -0.0040 [-0.0070, -0.0010]",
         "embedding 3 0.9500 +0.0500 [+0.0100, +0.1000]",
-        "1 more models with fewer battles",
+        "Models with fewer battles that are not shown: 1.",
     ):
         assert row in " ".join(text.split())
 

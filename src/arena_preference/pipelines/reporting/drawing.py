@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from arena_preference.battles import LABEL_COLUMNS
+from arena_preference.symmetry import FORM_SEPARATOR
 
 from .performance import LABEL_NAMES
 
@@ -138,4 +139,4 @@ def format_ratio(value: float) -> str:
 
 def format_feature(feature: str) -> str:
     """Format a feature's name for readers: quantity and form."""
-    return " · ".join(part.replace("_", " ") for part in feature.rsplit("__", 1))
+    return " · ".join(part.replace("_", " ") for part in feature.rsplit(FORM_SEPARATOR, 1))

@@ -47,8 +47,8 @@ def plot_figures(
     """Draw all figures for which the run has numbers.
 
     Args:
-        performance: Numbers of ``summarise_performance``.
-        bias_audit: Numbers of ``measure_biases``.
+        performance: Metrics and rows of tables, see ``summarise_performance``.
+        bias_audit: Intervals and rows of tables, see ``measure_biases``.
         slice_metrics: Columns ``dimension``, ``slice``, ``battles``, ``value``, ``low``, ``high``.
         feature_importance: Columns ``feature``, ``group``, ``importance``.
         ablation: Columns ``left_out``, ``difference`` (log loss without it minus with it), ``low``, ``high``; may be

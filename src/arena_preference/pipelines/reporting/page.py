@@ -29,10 +29,10 @@ def write_report(
     Parts without a figure (no learning curve, no fine-tuning, no names of models, ...) are left out.
 
     Args:
-        figures: Figures of ``plot_figures`` by name.
-        performance: Numbers of ``summarise_performance``.
-        bias_audit: Numbers of ``measure_biases``.
-        highest_loss_battles: Battles of ``find_highest_loss_battles``.
+        figures: Stored figures by name; their titles become alternative texts.
+        performance: Metrics and rows of tables, see ``summarise_performance``.
+        bias_audit: Intervals and rows of tables, see ``measure_biases``.
+        highest_loss_battles: Texts, probabilities and explanations, see ``find_highest_loss_battles``.
         ablation: Columns ``left_out``, ``features``, ``log_loss``, ``difference``, ``low``, ``high``; may be empty.
         config: Parameters ``reporting``.
 
