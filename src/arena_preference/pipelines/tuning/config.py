@@ -1,10 +1,12 @@
 """Parameters of the pipeline ``tuning``."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Range(BaseModel):
-    """Where a setting is searched, both ends included; in equal ratios rather than equal steps if ``log``."""
+    """Range of a parameter, both ends included; sampled on a log scale if ``log``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -19,23 +21,14 @@ class Range(BaseModel):
         return self
 
 
-class SearchSpace(BaseModel):
-    """Ranges of CatBoost's settings; the names are those of ``modelling.catboost``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    iterations: Range
-    learning_rate: Range
-    depth: Range
-    l2_leaf_reg: Range
-    rsm: Range
-
-
 class TuningConfig(BaseModel):
     """Parameters ``tuning``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     trials: int = Field(ge=1)
-    """Finished trials that the study is to have, those of earlier runs among them."""
-    space: SearchSpace
+    """Complete trials of the study after the run, those of earlier runs included."""
+    seed: int = Field(ge=0, lt=2**32)
+    """Seed of the sampler and of every trial's models, so that trials differ in their parameters alone."""
+    space: dict[Literal["iterations", "learning_rate", "depth", "l2_leaf_reg", "rsm"], Range]
+    """Range of each parameter of ``modelling.catboost`` that is searched."""
