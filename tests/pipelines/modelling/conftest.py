@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from catboost import CatBoost
 
-from arena_preference.battles import LABEL_COLUMNS, Labels, TfidfDifferences
+from arena_preference.battles import LABEL_COLUMNS, TfidfDifferences
 from arena_preference.pipelines.modelling.bag_of_words import Arrays, fit_bow_model
 from arena_preference.pipelines.modelling.config import BagOfWordsConfig, CatBoostConfig, ModellingConfig
 from arena_preference.pipelines.modelling.fitting import fit_fold_models
@@ -57,13 +57,6 @@ def swap_differences(differences: pd.DataFrame) -> pd.DataFrame:
 def change_labels(labels: pd.DataFrame, rows: Any) -> pd.DataFrame:
     """Give some battles another label."""
     return labels.assign(label=np.where(rows, (labels["label"] + 1) % 3, labels["label"]).astype("int8"))
-
-
-@pytest.fixture
-def labels(battles: pd.DataFrame) -> pd.DataFrame:
-    """The labels with three folds of whole prompt groups."""
-    fold = battles["prompt_group"].str.removeprefix("group-").astype(int) % 3
-    return Labels.validate(battles[["id", "prompt_group", "label"]].assign(fold=fold.astype("int8")))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from .conftest import CONFIG, make_differences, update
 GROUPS = {
     "text": ["characters__share", "characters__sum"],
     "chance": ["chance__diff", "chance__pair", "chance__prompt"],
-    "bag-of-words": ["bow_side__diff", "bow_tie__pair"],
+    "bag of words": ["bow_side__diff", "bow_tie__pair"],
 }
 
 
@@ -93,7 +93,7 @@ def test_an_ablation_finds_the_group_that_decides_and_not_noise(
 def test_an_ablation_finds_an_informative_bag_of_words_model(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
     informative = make_differences(labels["label"], labels["id"], informative=True)
     bow_logits = fit_bow_model(informative, labels, CONFIG)[1]
-    groups = {"bag-of-words": GROUPS["bag-of-words"]}
+    groups = {"bag of words": GROUPS["bag of words"]}
     table = measure_ablation(model_input, bow_logits, groups, labels, CONFIG, seed=0)
     assert table["low"].item() > 0.1
 

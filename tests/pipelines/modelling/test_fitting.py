@@ -37,7 +37,7 @@ def test_feature_tables_of_different_battles_are_rejected_by_name(model_input: p
 def test_groups_name_every_feature_once_and_leave_out_empty_tables(model_input: pd.DataFrame) -> None:
     lsa = model_input[["id"]].assign(lsa_000__diff=np.float32(0))
     groups = list_feature_groups(text=model_input, lsa=lsa, reward=model_input[["id"]])
-    assert list(groups) == ["text", "lsa", "bag-of-words"]
+    assert list(groups) == ["text", "lsa", "bag of words"]
     assert groups["lsa"] == ["lsa_000__diff"]
     assert len(groups["text"]) == model_input.shape[1] - 1
 

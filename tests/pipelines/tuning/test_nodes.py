@@ -46,10 +46,8 @@ TUNING = TuningConfig(
 
 
 @pytest.fixture
-def tables(model_input: pd.DataFrame, battles: pd.DataFrame) -> list[pd.DataFrame]:
+def tables(model_input: pd.DataFrame, labels: pd.DataFrame) -> list[pd.DataFrame]:
     """Features, bag-of-words scores that say nothing, and labels."""
-    fold = battles["prompt_group"].str.removeprefix("group-").astype(int) % 3
-    labels = battles[["id", "prompt_group", "label"]].assign(fold=fold.astype("int8"))
     columns = [f"{name}_{fold}" for fold in range(3) for name in ("bow_side__diff", "bow_tie__pair")]
     return [model_input, labels[["id", "fold"]].assign(**dict.fromkeys(columns, np.float32(0))), labels]
 

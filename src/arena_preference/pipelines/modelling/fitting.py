@@ -53,7 +53,7 @@ def list_feature_groups(**tables: pd.DataFrame) -> dict[str, list[str]]:
         **tables: Schema ``Features``, by feature group.
     """
     groups = {group: table.columns.drop(ID).to_list() for group, table in tables.items() if has_values(table)}
-    return {**groups, "bag-of-words": list(BOW_COLUMNS)}
+    return {**groups, "bag of words": list(BOW_COLUMNS)}
 
 
 def fit_preference_model(

@@ -35,11 +35,11 @@ def _name_feature_tables(split: str) -> dict[str, str]:
     """Return the feature tables of a split by feature group."""
     return {
         "text": f"{split}.text_features",
-        "lsa": f"{split}.lsa_features",
+        "LSA": f"{split}.lsa_features",
         "relevance": f"{split}.relevance_features",
         "consensus": f"{split}.consensus_features",
         "embedding": f"{split}.embedding_features",
-        "reward": f"{split}.reward_features",
+        "reward model": f"{split}.reward_features",
     }
 
 
