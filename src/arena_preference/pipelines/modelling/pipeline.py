@@ -14,25 +14,110 @@ from .prediction import predict_out_of_fold, predict_preferences
 
 def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
     """Features to models, calibration and metrics on ``train``, and to predictions on ``test``."""
-    nodes = [
-        Node(
-            join_features,
-            inputs=_name_feature_tables(split),
-            outputs=f"{split}.model_input",
-            name=f"join_{split}_features",
-            tags=[split, "per_battle"],
-        )
-        for split in splits
-    ]
-    if "train" in splits:
-        nodes += _create_train_nodes()
-    if "test" in splits:
-        nodes += _create_test_nodes()
-    return Pipeline(nodes, namespace="modelling", prefix_datasets_with_namespace=False)
+    return Pipeline(
+        [
+            *[
+                Node(
+                    join_features,
+                    inputs=_name_feature_tables(split),
+                    outputs=f"{split}.model_input",
+                    name=f"join_{split}_features",
+                    tags=[split, "per_battle"],
+                )
+                for split in SPLITS
+            ],
+            Node(
+                list_feature_groups,
+                inputs=_name_feature_tables("train"),
+                outputs="feature_groups",
+                name="list_feature_groups",
+                tags="train",
+            ),
+            Node(
+                fit_bow_model,
+                inputs=["train.tfidf_differences", "labels", "params:modelling"],
+                outputs=["bow_model", "oof_bow_logits"],
+                name="fit_bow_model",
+                tags="train",
+            ),
+            Node(
+                fit_preference_model,
+                inputs=[
+                    "train.model_input",
+                    "oof_bow_logits",
+                    "train.cross_encoder_logits",
+                    "labels",
+                    "params:modelling",
+                    "params:seed",
+                ],
+                outputs=["preference_model", "calibration", "oof_logits"],
+                name="fit_preference_model",
+                tags=["train", "gpu"],
+            ),
+            Node(
+                predict_out_of_fold,
+                inputs=[
+                    "oof_logits",
+                    "oof_bow_logits",
+                    "train.cross_encoder_logits",
+                    "calibration",
+                    "labels",
+                    "train.model_input",
+                ],
+                outputs="oof_predictions",
+                name="predict_out_of_fold",
+                tags="train",
+            ),
+            Node(
+                evaluate_predictions,
+                inputs=["oof_predictions", "oof_logits", "params:modelling", "params:seed"],
+                outputs="metrics",
+                name="evaluate_predictions",
+                tags="train",
+            ),
+            Node(
+                measure_learning_curve,
+                inputs=["train.model_input", "labels", "params:modelling", "params:seed"],
+                outputs="learning_curve",
+                name="measure_learning_curve",
+                tags=["train", "gpu"],
+            ),
+            Node(
+                measure_ablation,
+                inputs=[
+                    "train.model_input",
+                    "oof_bow_logits",
+                    "feature_groups",
+                    "labels",
+                    "params:modelling",
+                    "params:seed",
+                ],
+                outputs="ablation",
+                name="measure_ablation",
+                tags=["train", "gpu"],
+            ),
+            Node(
+                predict_preferences,
+                inputs=[
+                    "test.model_input",
+                    "test.tfidf_differences",
+                    "test.cross_encoder_logits",
+                    "bow_model",
+                    "preference_model",
+                    "calibration",
+                ],
+                outputs="test.predictions",
+                name="predict_test_preferences",
+                tags=["test", "per_battle"],
+            ),
+        ],
+        namespace="modelling",
+        prefix_datasets_with_namespace=False,
+    ).only_nodes_with_tags(*splits)
 
 
 def _name_feature_tables(split: str) -> dict[str, str]:
-    """Return the feature tables of a split by feature group."""
+    """Feature tables of a split by feature group."""
     return {
         "text": f"{split}.text_features",
         "LSA": f"{split}.lsa_features",
@@ -41,97 +126,3 @@ def _name_feature_tables(split: str) -> dict[str, str]:
         "embedding": f"{split}.embedding_features",
         "reward model": f"{split}.reward_features",
     }
-
-
-def _create_train_nodes() -> list[Node]:
-    return [
-        Node(
-            list_feature_groups,
-            inputs=_name_feature_tables("train"),
-            outputs="feature_groups",
-            name="list_feature_groups",
-            tags="train",
-        ),
-        Node(
-            fit_bow_model,
-            inputs=["train.tfidf_differences", "labels", "params:modelling"],
-            outputs=["bow_model", "oof_bow_logits"],
-            name="fit_bow_model",
-            tags="train",
-        ),
-        Node(
-            fit_preference_model,
-            inputs=[
-                "train.model_input",
-                "oof_bow_logits",
-                "train.cross_encoder_logits",
-                "labels",
-                "params:modelling",
-                "params:seed",
-            ],
-            outputs=["preference_model", "calibration", "oof_logits"],
-            name="fit_preference_model",
-            tags=["train", "gpu"],
-        ),
-        Node(
-            predict_out_of_fold,
-            inputs=[
-                "oof_logits",
-                "oof_bow_logits",
-                "train.cross_encoder_logits",
-                "calibration",
-                "labels",
-                "train.model_input",
-            ],
-            outputs="oof_predictions",
-            name="predict_out_of_fold",
-            tags="train",
-        ),
-        Node(
-            evaluate_predictions,
-            inputs=["oof_predictions", "oof_logits", "params:modelling", "params:seed"],
-            outputs="metrics",
-            name="evaluate_predictions",
-            tags="train",
-        ),
-        Node(
-            measure_learning_curve,
-            inputs=["train.model_input", "labels", "params:modelling", "params:seed"],
-            outputs="learning_curve",
-            name="measure_learning_curve",
-            tags=["train", "gpu"],
-        ),
-        Node(
-            measure_ablation,
-            inputs=[
-                "train.model_input",
-                "oof_bow_logits",
-                "feature_groups",
-                "labels",
-                "params:modelling",
-                "params:seed",
-            ],
-            outputs="ablation",
-            name="measure_ablation",
-            tags=["train", "gpu"],
-        ),
-    ]
-
-
-def _create_test_nodes() -> list[Node]:
-    return [
-        Node(
-            predict_preferences,
-            inputs=[
-                "test.model_input",
-                "test.tfidf_differences",
-                "test.cross_encoder_logits",
-                "bow_model",
-                "preference_model",
-                "calibration",
-            ],
-            outputs="test.predictions",
-            name="predict_test_preferences",
-            tags=["test", "per_battle"],
-        ),
-    ]

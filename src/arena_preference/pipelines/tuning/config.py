@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Range(BaseModel):
@@ -13,12 +13,6 @@ class Range(BaseModel):
     low: float = Field(gt=0)
     high: float = Field(gt=0)
     log: bool = False
-
-    @model_validator(mode="after")
-    def _check_order(self) -> "Range":
-        if self.low > self.high:
-            raise ValueError(f"low {self.low} is above high {self.high}: exchange them.")
-        return self
 
 
 class TuningConfig(BaseModel):
