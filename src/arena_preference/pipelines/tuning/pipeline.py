@@ -6,7 +6,7 @@ from .nodes import tune_catboost
 
 
 def create_pipeline() -> Pipeline:
-    """From the tables of a training run to better parameters of its models."""
+    """The tables of a training run to better parameters of its models."""
     return Pipeline(
         [
             Node(
@@ -18,7 +18,6 @@ def create_pipeline() -> Pipeline:
                     "tuning_trials",
                     "params:modelling",
                     "params:tuning",
-                    "params:seed",
                 ],
                 outputs="tuned_parameters",
                 name="tune_catboost",
