@@ -25,10 +25,10 @@ from .contrasts import Columns, contrast_sides, name_feature, tabulate
 from .patterns import NUMBER
 from .texts import SIDES
 
-#: Ratios of a response, its words weighted by inverse document frequency: the fraction of the other responses' words
-#: that it has; the mean fraction of its words that another response has; the fraction of the other responses whose last
-#: number is its own.
-_RATIOS: Final = (f"{CONSENSUS}coverage", f"{CONSENSUS}support", f"{CONSENSUS}number")
+# Ratios of a response, its words weighted by inverse document frequency: the fraction of the other responses' words
+# that it has; the mean fraction of its words that another response has; the fraction of the other responses whose last
+# number is its own.
+_RATIOS: Final = ("coverage", "support", "number")
 
 
 def compute_consensus_features(
@@ -45,7 +45,8 @@ def compute_consensus_features(
         Schema ``Features``, one row per battle in the order of ``battles``: differences and sums of coverage, support
         and number, and the number of other responses, each a mean over the turns that have any; 0 if none has.
     """
-    means = np.zeros((len(battles), 2 * len(_RATIOS) + 1))
+    columns = [*(f"{name}_{side}" for side in SIDES for name in _RATIOS), "others"]
+    means = pd.DataFrame(0.0, index=range(len(battles)), columns=columns)
     for rows in _iter_repeated(battles["prompt_group"], chunk_rows):
         turns = _list_turns(battles.iloc[rows])
         if turns.empty:
@@ -53,12 +54,12 @@ def compute_consensus_features(
         agreement = _measure_agreement(turns, word_tfidf)
         has_others = agreement["others"] > 0
         of_battles = agreement[has_others].groupby(turns["battle"][has_others]).mean()
-        means[rows[of_battles.index]] = of_battles
-    *ratios, others = means.T
+        means.loc[rows[of_battles.index], columns] = of_battles[columns].to_numpy()
     features: Columns = {}
-    for name, a, b in zip(_RATIOS, ratios[: len(_RATIOS)], ratios[len(_RATIOS) :], strict=True):
-        features |= contrast_sides(name, a, b, "diff", "sum")
-    return tabulate(battles, {**features, name_feature(f"{CONSENSUS}answers", "pair"): others})
+    for name in _RATIOS:
+        a, b = (means[f"{name}_{side}"].to_numpy() for side in SIDES)
+        features |= contrast_sides(f"{CONSENSUS}{name}", a, b, "diff", "sum")
+    return tabulate(battles, {**features, name_feature(f"{CONSENSUS}answers", "pair"): means["others"].to_numpy()})
 
 
 def _iter_repeated(groups: pd.Series, chunk_rows: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -93,7 +94,7 @@ def _hash_prefixes(prompt: Sequence[str | None]) -> Iterator[str]:
 
 
 def _measure_agreement(turns: pd.DataFrame, word_tfidf: TfidfVectorizer) -> pd.DataFrame:
-    """Return ``<ratio>_a`` and ``<ratio>_b`` for each ratio, and the number of others; one row per turn."""
+    """Return the columns <ratio>_a, <ratio>_b and others (their number), one row per turn."""
     pairs = pd.concat([turns[["prompt", side]].set_axis(["prompt", "text"], axis=1) for side in SIDES])
     a, b = np.split(pairs.groupby(["prompt", "text"]).ngroup().to_numpy(), 2)
     texts = pairs.drop_duplicates().sort_values(["prompt", "text"], ignore_index=True)
@@ -116,22 +117,22 @@ def _measure_agreement(turns: pd.DataFrame, word_tfidf: TfidfVectorizer) -> pd.D
     texts["same_number"] = texts["number"].groupby([prompt, texts["number"]]).transform("size").fillna(0)
     of_a, of_b = (texts.iloc[index].reset_index(drop=True) for index in (a, b))
     others = of_a["responses"] - of_a["is_response"] - (of_b["is_response"] & (a != b))
-    sides = [_rate_side(*pair, others=others, common_idf=common_idf) for pair in ((of_a, of_b), (of_b, of_a))]
-    return pd.concat([*sides, others.rename("others")], axis=1)
+    ratios_a = _rate_side(of_a, of_b, others, common_idf).add_suffix("_a")
+    ratios_b = _rate_side(of_b, of_a, others, common_idf).add_suffix("_b")
+    return pd.concat([ratios_a, ratios_b, others.rename("others")], axis=1)
 
 
 def _rate_side(this: pd.DataFrame, opponent: pd.DataFrame, others: pd.Series, common_idf: FloatArray) -> pd.DataFrame:
     """Return the ratios of one side of each turn: totals over the prompt, less its own part and the opponent's."""
     differs = this["text"] != opponent["text"]
-    opponent_idf, common_idf = opponent["idf"] * differs, common_idf * differs
-    has_opponents_number = differs & (this["number"] == opponent["number"])
+    matched_idf = this["matched_idf"] - this["idf"] - common_idf * differs
+    others_idf = this["prompt_idf"] - this["idf"] - opponent["idf"] * differs
+    same_number = this["same_number"] - this["number"].notna() - (differs & (this["number"] == opponent["number"]))
     return pd.DataFrame(
         {
-            "coverage": _divide(
-                this["matched_idf"] - this["idf"] - common_idf, this["prompt_idf"] - this["idf"] - opponent_idf
-            ),
-            "support": _divide(this["matched_idf"] - this["idf"] - common_idf, others * this["idf"]),
-            "number": _divide(this["same_number"] - this["number"].notna() - has_opponents_number, others),
+            "coverage": _divide(matched_idf, others_idf),
+            "support": _divide(matched_idf, others * this["idf"]),
+            "number": _divide(same_number, others),
         }
     )
 

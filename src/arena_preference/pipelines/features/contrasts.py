@@ -26,14 +26,7 @@ _FORMS: Final[Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]]] = {
 
 
 def contrast_sides(quantity: str, a: FloatArray, b: FloatArray, *forms: str) -> Columns:
-    """Return the features of one quantity of both sides.
-
-    Args:
-        quantity: Its name.
-        a: Values of side a, shape (n,).
-        b: Values of side b, shape (n,).
-        forms: ``diff`` is a - b, ``share`` (a - b) / (a + b) with 0 / 0 = 0, ``sum`` a + b.
-    """
+    """Return features of a quantity: ``diff`` a - b, ``share`` (a - b) / (a + b) with 0 / 0 = 0, ``sum`` a + b."""
     return {name_feature(quantity, form): _FORMS[form](a, b) for form in forms}
 
 

@@ -15,8 +15,6 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.pipeline import Pipeline
 
-from arena_preference.battles import FloatArray
-
 from .config import CharLsaConfig
 from .contrasts import Columns, contrast_sides, name_feature, tabulate
 from .texts import FIELDS, iter_chunks, join_turns, read_turns, sample_texts
@@ -85,19 +83,12 @@ def _compare_texts(texts: pl.DataFrame, char_lsa: Pipeline) -> Columns:
     for space, cosine in cosines.items():
         features |= contrast_sides(f"{space}_prompt_cosine", cosine(prompt, a), cosine(prompt, b), "diff")
         features[name_feature(f"{space}_cosine", "pair")] = cosine(a, b)
-    distance: FloatArray = np.sqrt(np.square(components[a] - components[b]).sum(axis=1))
-    return {**features, name_feature("lsa_distance", "pair"): distance}
+    features[name_feature("lsa_distance", "pair")] = np.sqrt(np.square(components[a] - components[b]).sum(axis=1))
+    return features
 
 
 def fit_ngram_counter(texts: pl.Series, config: CharLsaConfig) -> tuple[CountVectorizer, Any]:
-    """Select the vocabulary of n-grams.
-
-    Args:
-        texts: Strings.
-        config: Limits of the vocabulary.
-
-    Returns:
-        scikit-learn's counter of these n-grams, and the counts of the texts, as ``count_ngrams`` returns them.
+    """Select the vocabulary; return scikit-learn's counter of its n-grams and the counts of the texts.
 
     Raises:
         ValueError: If no n-gram is within ``min_df`` and ``max_df``.
@@ -125,15 +116,9 @@ def fit_ngram_counter(texts: pl.Series, config: CharLsaConfig) -> tuple[CountVec
 
 
 def count_ngrams(counter: CountVectorizer, texts: pl.Series) -> Any:
-    """Count n-grams as ``counter.transform`` does.
+    """Return what ``counter.transform`` does: sparse counts, shape (texts, n-grams).
 
-    Args:
-        counter: Output of ``fit_ngram_counter``.
-        texts: Strings.
-
-    Returns:
-        Sparse float32 matrix, shape (texts, n-grams), in canonical form, so that the order of the texts changes no sum
-        over a row.
+    They are in canonical form, so that the order of the texts changes no sum over a row.
     """
     words_of_texts, words = _count_words(texts)
     counts = words_of_texts @ counter.transform(words)

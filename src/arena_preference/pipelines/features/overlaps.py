@@ -21,13 +21,12 @@ def count_overlaps(items: pl.DataFrame, kind: str, n_battles: int) -> pl.DataFra
     """Count the distinct items of each field and those that fields of a battle share.
 
     Args:
-        items: One row per occurrence of an item: field and hash.
+        items: One row per occurrence of an item: field (3 * row of the battle + index in ``FIELDS``) and hash.
         kind: Name of the items, in the plural.
         n_battles: Number of rows to return.
 
     Returns:
-        Columns ``unique_<kind>_<field>``, ``<kind>_with_prompt_<side>``, ``<kind>_shared`` (by a and b) and
-        ``<kind>_in_all``.
+        Columns unique_<kind>_<field>, <kind>_with_prompt_<side>, <kind>_shared (by a and b) and <kind>_in_all.
     """
     battle, field = np.divmod(items["field"].to_numpy().astype(np.uint64), _FIELD_BITS)
     keys = battle << (_HASH_BITS + _FIELD_BITS)

@@ -15,10 +15,6 @@ def _any_of(*phrases: str) -> str:
     return f"{_B}(?:{'|'.join(phrases)}){_B}"
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 _UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}"
 #: A run of letters, marks and digits with inner apostrophes; in scripts without spaces, each character.
 WORD: Final = rf"[{_UNSPACED}]|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+(?:{_APOSTROPHE}[a-z]+)*"
@@ -121,47 +117,38 @@ SCRIPTS: Final[Mapping[str, str]] = {
 }
 
 #: Words that are frequent in one language of Latin script and rare in the others.
-LANGUAGES: Final[Mapping[str, frozenset[str]]] = {
-    "english": _words("the of and to in is that it for you with this are be as was or from have by not which can your"),
-    "spanish": _words("el los las una por para con del es y que está más pero como su cuando muy también hay"),
-    "french": _words("le les des une est et dans pour que qui sur avec pas vous nous ce cette plus sont aux"),
-    "german": _words("der die das und ist nicht ein eine zu den mit von auf für sich auch dem es werden wie"),
-    "portuguese": _words("os uma não para com que é mais como foi ao mas são você também pela dos das em seu"),
-    "italian": _words("il di che è per una sono non del della con gli più anche questo nel alla ma come lo"),
+LANGUAGES: Final[Mapping[str, str]] = {
+    "english": "the of and to in is that it for you with this are be as was or from have by not which can your",
+    "spanish": "el los las una por para con del es y que está más pero como su cuando muy también hay",
+    "french": "le les des une est et dans pour que qui sur avec pas vous nous ce cette plus sont aux",
+    "german": "der die das und ist nicht ein eine zu den mit von auf für sich auch dem es werden wie",
+    "portuguese": "os uma não para com que é mais como foi ao mas são você também pela dos das em seu",
+    "italian": "il di che è per una sono non del della con gli più anche questo nel alla ma come lo",
 }
 
-#: Single words to count.
-LEXICA: Final[Mapping[str, frozenset[str]]] = {
+_LEXICA: Final[Mapping[str, str]] = {
     **{f"language_{name}": words for name, words in LANGUAGES.items()},
-    "function_words": _words(
-        """the a an of and to in is that it for you with this are be as was or from have by not which can your will at
-        on but if they their its he she his her we our i my me do does did has had so than then there these those what
-        when where who how why would should could may might must been being were also into about some any all more"""
-    ),
-    "hedges": _words(
-        """may might could perhaps possibly probably maybe likely unlikely seem seems appear appears generally usually
-        typically often sometimes somewhat approximately roughly potentially believe think suggest suggests"""
-    ),
-    "enthusiasm": _words(
-        """great certainly absolutely sure excellent wonderful fantastic amazing definitely awesome perfect exciting
-        incredible brilliant delighted happy glad love"""
-    ),
-    "connectives": _words(
-        """however therefore moreover furthermore additionally consequently because although though while whereas thus
-        hence since finally firstly secondly thirdly next then instead meanwhile nevertheless similarly overall"""
-    ),
-    "first_person": _words("i i'm i've i'd i'll i’m i’ve i’d i’ll me my mine myself"),
-    "first_person_plural": _words("we we're we've we'll we’re we’ve we’ll us our ours let's let’s"),
-    "second_person": _words("you you're you've you'd you'll you’re you’ve you’d you’ll your yours yourself"),
-    "negations": _words(
-        """not no never none nor without neither nothing cannot can't don't doesn't didn't won't isn't aren't wasn't
-        weren't wouldn't shouldn't couldn't can’t don’t doesn’t didn’t won’t isn’t aren’t wasn’t weren’t wouldn’t"""
-    ),
-    "imperatives": _words(
-        """use make try add create consider ensure include start avoid keep remember check choose set write find take
-        provide follow be get"""
-    ),
+    "function_words": """the a an of and to in is that it for you with this are be as was or from have by not which can
+    your will at on but if they their its he she his her we our i my me do does did has had so than then there these
+    those what when where who how why would should could may might must been being were also into about some any all
+    more""",
+    "hedges": """may might could perhaps possibly probably maybe likely unlikely seem seems appear appears generally
+    usually typically often sometimes somewhat approximately roughly potentially believe think suggest suggests""",
+    "enthusiasm": """great certainly absolutely sure excellent wonderful fantastic amazing definitely awesome perfect
+    exciting incredible brilliant delighted happy glad love""",
+    "connectives": """however therefore moreover furthermore additionally consequently because although though while
+    whereas thus hence since finally firstly secondly thirdly next then instead meanwhile nevertheless similarly
+    overall""",
+    "first_person": "i i'm i've i'd i'll i’m i’ve i’d i’ll me my mine myself",
+    "first_person_plural": "we we're we've we'll we’re we’ve we’ll us our ours let's let’s",
+    "second_person": "you you're you've you'd you'll you’re you’ve you’d you’ll your yours yourself",
+    "negations": """not no never none nor without neither nothing cannot can't don't doesn't didn't won't isn't aren't
+    wasn't weren't wouldn't shouldn't couldn't can’t don’t doesn’t didn’t won’t isn’t aren’t wasn’t weren’t wouldn’t""",
+    "imperatives": """use make try add create consider ensure include start avoid keep remember check choose set write
+    find take provide follow be get""",
 }
+#: Single words to count.
+LEXICA: Final = {name: frozenset(words.split()) for name, words in _LEXICA.items()}
 
 #: Kinds of prompts.
 PROMPT_KINDS: Final[Mapping[str, str]] = {

@@ -34,13 +34,8 @@ def fit_word_tfidf(battles: pd.DataFrame, config: WordTfidfConfig, seed: int) ->
 def fit_tfidf(texts: pl.Series, config: WordTfidfConfig, parameters: str) -> TfidfVectorizer:
     """Fit the TF-IDF, with logarithmic counts, of words and n-grams of words.
 
-    Args:
-        texts: Strings.
-        config: Limits of the vocabulary.
-        parameters: Where they are configured, for the error.
-
     Raises:
-        ValueError: If no word occurs in ``min_df`` texts.
+        ValueError: If no word occurs in ``min_df`` texts; it names the ``parameters`` to change.
     """
     tfidf = TfidfVectorizer(
         ngram_range=config.ngram_range,
