@@ -54,6 +54,13 @@ def battles(rng: np.random.Generator) -> pd.DataFrame:
 
 
 @pytest.fixture
+def labels(battles: pd.DataFrame) -> pd.DataFrame:
+    """Their labels, with prompt groups in three folds; schema ``Labels``."""
+    fold = battles["prompt_group"].str.removeprefix("group-").astype("int8") % 3
+    return battles[["id", "prompt_group", "label"]].assign(fold=fold)
+
+
+@pytest.fixture
 def model_input(battles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Features of these battles: one that decides, some that do not."""
     a, b = (battles[column].map(lambda turns: len(turns[0])) for column in ("response_a", "response_b"))

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from arena_preference.pipelines.simulation.config import SimulationOptions
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
@@ -17,6 +16,7 @@ from arena_preference.pipelines.features.config import (
 from arena_preference.pipelines.finetuning.config import FinetuningConfig
 from arena_preference.pipelines.modelling.config import ModellingConfig
 from arena_preference.pipelines.reporting.config import ReportingConfig
+from arena_preference.pipelines.simulation.config import SimulationConfig
 
 PROJECT = Path(__file__).parents[1]
 
@@ -48,10 +48,10 @@ def test_every_environment_gives_each_pipeline_the_parameters_that_it_takes(
     assert all(len(model.revision or "") == 40 for model in (embedding.encoder, embedding.reward_model, finetuning))
     ModellingConfig(**parameters["modelling"])
     ReportingConfig(**parameters["reporting"])
-    SimulationOptions(**parameters["simulation"])
+    SimulationConfig(**parameters["simulation"])
     TextFeatureConfig(**parameters["features"]["text"])
-    CharLsaConfig(**parameters["features"]["vectorizer"])
-    WordTfidfConfig(**parameters["features"]["words"])
+    CharLsaConfig(**parameters["features"]["char_lsa"])
+    WordTfidfConfig(**parameters["features"]["word_tfidf"])
     RelevanceConfig(**parameters["features"]["relevance"])
 
 

@@ -1,7 +1,6 @@
-"""The vocabulary of the project as code: columns, labels, schemas, swap and prompt group.
+"""Columns, labels and schemas of battles.
 
-A *battle* is one prompt and the answers of two sides, a and b. Its *label* says which side a person preferred. Every
-other room speaks of battles in the terms of this module, and this module knows no other room.
+A battle is one prompt and the responses of two models, a and b. Its label says which response a person preferred.
 """
 
 import hashlib
@@ -26,22 +25,22 @@ PREFERS_B: Final = 1
 TIE: Final = 2
 N_CLASSES: Final = 3
 
-#: How the features begin that look at other battles of the same prompt; all of them are 0 where there is none.
+#: Prefix of the consensus features; all are 0 if the prompt occurs once.
 CONSENSUS: Final = "consensus_"
 
-# Columns of what CatBoost says when it is asked once: in the order of the file, and with the sides exchanged. The
-# answer to the second question is exchanged back, so that its columns mean the sides of the file, too.
+# Prefixes of CatBoost's single-pass predictions, with the responses as in the file and swapped. Those of the swapped
+# order are swapped back, so that the columns always refer to the file's A and B.
 ORIGINAL_ORDER: Final = "catboost_original_order_"
 SWAPPED_ORDER: Final = "catboost_swapped_order_"
 
 
 def normalise_prompt(first_turn: str | None) -> str:
-    """Reduce a first prompt turn to what two people would call the same prompt: lower case, single spaces."""
+    """The first turn of a prompt in lower case with single spaces, so that trivial variants compare equal."""
     return " ".join((first_turn or "").lower().split())
 
 
 def prompt_group(turns: Sequence[str | None]) -> str:
-    """Name the group of battles that share their normalised first prompt turn; folds never split a group.
+    """Name of the group of battles that share their normalised first prompt turn; folds never split a group.
 
     Args:
         turns: The prompt's turns; a null turn counts as empty, and so does a prompt without turns.
@@ -54,15 +53,15 @@ def prompt_group(turns: Sequence[str | None]) -> str:
 
 
 def count_characters(turns: Sequence[str | None]) -> int:
-    """Count the characters of all turns; a null turn has none."""
+    """Number of characters of all turns; a null turn has none."""
     return sum(len(turn or "") for turn in turns)
 
 
 def length_features(characters: npt.NDArray[Any]) -> FloatArray:
-    """Give what the length-only model goes by.
+    """Features of the length baseline.
 
     Args:
-        characters: Characters of both answers, shape (n, 2).
+        characters: Number of characters of both responses, shape (n, 2).
 
     Returns:
         The difference of their log lengths and its absolute value, shape (n, 2).
@@ -126,15 +125,15 @@ Battles: Final = pa.DataFrameSchema(
     name="Battles",
 )
 
-#: Raw rows that could not be used as they are: the id as written, the reason, and the row as JSON.
+#: Raw rows that could not be used as written: their id, the reason, and the row as JSON.
 RejectedRows: Final = pa.DataFrameSchema(
     {"id": pa.Column(str, nullable=True), "reason": pa.Column(str), "raw_row": pa.Column(str)},
     strict=True,
     name="RejectedRows",
 )
 
-#: What each battle's answers differ by in words: ``words`` are places in a vocabulary of so many entries, and for each
-#: of them ``weights`` has a number that is not zero. One row per battle.
+#: Sparse TF-IDF difference A - B, one row per battle: ``words`` holds indices into the vocabulary, ``weights`` the
+#: non-zero values, ``vocabulary`` the size of the vocabulary.
 TfidfDifferences: Final = pa.DataFrameSchema(
     {
         ID: ID_COLUMN,
@@ -146,7 +145,7 @@ TfidfDifferences: Final = pa.DataFrameSchema(
     name="TfidfDifferences",
 )
 
-#: Float32 logits of each class, one row per battle; none of them where their source is switched off.
+#: Float32 logits of the three classes, one row per battle; only the id if no cross encoder is trained.
 Logits: Final = pa.DataFrameSchema(
     {ID: ID_COLUMN, **{name: pa.Column("float32", required=False) for name in LABEL_COLUMNS}},
     strict=True,
@@ -165,7 +164,7 @@ Labels: Final = pa.DataFrameSchema(
     name="Labels",
 )
 
-#: Predictions of models that have not seen the battle, with what is needed to score them.
+#: Predictions of models that have not seen the battle, with what is needed to evaluate them.
 OutOfFoldPredictions: Final = pa.DataFrameSchema(
     {
         ID: ID_COLUMN,

@@ -9,14 +9,14 @@ import pandera.pandas as pa
 
 from arena_preference.battles import ID, ID_COLUMN, PREFERS_A, PREFERS_B, TIE, FloatArray
 
-# A feature is named <quantity>__<form>. The form alone says what a swap of the sides does to it.
+# A feature is named <quantity>__<form>; the form says what swapping the responses does to it.
 FORM_SEPARATOR: Final = "__"
 ANTISYMMETRIC_FORMS: Final = frozenset({"diff", "share"})
 SYMMETRIC_FORMS: Final = frozenset({"sum", "pair", "prompt"})
 
 
 def is_antisymmetric(feature: str) -> bool:
-    """Tell whether a swap of the sides negates the feature (True) or leaves it unchanged (False).
+    """True if swapping the responses negates the feature, False if it leaves the feature unchanged.
 
     Raises:
         ValueError: If the name does not end in a known form.
@@ -27,32 +27,32 @@ def is_antisymmetric(feature: str) -> bool:
     if quantity and form in SYMMETRIC_FORMS:
         return False
     raise ValueError(
-        f"Feature '{feature}' does not say what a swap does to it. End its name in {FORM_SEPARATOR}<form>, "
-        f"with a form out of {sorted(ANTISYMMETRIC_FORMS | SYMMETRIC_FORMS)}."
+        f"The name of feature '{feature}' does not end in {FORM_SEPARATOR}<form>, with one of the forms "
+        f"{sorted(ANTISYMMETRIC_FORMS | SYMMETRIC_FORMS)}, which say what swapping the responses does to it."
     )
 
 
 def swap_features(features: pd.DataFrame) -> pd.DataFrame:
-    """Give the features that the same battles have with their sides exchanged.
+    """Features of the same battles with their responses swapped.
 
-    Antisymmetric columns are negated, symmetric ones stay. The result is exact: no text is read again.
+    Antisymmetric columns are negated, symmetric ones stay. The result is exact, without reading the texts again.
     """
     signs = np.array([-1.0 if is_antisymmetric(name) else 1.0 for name in features.columns], dtype=np.float32)
     return features * signs
 
 
 def swap_labels(labels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
-    """Exchange A and B; a tie stays a tie. Shape (n,), values 0, 1, 2."""
+    """Labels with A and B exchanged; a tie stays a tie. Shape (n,), values 0, 1, 2."""
     return np.array([PREFERS_B, PREFERS_A, TIE], dtype=labels.dtype)[labels]
 
 
 def swap_probabilities(probabilities: FloatArray) -> FloatArray:
-    """Exchange the columns of A and B. Works on logits as well. Shape (n, 3)."""
+    """Probabilities, or logits, with the columns of A and B exchanged; shape (n, 3)."""
     return probabilities[:, [PREFERS_B, PREFERS_A, TIE]]
 
 
 def swap_battles(battles: pd.DataFrame) -> pd.DataFrame:
-    """Give the same battles with their sides exchanged: answers, model names and label."""
+    """The same battles with responses, model names and label swapped."""
     exchanged = {"response_a": "response_b", "response_b": "response_a", "model_a": "model_b", "model_b": "model_a"}
     swapped = battles.rename(columns=exchanged)[list(battles.columns)]
     if "label" in swapped:
@@ -66,7 +66,7 @@ def _features_end_in_a_form(table: pd.DataFrame) -> bool:
     return True
 
 
-#: Float32 features named <quantity>__<form>, one row per battle; none of them where their source is switched off.
+#: Float32 features named <quantity>__<form>, one row per battle; only the id if their source is switched off.
 Features: Final = pa.DataFrameSchema(
     {ID: ID_COLUMN, rf".+{FORM_SEPARATOR}.+": pa.Column("float32", nullable=True, regex=True, required=False)},
     checks=pa.Check(_features_end_in_a_form),

@@ -1,4 +1,4 @@
-"""Typed parameters of the pipeline ``download``."""
+"""Parameters of the pipeline ``download``."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ class HubConfig(BaseModel):
     revision: str
     """Commit, tag or branch."""
     test_battles: int = Field(ge=1)
-    """There is no test file: so many battles, whole prompt groups, become one."""
+    """Number of battles, in whole prompt groups, that become the test file, which the Hub lacks."""
 
 
 class DownloadConfig(BaseModel):
@@ -25,8 +25,8 @@ class DownloadConfig(BaseModel):
     source: Literal["hub", "kaggle"]
     hub: HubConfig
     competition: str
-    """Name in the competition's address on Kaggle."""
+    """Name of the competition in its address on Kaggle."""
     train_rows: int | None = Field(ge=1)
-    """How many battles the training file is known to have; another file is refused. None takes any."""
+    """Expected number of training battles; a file with another number is rejected. None accepts any."""
     train_sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
-    """The SHA-256 that the training file is known to have; another file is used with a warning. None takes any."""
+    """Expected SHA-256 of the training file; another file is used with a warning. None accepts any."""

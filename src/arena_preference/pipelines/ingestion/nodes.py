@@ -27,20 +27,20 @@ _FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 
 
 class UnusableCellError(ValueError):
-    """A cell that is not what the competition's format promises; the message is the reason given to the user."""
+    """A cell that does not fit the competition's format; the message is the reason shown to the user."""
 
 
 def parse_train_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Parse labelled battles. A row that is not whole is set aside, because its label would be learned from nothing.
+    """Training battles from raw rows; an incomplete row is rejected, since there is nothing to learn its label from.
 
     Args:
         raw_battles: Text columns id, prompt, response_a, response_b, the three winners; model names if there are any.
 
     Returns:
-        Battles (schema ``Battles``, with label) in the order of the file, and the rows set aside (``RejectedRows``).
+        Battles (schema ``Battles``, with label) in the order of the file, and the rejected rows (``RejectedRows``).
 
     Raises:
-        ValueError: If no row can be used, or two rows have the same id.
+        ValueError: If no row can be used, or an id occurs twice.
     """
     battles: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
@@ -57,33 +57,33 @@ def parse_train_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
     if not battles:
         reasons = pd.Series([_kind(row["reason"]) for row in rejected]).value_counts().head(3).to_dict()
         raise ValueError(
-            f"None of {len(raw_battles)} rows of {_source(raw_battles)} can be used. Most frequent reasons: "
+            f"None of the {len(raw_battles)} rows of {_source(raw_battles)} can be used. Most frequent reasons: "
             f"{reasons}. Compare the file with the competition's train.csv."
         )
     return _assemble_tables("train", raw_battles, battles, rejected)
 
 
 def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Parse battles to predict. No id is lost: a cell that cannot be parsed is read as one turn of plain text.
+    """Battles to predict. No id is lost: a cell that cannot be parsed is read as one turn of plain text.
 
     Args:
         raw_battles: Text columns id, prompt, response_a, response_b.
 
     Returns:
-        Battles (schema ``Battles``, without label), every row of the file in its order, and a report of the rows that
-        had to be mended (``RejectedRows``).
+        Battles (schema ``Battles``, without label), every row of the file in its order, and the rows of which a cell was
+        read as plain text (``RejectedRows``).
 
     Raises:
-        ValueError: If an id is not an integer, or two rows have the same id: there is no line to write for it.
+        ValueError: If an id is not an integer or occurs twice, so that the submission could not name it.
     """
     battles: list[dict[str, Any]] = []
-    mended: list[dict[str, Any]] = []
-    for place, row in zip(raw_battles.index, raw_battles.to_dict(orient="records"), strict=True):
+    repaired: list[dict[str, Any]] = []
+    for index, row in zip(raw_battles.index, raw_battles.to_dict(orient="records"), strict=True):
         try:
             battle: dict[str, Any] = {ID: parse_id(row[ID])}
         except UnusableCellError as reason:
             raise ValueError(
-                f"Row {place + 1} of {_source(raw_battles)} cannot be predicted: {reason}. Each row needs the integer "
+                f"Row {index + 1} of {_source(raw_battles)} cannot be predicted: {reason}. Each row needs the integer "
                 "id that the submission is to name."
             ) from reason
         reasons = []
@@ -94,15 +94,15 @@ def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
                 battle[column] = [row[column]] if row[column] else []
                 reasons.append(str(reason))
         if reasons:
-            mended.append(_rejected_row(row, "; ".join(reasons)))
+            repaired.append(_rejected_row(row, "; ".join(reasons)))
         battles.append(_complete_battle(battle, row))
-    return _assemble_tables("test", raw_battles, battles, mended)
+    return _assemble_tables("test", raw_battles, battles, repaired)
 
 
 def sample_battles(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> pd.DataFrame:
-    """Draw whole prompt groups, for what need not see every battle: vectorizers, expected words and projection.
+    """Training battles of a random sample of prompt groups, which transformers and projection are fitted on.
 
-    Whether a group is drawn depends on its name and the seed alone. So any part of the battles can be asked on its own.
+    Whether a group is drawn depends on its name and the seed alone, so partitions can be sampled one by one.
 
     Args:
         battles: Schema ``Battles``.
@@ -135,8 +135,8 @@ def assign_folds(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> p
     n_splits, groups, labels = config.n_splits, battles["prompt_group"], battles["label"].to_numpy()
     if groups.nunique() < n_splits:
         raise ValueError(
-            f"{groups.nunique()} prompt groups are too few for {n_splits} folds, because a fold takes whole "
-            "groups. Add battles or lower ingestion.n_splits."
+            f"{groups.nunique()} prompt groups are too few for {n_splits} folds, which take whole groups. "
+            "Add battles or lower ingestion.n_splits (at least 3)."
         )
     counts = np.bincount(labels, minlength=N_CLASSES)
     if counts.min() < n_splits:
@@ -149,7 +149,7 @@ def assign_folds(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> p
     fold = np.empty(len(battles), dtype=np.int8)
     for number, (_, held_out) in enumerate(splitter.split(battles, labels, groups)):
         fold[held_out] = number
-    # Word models are fitted on the battles outside of two folds.
+    # Bag-of-words models are fitted on the battles outside each pair of folds.
     for pair in combinations(range(n_splits), 2):
         absent = np.setdiff1d(range(N_CLASSES), labels[~np.isin(fold, pair)])
         if len(absent):
@@ -162,7 +162,7 @@ def assign_folds(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> p
 
 
 def parse_id(cell: str) -> int:
-    """Read an id.
+    """Id as an integer.
 
     Raises:
         UnusableCellError: If the cell is not a whole number of at most 64 bits.
@@ -175,32 +175,32 @@ def parse_id(cell: str) -> int:
 
 
 def parse_turns(cell: str) -> Turns:
-    """Read the turns of a prompt or an answer; JSON's null stays None, since "no answer" and "" are different facts.
+    """Turns of a prompt or response; null stays None, since no response and an empty one are different facts.
 
-    Control characters may stand in a text as they are, which JSON would have written as escapes.
+    Unescaped control characters, which strict JSON forbids, are accepted.
 
     Raises:
         UnusableCellError: If the cell is not a JSON list of texts and nulls.
     """
     try:
         turns = json.loads(cell, strict=False)
-    # A list nested a thousand deep exhausts the parser's recursion.
+    # A list nested a thousand levels deep exhausts the parser's recursion limit.
     except (ValueError, RecursionError):
         raise UnusableCellError("not JSON") from None
     if not isinstance(turns, list):
         raise UnusableCellError("not a JSON list")
     if not all(turn is None or isinstance(turn, str) for turn in turns):
-        raise UnusableCellError("a list with something else than texts and nulls")
+        raise UnusableCellError("a list of other things than texts and nulls")
     return [None if turn is None else repair_text(turn) for turn in turns]
 
 
 def repair_text(text: str) -> str:
-    """Replace lone surrogates by U+FFFD: JSON may hold them, UTF-8, Parquet and tokenizers may not."""
+    """Text with lone surrogates replaced by U+FFFD: JSON can hold them, but UTF-8, Parquet and tokenizers cannot."""
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
 def parse_label(cells: Sequence[str]) -> int:
-    """Read the verdict from the three winner columns.
+    """Label, 0, 1 or 2, from the three winner columns.
 
     Raises:
         UnusableCellError: If they are not one 1 and two 0.
@@ -231,12 +231,12 @@ def _rejected_row(row: dict[str, str], reason: str) -> dict[str, Any]:
 
 
 def _source(raw_battles: pd.DataFrame) -> str:
-    """Name the file that the rows come from, as the dataset that read it left it."""
+    """Name of the raw file, which the dataset that read it leaves in ``attrs``."""
     return str(raw_battles.attrs.get("source", "the raw file"))
 
 
 def _kind(reason: str) -> str:
-    """Give a reason without the cell that it quotes, so that like reasons are counted together."""
+    """Reason without the cell that it quotes, so that equal reasons are counted together."""
     return reason.partition(":")[0]
 
 
@@ -249,11 +249,11 @@ def _assemble_tables(
     repeated = table.loc[table[ID].duplicated(), ID]
     if len(repeated):
         raise ValueError(
-            f"{_source(raw_battles)} holds {repeated.nunique()} values of column id more than once, the first: "
-            f"{', '.join(map(str, repeated.unique()[:5]))}. Give every row an id of its own."
+            f"{repeated.nunique()} ids occur more than once in {_source(raw_battles)}, the first: "
+            f"{', '.join(map(str, repeated.unique()[:5]))}. Give every row its own id."
         )
     report = pd.DataFrame(rejected, columns=[ID, "reason", "raw_row"], dtype=str)
-    logger.info("%s: %d battles, %d rows reported as rejected", split, len(table), len(report))
+    logger.info("%s: %d battles, %d rows in %s.rejected_rows", split, len(table), len(report), split)
     for reason, count in report["reason"].map(_kind).value_counts().head(5).items():
         logger.warning("%s: %d x %s", split, count, reason)
     return table, report

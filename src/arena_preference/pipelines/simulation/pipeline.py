@@ -6,7 +6,7 @@ from .nodes import simulate_test_battles, simulate_train_battles, summarise_simu
 
 
 def create_pipeline() -> Pipeline:
-    """Make both splits and their truth from parameters alone, then report on what was written."""
+    """Return the pipeline that simulates both splits with their true probabilities and summarises them."""
     return Pipeline(
         [
             Node(
