@@ -58,6 +58,12 @@ def test_every_preset_goes_with_every_environment(env: str, stage: str, preset: 
     assert all(len(model.revision or "") == 40 for model in models)
 
 
+@pytest.mark.parametrize("preset", PRESETS["finetuning"])
+def test_a_device_takes_a_battle_of_the_longest_inputs_at_once(preset: str) -> None:
+    config = FinetuningConfig(**load(finetuning={"preset": preset})["finetuning"])
+    assert config.device.tokens >= config.training_orders * config.input.max_tokens
+
+
 def test_base_yields_to_the_environment_that_to_the_preset_and_that_to_params(conf: Path) -> None:
     env = {"embedding": {"inference": {"workers": 3}, "encoder": {"max_tokens": 5, "model": "of-env"}}}
     (conf / "local" / "parameters.yml").write_text(yaml.safe_dump(env))
