@@ -65,18 +65,13 @@ class ProgressLog(TrainerCallback):
         steps = state.global_step - self._first_step
         if not state.is_world_process_zero:
             return
-        if f"eval_{LOG_LOSS}" in logs:
-            logger.info(
-                "%s: step %d, validation log loss %.4f", self._name, state.global_step, logs[f"eval_{LOG_LOSS}"]
-            )
+        if (log_loss := logs.get(f"eval_{LOG_LOSS}")) is not None:
+            logger.info("%s: step %d, validation log loss %.4f", self._name, state.global_step, log_loss)
         elif "loss" in logs and steps > 0:
             seconds = time.monotonic() - self._started
             logger.info(
                 "%s: step %d of %d, loss %.4f, %.0f tokens/s, at most %.1f minutes left",
-                self._name,
-                state.global_step,
-                state.max_steps,
-                logs["loss"],
+                self._name, state.global_step, state.max_steps, logs["loss"],
                 (state.num_input_tokens_seen - self._first_tokens) / seconds,
                 (state.max_steps - state.global_step) * seconds / steps / 60,
-            )
+            )  # fmt: skip

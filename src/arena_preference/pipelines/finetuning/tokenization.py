@@ -133,13 +133,8 @@ class BattleTokenizer:
     def _make_text_layout(self, turns: int) -> Layout:
         tokenizer = self._tokenizer
         between_turns = self._encode(_BETWEEN_TURNS)
-        start, end = (
-            [token for token in tokens if token is not None][:1]
-            for tokens in (
-                (tokenizer.cls_token_id, tokenizer.bos_token_id),
-                (tokenizer.sep_token_id, tokenizer.eos_token_id),
-            )
-        )
+        start = next(([id_] for id_ in (tokenizer.cls_token_id, tokenizer.bos_token_id) if id_ is not None), [])
+        end = next(([id_] for id_ in (tokenizer.sep_token_id, tokenizer.eos_token_id) if id_ is not None), [])
         between_texts = between_turns if tokenizer.sep_token_id is None else [tokenizer.sep_token_id]
         slots = [(turn, text) for text in range(3 if self._is_pairwise else 2) for turn in range(turns)]
         # All turns of the prompt, then all turns of each response.

@@ -45,8 +45,6 @@ _CHECKPOINTS: Final = "checkpoints"
 MODEL: Final = "model"
 #: The Trainer's log as JSON, inside the folder of the model.
 HISTORY: Final = "history.json"
-#: Arguments of Python that train in one of several processes.
-PROGRAM: Final = ("-m", f"{__package__}.trainer")
 
 
 class TrainingJob(BaseModel):
@@ -121,7 +119,7 @@ def train(folder: Path, callbacks: Sequence[TrainerCallback] = ()) -> None:
     arguments.distributed_state.destroy_process_group()
 
 
-def launch(folder: Path, processes: int, program: Sequence[str] = PROGRAM) -> None:
+def launch(folder: Path, processes: int, program: Sequence[str] = ("-m", f"{__package__}.trainer")) -> None:
     """Train in several processes; if one fails, all resume from the last checkpoint, once.
 
     The launcher is PyTorch's: accelerate's calls it for CUDA devices, and needs MPI on CPUs. Processes that it restarts
