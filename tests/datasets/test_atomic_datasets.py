@@ -1,6 +1,5 @@
 import json
 import os
-import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import pandas as pd
 import pytest
 from catboost import CatBoost, CatBoostClassifier
 from kedro.io.core import DatasetError, Version
-from matplotlib.figure import Figure
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import FunctionTransformer
 
@@ -153,18 +151,6 @@ def test_a_stock_dataset_keeps_its_old_file_when_a_save_fails(
         dataset.save(data)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_bytes() == before
-
-
-def test_a_stock_figure_leaves_nothing_when_its_save_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset = pickle.loads(pickle.dumps(datasets.MatplotlibDataset(filepath=str(tmp_path / "figure.png"))))  # noqa: S301
-    figure = Figure(figsize=(1, 1))
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", raise_disk_full)
-        with pytest.raises(DatasetError, match="no room"):
-            dataset.save(figure)
-    assert list(tmp_path.iterdir()) == []
-    dataset.save(figure)
-    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_no_entry_of_the_catalog_is_a_stock_dataset_that_may_leave_half_a_file() -> None:
