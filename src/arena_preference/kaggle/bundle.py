@@ -25,6 +25,7 @@ from arena_preference.lineage.manifest import Manifest, ManifestFolder
 from arena_preference.lineage.pinning import check_files, choose_run, measure_versions
 from arena_preference.lineage.pruning import add_needed_runs
 from arena_preference.lineage.storage import CatalogStorage
+from arena_preference.presets import STAGES as PRESET_STAGES
 from arena_preference.pretrained import find_model
 from arena_preference.run_checks import RUN_KEYS
 
@@ -89,12 +90,15 @@ def copy_models(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         folder: The run's folder in the bundle.
 
     Returns:
-        The parameters, in which these models are now folders relative to the run's.
+        The parameters, in which these models are now folders relative to the run's, without presets.
 
     Raises:
         FileNotFoundError: If a model is not to be found.
     """
     changed: dict[str, Any] = deepcopy(dict(parameters))
+    # Their values are among the parameters, and would override the folders.
+    for stage in PRESET_STAGES:
+        changed[stage]["preset"] = None
     for name, options in list_transformers(changed).items():
         copy = folder / "models" / name
         # The Hub's cache is made of links.

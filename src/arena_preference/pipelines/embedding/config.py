@@ -93,6 +93,8 @@ class EmbeddingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    preset: str | None
+    """A file of ``presets/embedding``, which the other parameters come from."""
     encoder: EncoderConfig
     reward_model: RewardModelConfig
     inference: InferenceConfig

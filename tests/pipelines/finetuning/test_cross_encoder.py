@@ -2,13 +2,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from arena_preference.pipelines.finetuning.heads import CrossEncoder
-from arena_preference.pipelines.finetuning.models import load_base
+from arena_preference.pipelines.finetuning.cross_encoder import CrossEncoder
+from arena_preference.pipelines.finetuning.weights import load_base
 
-from .conftest import ChangeOptions
+from .conftest import MakeConfig
 
-LAYOUTS = [("distilbert", "comparison"), ("distilbert", "joint"), ("llama", "comparison"), ("llama", "joint")]
-EXCHANGED = [1, 0, 2]
+LAYOUTS = [("distilbert", "pointwise"), ("distilbert", "pairwise"), ("llama", "pointwise"), ("llama", "pairwise")]
+SWAPPED = [1, 0, 2]
 
 
 def make_batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -21,27 +21,29 @@ def make_batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     return input_ids * mask, mask
 
 
-def load(change_options: ChangeOptions, model: str, head: str, **changes: object) -> CrossEncoder:
+def load(make_config: MakeConfig, model: str, head: str, **changes: object) -> CrossEncoder:
     torch.manual_seed(0)
-    loaded = load_base(change_options(model, head=head, **changes), torch.float32, torch.device("cpu"))
+    loaded = load_base(make_config(model, head=head, **changes), torch.float32, torch.device("cpu"))
     return loaded.eval()
 
 
 @pytest.mark.parametrize(("model", "head"), LAYOUTS)
-def test_exchanging_the_inputs_exchanges_the_logits(change_options: ChangeOptions, model: str, head: str) -> None:
-    cross_encoder = load(change_options, model, head)
+def test_swapping_the_inputs_swaps_the_logits(make_config: MakeConfig, model: str, head: str) -> None:
+    cross_encoder = load(make_config, model, head)
     input_ids, mask = make_batch()
     with torch.inference_mode():
         logits = cross_encoder(input_ids, mask).logits
         swapped = cross_encoder(input_ids.flip(1), mask.flip(1)).logits
     assert logits.shape == (3, 3)
     assert logits.std(dim=0).min() > 1e-5
-    torch.testing.assert_close(swapped, logits[:, EXCHANGED], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(swapped, logits[:, SWAPPED], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("model", "head"), LAYOUTS)
-def test_padding_and_company_change_nothing(change_options: ChangeOptions, model: str, head: str) -> None:
-    cross_encoder = load(change_options, model, head)
+def test_neither_padding_nor_the_rest_of_the_batch_changes_a_battles_logits(
+    make_config: MakeConfig, model: str, head: str
+) -> None:
+    cross_encoder = load(make_config, model, head)
     input_ids, mask = make_batch()
     padded = [functional.pad(part, (0, 5)) for part in (input_ids, mask)]
     with torch.inference_mode():
@@ -50,18 +52,18 @@ def test_padding_and_company_change_nothing(change_options: ChangeOptions, model
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-5)
 
 
-def test_in_training_on_one_order_a_joint_model_reads_that_alone(change_options: ChangeOptions) -> None:
-    cross_encoder = load(change_options, "distilbert", "joint")
+def test_a_pairwise_model_can_read_one_order_and_averages_both(make_config: MakeConfig) -> None:
+    cross_encoder = load(make_config, "distilbert", "pairwise")
     input_ids, mask = make_batch()
     with torch.inference_mode():
         one, other = (cross_encoder(input_ids[:, [order]], mask[:, [order]]).logits for order in (0, 1))
         both = cross_encoder(input_ids, mask).logits
-    assert (one - other[:, EXCHANGED]).abs().max() > 1e-5
-    torch.testing.assert_close(both, (one + other[:, EXCHANGED]) / 2)
+    assert (one - other[:, SWAPPED]).abs().max() > 1e-5
+    torch.testing.assert_close(both, (one + other[:, SWAPPED]) / 2)
 
 
-def test_the_loss_is_the_cross_entropy_of_each_order(change_options: ChangeOptions) -> None:
-    cross_encoder = load(change_options, "distilbert", "joint", training={"label_smoothing": 0.2})
+def test_the_loss_is_the_cross_entropy_of_each_order(make_config: MakeConfig) -> None:
+    cross_encoder = load(make_config, "distilbert", "pairwise", training={"label_smoothing": 0.2})
     input_ids, mask = make_batch()
     labels = torch.tensor([0, 1, 2])
     with torch.inference_mode():
@@ -75,18 +77,18 @@ def test_the_loss_is_the_cross_entropy_of_each_order(change_options: ChangeOptio
 
 
 @pytest.mark.parametrize(("model", "pooling"), [("distilbert", "mean"), ("llama", "last")])
-def test_a_decoder_is_read_at_its_last_token_and_an_encoder_at_all(
-    change_options: ChangeOptions, model: str, pooling: str
+def test_a_decoder_is_pooled_at_its_last_token_and_an_encoder_by_the_mean(
+    make_config: MakeConfig, model: str, pooling: str
 ) -> None:
-    assert load(change_options, model, "comparison").pooling == pooling
-    assert load(change_options, model, "comparison", pooling="mean").pooling == "mean"
+    assert load(make_config, model, "pointwise").pooling == pooling
+    assert load(make_config, model, "pointwise", pooling="mean").pooling == "mean"
 
 
 @pytest.mark.parametrize(("model", "head"), LAYOUTS)
-def test_adapters_are_on_all_linear_layers_and_the_head_is_trained_whole(
-    change_options: ChangeOptions, model: str, head: str
+def test_all_linear_layers_get_adapters_and_the_head_is_trained_in_full(
+    make_config: MakeConfig, model: str, head: str
 ) -> None:
-    adapted = load(change_options, model, head, method="lora")
+    adapted = load(make_config, model, head, method="lora")
     trained = {name for name, weight in adapted.named_parameters() if weight.requires_grad}
     per_layer = 6 if model == "distilbert" else 7
     assert len([name for name in trained if "lora_A" in name]) == 2 * per_layer
@@ -95,11 +97,11 @@ def test_adapters_are_on_all_linear_layers_and_the_head_is_trained_whole(
     assert all("modules_to_save" in name for name in whole)
 
 
-def test_gradient_checkpointing_gives_the_same_gradients(change_options: ChangeOptions) -> None:
+def test_gradient_checkpointing_gives_the_same_gradients(make_config: MakeConfig) -> None:
     gradients = []
     for checkpointing in (False, True):
         adapted = load(
-            change_options, "llama", "comparison", method="lora", training={"gradient_checkpointing": checkpointing}
+            make_config, "llama", "pointwise", method="lora", training={"gradient_checkpointing": checkpointing}
         )
         adapted.train()
         torch.manual_seed(1)
