@@ -48,7 +48,7 @@ from transformers import AutoConfig, AutoModel
 
 from arena_preference.battles import ID, LABEL_COLUMNS, TEXT_COLUMNS
 from arena_preference.datasets import EmbeddingStoreDataset, RawCSVDataset
-from arena_preference.device import select_devices, select_precision
+from arena_preference.device import select_devices, select_dtype
 from arena_preference.pipelines.embedding.config import EmbeddingConfig, InferenceConfig
 from arena_preference.pipelines.embedding.encoder_settings import read_encoder_settings
 from arena_preference.pipelines.embedding.inference import Tally, Workers, run_model
@@ -170,7 +170,7 @@ def compare_speed(options: EmbeddingConfig, texts: list[str], rounds: int) -> pd
         lambda: theirs.encode(texts),
     )
     competitors = [reference, Competitor("ours", exact.dtype, lambda: embed(exact, texts, options.inference))]
-    short = select_precision([device], options.inference.precision)
+    short = select_dtype([device], options.inference.precision)
     if short != exact.dtype:
         rounded = load_encoder(options, device, short)
         competitors.append(Competitor("ours", short, lambda: embed(rounded, texts, options.inference)))
@@ -215,7 +215,7 @@ def least_cosine(one: Vectors, other: Vectors) -> float:
 
 def measure_growth(options: EmbeddingConfig, raw_dir: Path, sizes: Sequence[int]) -> pd.DataFrame:
     """Fill a store with sets of different size, each in a process of its own."""
-    chosen = name_dtype(select_precision(select_devices(options.inference.device), options.inference.precision))
+    chosen = name_dtype(select_dtype(select_devices(options.inference.device), options.inference.precision))
     options = options.model_copy(update={"inference": options.inference.model_copy(update={"precision": chosen})})
     settings = read_encoder_settings(find_model(options.encoder.model, options.encoder.revision), options.encoder)
     print(f"{settings}\n{options.inference!r}\n{describe_machine(select_devices(options.inference.device)[0])}")

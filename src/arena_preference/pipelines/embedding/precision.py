@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from arena_preference.device import RequestedPrecision, select_precision
+from arena_preference.device import RequestedDtype, select_dtype
 
 from .models import TextModel
 
@@ -34,7 +34,7 @@ _CHECK_TEXTS: Final = (
 def load_model(
     make: Callable[[torch.dtype], TextModel[Any]],
     devices: Sequence[torch.device],
-    requested: RequestedPrecision,
+    requested: RequestedDtype,
     stored: str | None,
 ) -> TextModel[Any]:
     """Load a model in the precision that was asked for, or in the one to take where none was.
@@ -53,7 +53,7 @@ def load_model(
     Returns:
         The model.
     """
-    dtype = select_precision(devices, requested)
+    dtype = select_dtype(devices, requested)
     if requested != "auto" or devices[0].type != "cpu" or dtype == torch.float32:
         return make(dtype)
     if stored in ("bfloat16", "float32"):

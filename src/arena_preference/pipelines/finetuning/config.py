@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from arena_preference.device import RequestedDevice, RequestedPrecision
+from arena_preference.device import RequestedDevice, RequestedDtype
 
 Method = Literal["full", "lora", "qlora"]
 Head = Literal["comparison", "joint"]
@@ -66,7 +66,7 @@ class DeviceConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: RequestedDevice
-    precision: RequestedPrecision
+    precision: RequestedDtype
     """Of products; weights that are trained are always float32."""
     tokens: int = Field(ge=1)
     """Most tokens, with padding, that go through a device at once; what a step needs more is accumulated."""

@@ -32,7 +32,7 @@ from transformers import (
 )
 
 from arena_preference.battles import N_CLASSES
-from arena_preference.device import avoid_cudnn_attention, select_devices, select_precision
+from arena_preference.device import avoid_cudnn_attention, select_devices, select_dtype
 from arena_preference.metrics import compute_losses
 from arena_preference.pretrained import find_model, quiet_transformers
 
@@ -246,7 +246,7 @@ def find_dtype(options: FinetuningConfig) -> torch.dtype:
     devices = select_devices(options.device.kind)
     if options.device.precision == "auto" and devices[0].type == "mps":
         return torch.float32
-    return select_precision(devices, options.device.precision)
+    return select_dtype(devices, options.device.precision)
 
 
 def find_filler(model: Any) -> int:
