@@ -54,7 +54,7 @@ class StandInStore:
             for key, vector in zip(make_input_keys(texts[column]), of_column, strict=True)
         }
 
-    def open_space(self, description: dict[str, Any]) -> "StandInStore":
+    def open_collection(self, description: dict[str, Any]) -> "StandInStore":
         assert description == ENCODER["space"]
         return self
 
@@ -203,7 +203,7 @@ def fill(
 
 def read(dataset: EmbeddingStoreDataset, battles: pd.DataFrame, options: EmbeddingConfig) -> dict[str, np.ndarray]:
     encoder = describe_encoder(dataset.load(), options)
-    space = dataset.load().open_space(encoder["space"])
+    space = dataset.load().open_collection(encoder["space"])
     texts = list_texts(battles, EncoderSettings(**encoder["space"]["settings"]))
     return {column: space.read(make_input_keys(of_column)) for column, of_column in texts.items()}
 

@@ -51,7 +51,7 @@ def fill_space(
         raise ValueError("There are no battles to embed. Look for the reason in rejected_rows of the same split.")
     # In the order of the keys, and so independent of the order of the battles.
     keys, places = np.unique(make_input_keys(inputs), return_index=True)
-    space = store.open_space(description)
+    space = store.open_collection(description)
     missing = ~space.holds(keys)
     texts = f"{len(inputs)} texts, {len(keys)} of them distinct, {len(keys) - missing.sum()} of those in the store"
     if not missing.any():
@@ -59,7 +59,7 @@ def fill_space(
         return
     keys, places = keys[missing], places[missing]
     devices = select_devices(options.device)
-    model = load_model(lambda dtype: load(devices, dtype), devices, options.precision, space.precision)
+    model = load_model(lambda dtype: load(devices, dtype), devices, options.precision, space.dtype)
     names = ", ".join(map(str, devices))
     logger.info("%s: %d for the %s on %s in %s", texts, len(keys), description["kind"], names, model.precision)
     wanted = [inputs[place] for place in places]

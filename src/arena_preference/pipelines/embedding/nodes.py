@@ -226,7 +226,7 @@ def compute_reward_features(
     features = battles[[ID]].reset_index(drop=True)
     if not reward_model:
         return features
-    space = response_scores.open_space(reward_model["space"])
+    space = response_scores.open_collection(reward_model["space"])
     a, b = (space.read(make_input_keys(list_conversations(battles, side)))[:, 0] for side in _SIDES)
     return features.assign(
         **{
@@ -269,7 +269,7 @@ def _describe_model(
 ) -> ModelDescription:
     if not space:
         return {}
-    precision = store.open_space(space).precision
+    precision = store.open_collection(space).dtype
     return {"model": chosen.model, "revision": chosen.revision, "precision": precision, "space": space}
 
 
@@ -297,7 +297,7 @@ def _read_texts(
 ) -> Iterator[dict[str, FloatArray]]:
     """Give the vectors of prompt and answers for some battles after the other, each of shape (battles, dimensions)."""
     settings = EncoderSettings(**encoder["space"]["settings"])
-    space = text_embeddings.open_space(encoder["space"])
+    space = text_embeddings.open_collection(encoder["space"])
     for start in range(0, len(battles), _BATTLES_AT_ONCE):
         texts = list_texts(battles.iloc[start : start + _BATTLES_AT_ONCE], settings)
         yield {column: space.read(make_input_keys(of_column)).astype(np.float64) for column, of_column in texts.items()}
