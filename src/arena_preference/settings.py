@@ -1,10 +1,16 @@
 """Kedro's settings for this project."""
 
+from arena_preference.datasets import AtomicWriteHooks
 from arena_preference.lineage.hooks import LineageHooks
 from arena_preference.run_checks import OutputHooks, ParameterHooks
 
-# The last one is asked first: whether outputs can be written is known before the manifest is.
-HOOKS = (LineageHooks(distribution="arena-preference", metrics="metrics"), OutputHooks(), ParameterHooks())
+# Kedro calls the last one first: whether outputs can be written is known before the manifest is written.
+HOOKS = (
+    LineageHooks(distribution="arena-preference", metrics="metrics"),
+    OutputHooks(),
+    ParameterHooks(),
+    AtomicWriteHooks(),
+)
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

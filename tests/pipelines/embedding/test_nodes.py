@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -53,7 +53,7 @@ class StandInStore:
             for key, vector in zip(make_input_keys(texts[column]), of_column, strict=True)
         }
 
-    def open_space(self, description: dict[str, Any]) -> "StandInStore":
+    def open_collection(self, description: dict[str, Any]) -> "StandInStore":
         assert description == ENCODER["collection"]
         return self
 
@@ -85,6 +85,7 @@ def swap_table(features: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([features[["id"]], swap_features(features.drop(columns="id"))], axis=1)
 
 
+@settings(max_examples=25)
 @given(vectors=VECTORS)
 def test_swapping_sides_negates_every_antisymmetric_feature_and_keeps_every_symmetric_one(
     vectors: tuple[np.ndarray, ...],
@@ -96,6 +97,7 @@ def test_swapping_sides_negates_every_antisymmetric_feature_and_keeps_every_symm
     assert features.drop(columns="id").map(np.isfinite).all(axis=None)
 
 
+@settings(max_examples=25)
 @given(vectors=VECTORS, data=st.data())
 def test_features_of_a_battle_do_not_depend_on_its_position_or_the_chunk_size(
     vectors: tuple[np.ndarray, ...], data: st.DataObject
@@ -108,6 +110,7 @@ def test_features_of_a_battle_do_not_depend_on_its_position_or_the_chunk_size(
     pd.testing.assert_frame_equal(moved, features.iloc[order].reset_index(drop=True), check_exact=True)
 
 
+@settings(max_examples=25)
 @given(vectors=VECTORS, data=st.data())
 def test_swapping_any_battle_changes_no_component(vectors: tuple[np.ndarray, ...], data: st.DataObject) -> None:
     battles, store = make_battles(vectors)
@@ -202,7 +205,7 @@ def record_encoder(dataset: EmbeddingStoreDataset, config: EmbeddingConfig) -> d
 
 def read(dataset: EmbeddingStoreDataset, battles: pd.DataFrame, config: EmbeddingConfig) -> dict[str, np.ndarray]:
     encoder = record_encoder(dataset, config)
-    collection = dataset.load().open_space(encoder["collection"])
+    collection = dataset.load().open_collection(encoder["collection"])
     texts = list_texts(battles, EncoderSettings(**encoder["collection"]["settings"]))
     return {column: collection.read(make_input_keys(of_column)) for column, of_column in texts.items()}
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from arena_preference.folds import assign_folds
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
+from kedro_datasets.json import JSONDataset
 
 from arena_preference.battles import Logits
-from arena_preference.datasets import JSONDataset, ModelStoreDataset
-from arena_preference.folds import assign_folds
+from arena_preference.datasets import HandleDataset, ModelStore
 from arena_preference.pipelines.finetuning import create_pipeline
 from arena_preference.pipelines.finetuning.nodes import assign_training_folds
 
@@ -28,7 +29,7 @@ def test_train_makes_models_and_test_is_scored_by_them(
             "params:modelling.folds": MemoryDataset(3),
             "params:finetuning": MemoryDataset(change_options(enabled=enabled, training={"epochs": 1})),
             "params:seed": MemoryDataset(0),
-            "cross_encoder_store": ModelStoreDataset(filepath=str(tmp_path / "store")),
+            "cross_encoder_store": HandleDataset(filepath=str(tmp_path / "store"), opener=ModelStore),
             "cross_encoders": JSONDataset(filepath=str(tmp_path / "cross_encoders.json")),
             "finetuning_history": MemoryDataset(),
             **{f"{split}.cross_encoder_logits": MemoryDataset() for split in parts},

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from arena_preference.folds import assign_folds
 
-from arena_preference.datasets import OptunaStorageDataset
+from arena_preference.datasets import open_optuna_journal
 from arena_preference.pipelines.modelling.config import ModellingConfig
 from arena_preference.pipelines.modelling.nodes import fit_bow_models
 from arena_preference.pipelines.tuning import create_pipeline, nodes
@@ -43,7 +43,7 @@ def tables(model_input: pd.DataFrame, battles: pd.DataFrame, modelling: Modellin
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Any:
-    return OptunaStorageDataset(filepath=str(tmp_path / "trials.log")).load()
+    return open_optuna_journal(tmp_path / "trials.log")
 
 
 def get_trials(storage: Any) -> list[optuna.trial.FrozenTrial]:

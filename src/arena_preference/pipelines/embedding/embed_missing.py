@@ -51,7 +51,7 @@ def embed_missing(
         raise ValueError("There are no battles to embed. rejected_rows of the same split says why.")
     # Sorted by key, and so independent of the order of the battles.
     keys, first = np.unique(make_input_keys(inputs), return_index=True)
-    collection = store.open_space(description)
+    collection = store.open_collection(description)
     missing = ~collection.holds(keys)
     texts = f"{len(inputs)} texts, {len(keys)} of them distinct, {len(keys) - missing.sum()} of those in the store"
     name = description["kind"]
@@ -60,7 +60,7 @@ def embed_missing(
         return
     keys, wanted = keys[missing], [inputs[row] for row in first[missing]]
     devices = select_devices(config.device)
-    model = load_in_best_dtype(lambda dtype: load(devices, dtype), devices, config.dtype, collection.precision)
+    model = load_in_best_dtype(lambda dtype: load(devices, dtype), devices, config.dtype, collection.dtype)
     where = f"on {', '.join(map(str, devices))} in {model.dtype_name}"
     logger.info("%s: %d for the %s %s", texts, len(keys), name, where)
     throughput = Throughput(name)

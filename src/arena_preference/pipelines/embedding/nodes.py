@@ -212,7 +212,7 @@ def compute_reward_features(
     features = battles[[ID]].reset_index(drop=True)
     if not reward_model:
         return features
-    collection = response_scores.open_space(reward_model["collection"])
+    collection = response_scores.open_collection(reward_model["collection"])
     a, b = (collection.read(make_input_keys(list_conversations(battles, side)))[:, 0] for side in _SIDES)
     return features.assign(**{f"reward{FORM_SEPARATOR}diff": a - b, f"reward{FORM_SEPARATOR}sum": a + b})
 
@@ -249,7 +249,7 @@ def _record_model(
 ) -> ModelRecord:
     if not collection:
         return {}
-    dtype = store.open_space(collection).precision
+    dtype = store.open_collection(collection).dtype
     return {"model": chosen.model, "revision": chosen.revision, "dtype": dtype, "collection": collection}
 
 
@@ -273,7 +273,7 @@ def _read_vectors(
 ) -> Iterator[dict[str, FloatArray]]:
     """Vectors of each text column, shape (battles, dimensions), for one chunk of battles after the other."""
     settings = EncoderSettings(**encoder["collection"]["settings"])
-    collection = text_embeddings.open_space(encoder["collection"])
+    collection = text_embeddings.open_collection(encoder["collection"])
     for start in range(0, len(battles), chunk_size):
         texts = list_texts(battles.iloc[start : start + chunk_size], settings)
         yield {

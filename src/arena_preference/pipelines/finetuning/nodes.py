@@ -169,7 +169,7 @@ def _train_one(
                     train(folder)
                 else:
                     _launch(folder, processes)
-                return store.finish(key, folder / MODEL)
+                return store.commit(key, folder / MODEL)
     logger.info("%s: is in the store already", name)
     return store.path / key
 
