@@ -1,5 +1,6 @@
 """Kedro's settings for this project."""
 
+from arena_preference.datasets import AtomicWriteHooks
 from arena_preference.lineage.hooks import LineageHooks
 from arena_preference.presets import CONFIG_PATTERNS, PresetHooks
 from arena_preference.run_checks import OutputHooks, ParameterHooks
@@ -11,6 +12,7 @@ HOOKS = (
     OutputHooks(),
     PresetHooks(),
     ParameterHooks(),
+    AtomicWriteHooks(),
 )
 
 CONFIG_LOADER_ARGS = {

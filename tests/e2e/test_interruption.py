@@ -271,13 +271,13 @@ def test_a_run_killed_before_its_first_shard_begins_again(fill: Fill, undisturbe
 def test_a_run_killed_in_the_middle_of_a_write_leaves_no_half_shard(
     fill: Fill, undisturbed: Outcome, writes: int, kept_shards: int
 ) -> None:
-    # The first write is space.json, which says in words what the store holds.
+    # The first write is collection.json, which says in words what the store holds.
     kept = fill.kill_when((fill.folder / "in_write").exists, stop_in_write=writes)
     assert len(kept) == kept_shards
     (half,) = (fill.folder / "store").glob("*/*.unfinished")
     assert half.stat().st_size > 0
     outcome = fill.finish()
-    assert "damaged" not in outcome.log
+    assert "corrupted" not in outcome.log
     assert_only_the_rest_was_embedded(outcome, kept)
     assert_same_outcome(outcome, undisturbed)
 
@@ -306,7 +306,7 @@ def test_damaged_and_lost_shards_alone_are_computed_again(filled: Fill, undistur
     lost.unlink()
     kept = list_times([path for path in filled.shards if path not in (damaged, emptied)])
     outcome = filled.finish()
-    assert outcome.log.count("is damaged") == 2
+    assert outcome.log.count("is corrupted") == 2
     assert_only_the_rest_was_embedded(outcome, kept)
     assert_same_outcome(outcome, undisturbed)
 

@@ -139,22 +139,21 @@ def test_a_scheduler_that_is_lost_is_said(
     process.kill()
     printed, _ = run.communicate(timeout=120)
     assert run.returncode == 1
-    assert f"RuntimeError: The connection to the Dask scheduler at {address} was lost." in printed
+    assert re.search(f"RuntimeError: .*{re.escape(address)}", printed)
     gate.touch()
     (manifest,) = project.manifests()
     assert manifest["status"] == "failed"
 
 
-def test_an_address_where_nobody_answers_is_named(project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("arena_preference.runners.dask_runner._CONNECT_SECONDS", 1)
-    runner = DaskRunner(address="tcp://127.0.0.1:9")
-    with pytest.raises(RuntimeError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9 within 1 seconds"):
+def test_an_address_without_a_scheduler_is_named() -> None:
+    runner = DaskRunner(address="tcp://127.0.0.1:9", connect_timeout=0.5)
+    with pytest.raises(RuntimeError, match=r"tcp://127\.0\.0\.1:9 .*0\.5 seconds.*dask scheduler"):
         runner.run(Pipeline([]), DataCatalog())
 
 
 def test_what_has_no_entry_in_the_catalog_is_refused_by_name_before_anything_starts() -> None:
     pipeline = Pipeline([node(sorted, "given", "between", name="one"), node(len, "between", "end", name="two")])
-    with pytest.raises(ValueError, match="2 datasets have none: between, end"):
+    with pytest.raises(ValueError, match="2 datasets .*between, end"):
         DaskRunner(n_workers=1).run(pipeline, DataCatalog({"given": MemoryDataset([1])}))
 
 
@@ -167,20 +166,20 @@ def test_workers_without_the_resource_that_a_node_asks_for_are_refused(
     registry.write_text(registry.read_text().replace('name="add")', 'name="add", tags="gpu")'))
     wait_until(lambda: "Starting established connection" in (project.folder / "dask1.log").read_text())
     printed = project.call("run", RUNNER, f"--runner-params=address={address}", ends_with=1)
-    assert "None of the 1 workers offers the resource GPU, which 1 nodes ask for, add the first of them" in printed
+    assert re.search(r"\b1 workers .*GPU.*\b1 nodes .*\badd\b.*--resources GPU=1", printed)
     printed = project.call("run", RUNNER, "--runner-params=n_workers=1")
     assert "Completed node: add" in printed
 
 
 def test_a_cluster_and_its_size_are_not_given_both() -> None:
-    with pytest.raises(ValueError, match="Leave out either"):
+    with pytest.raises(ValueError, match=r"address.*n_workers"):
         DaskRunner(address="tcp://127.0.0.1:1", n_workers=2)
-    with pytest.raises(ValueError, match="positive"):
+    with pytest.raises(ValueError, match="positive|greater"):
         DaskRunner(n_workers=0)
 
 
 def test_what_a_worker_that_died_has_written_gives_way(tmp_path: Path) -> None:
-    described = {"type": "arena_preference.datasets.JSONDataset", "filepath": f"{tmp_path}/n.json", "versioned": True}
+    described = {"type": "json.JSONDataset", "filepath": f"{tmp_path}/n.json", "versioned": True}
     catalog = DataCatalog.from_config({"n": described}, save_version="1")
     catalog["given"] = MemoryDataset([3, 4])
     left = tmp_path / "n.json" / "1" / "n.json"

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
+from kedro_datasets.json import JSONDataset
 
 from arena_preference.battles import Logits
-from arena_preference.datasets import JSONDataset, ModelStoreDataset
+from arena_preference.datasets import HandleDataset, ModelStore
 from arena_preference.pipelines.finetuning import create_pipeline
 
 from .conftest import MakeConfig
@@ -27,7 +28,7 @@ def test_the_models_of_train_predict_both_splits(
             "labels": MemoryDataset(labels),
             "params:finetuning": MemoryDataset(make_config(enabled=enabled, training={"epochs": 1})),
             "params:seed": MemoryDataset(0),
-            "cross_encoder_store": ModelStoreDataset(filepath=str(tmp_path / "store")),
+            "cross_encoder_store": HandleDataset(filepath=str(tmp_path / "store"), opener=ModelStore),
             "cross_encoders": JSONDataset(filepath=str(tmp_path / "cross_encoders.json")),
             "finetuning_history": MemoryDataset(),
             **{f"{split}.cross_encoder_logits": MemoryDataset() for split in parts},

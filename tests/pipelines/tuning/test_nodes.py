@@ -6,7 +6,7 @@ import optuna
 import pandas as pd
 import pytest
 
-from arena_preference.datasets import OptunaStorageDataset
+from arena_preference.datasets import open_optuna_journal
 from arena_preference.pipelines.modelling.config import BagOfWordsConfig, CatBoostConfig, ModellingConfig
 from arena_preference.pipelines.tuning import nodes
 from arena_preference.pipelines.tuning.config import Range, TuningConfig
@@ -54,7 +54,7 @@ def tables(model_input: pd.DataFrame, labels: pd.DataFrame) -> list[pd.DataFrame
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Any:
-    return OptunaStorageDataset(filepath=str(tmp_path / "trials.log")).load()
+    return open_optuna_journal(tmp_path / "trials.log")
 
 
 def get_trials(storage: Any) -> list[optuna.trial.FrozenTrial]:

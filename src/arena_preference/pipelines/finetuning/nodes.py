@@ -155,7 +155,7 @@ def _train_model(
                     train(folder)
                 else:
                     launch(folder, processes)
-                return store.finish(key, folder / MODEL)
+                return store.commit(key, folder / MODEL)
     logger.info("%s: already trained", name)
     return store.path / key
 
