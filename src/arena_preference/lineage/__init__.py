@@ -1,1 +1,1 @@
-"""Where everything that a run reads and writes comes from. Knows Kedro, and nothing of what a project is about."""
+"""Lineage: what each run read, wrote and cost. Knows Kedro, and nothing of what a project is about."""

@@ -1,4 +1,4 @@
-"""Sending a bundle to Kaggle with its own client, to a server that this test starts."""
+"""Uploading a bundle with Kaggle's own client, to a server that this test starts."""
 
 import json
 import threading
@@ -10,21 +10,21 @@ from typing import Any
 import click
 import pytest
 
-from arena_preference.kaggle.commands import _upload
+from arena_preference.kaggle.commands import upload_bundle
 
 kaggle_env = pytest.importorskip("kagglesdk.kaggle_env")
 
 
-class StandIn(ThreadingHTTPServer):
-    """Answers as Kaggle does, as far as an upload asks."""
+class FakeKaggle(ThreadingHTTPServer):
+    """Responds as Kaggle does to what an upload requests."""
 
     daemon_threads = True
 
-    def __init__(self, *, is_there_already: bool = False, knows_token: bool = True) -> None:
+    def __init__(self, *, exists: bool = False, knows_token: bool = True) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.knows_token = knows_token
-        self.is_there_already = is_there_already
-        self.asked: list[tuple[str, Any]] = []
+        self.exists = exists
+        self.requests: list[tuple[str, Any]] = []
         self.uploaded: list[bytes] = []
 
     @property
@@ -33,19 +33,19 @@ class StandIn(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: StandIn
+    server: FakeKaggle
 
     def do_POST(self) -> None:
         request = json.loads(self._read())
         method = self.path.rpartition("/")[2]
-        self.server.asked.append((method, request))
+        self.server.requests.append((method, request))
         if not self.server.knows_token:
             self._answer({"code": 401, "message": "Unauthenticated"}, status=401)
         elif method == "Hello":
             self._answer({"userName": "someone"})
         elif method == "StartBlobUpload":
             self._answer({"token": "blob-1", "createUrl": f"{self.server.address}/blob"})
-        elif method == "CreateDataset" and self.server.is_there_already:
+        elif method == "CreateDataset" and self.server.exists:
             self._answer({"error": "The dataset exists"})
         else:
             self._answer({"status": "ok", "url": "", "ref": ""})
@@ -79,8 +79,8 @@ def bundle(tmp_path: Path) -> Path:
 def start_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     servers = []
 
-    def start(**options: Any) -> StandIn:
-        server = StandIn(**options)
+    def start(**options: Any) -> FakeKaggle:
+        server = FakeKaggle(**options)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
         monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, server.address)
@@ -93,15 +93,15 @@ def start_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         server.server_close()
 
 
-@pytest.mark.parametrize("is_there_already", [False, True])
+@pytest.mark.parametrize("exists", [False, True])
 def test_a_bundle_becomes_a_private_dataset_or_a_new_version_of_it(
-    bundle: Path, start_server, is_there_already: bool, caplog: pytest.LogCaptureFixture
+    bundle: Path, start_server, exists: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = start_server(is_there_already=is_there_already)
-    assert _upload(bundle, "Run 1") == "kaggle.com/datasets/someone/arena-preference"
+    server = start_server(exists=exists)
+    assert upload_bundle(bundle, "Run 1") == "kaggle.com/datasets/someone/arena-preference"
     assert server.uploaded == [b"{}"]
-    method, request = server.asked[-1]
-    if is_there_already:
+    method, request = server.requests[-1]
+    if exists:
         assert method == "CreateDatasetVersion"
         assert request["body"]["versionNotes"] == "Run 1"
     else:
@@ -110,23 +110,24 @@ def test_a_bundle_becomes_a_private_dataset_or_a_new_version_of_it(
     assert "secret" not in caplog.text
 
 
-def test_a_token_that_kaggle_does_not_know_is_told_with_what_to_do(bundle: Path, start_server) -> None:
+def test_an_invalid_token_is_an_error_with_what_to_do(bundle: Path, start_server) -> None:
     start_server(knows_token=False)
-    with pytest.raises(click.ClickException, match=r"did not take the bundle .*kaggle\.com/settings"):
-        _upload(bundle, "Run 1")
+    with pytest.raises(click.ClickException, match=r"kaggle\.com/settings"):
+        upload_bundle(bundle, "Run 1")
 
 
-def test_without_the_network_the_bundle_stays_and_what_to_do_is_told(bundle: Path, start_server) -> None:
+def test_without_the_network_the_bundle_is_kept_with_what_to_do(bundle: Path, start_server) -> None:
     server = start_server()
     server.shutdown()
     server.server_close()
-    with pytest.raises(click.ClickException, match="upload it on"):
-        _upload(bundle, "Run 1")
+    with pytest.raises(click.ClickException, match=r"kaggle\.com/datasets"):
+        upload_bundle(bundle, "Run 1")
+    assert (bundle / "bundle.json").exists()
 
 
-def test_without_a_token_nothing_is_sent(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_token_nothing_is_uploaded(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(bundle))
     monkeypatch.setenv("HOME", str(bundle))
-    assert _upload(bundle, "Run 1") is None
+    assert upload_bundle(bundle, "Run 1") is None

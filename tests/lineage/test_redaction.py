@@ -1,17 +1,17 @@
-"""What must not be written down."""
+"""What must not be recorded."""
 
 import pytest
 
-from arena_preference.lineage.masking import MASK, list_secrets, mask_secrets
+from arena_preference.lineage.redaction import MASK, list_secrets, redact
 
 
-def test_all_texts_of_the_credentials_are_secret_but_the_shortest() -> None:
+def test_all_texts_of_the_credentials_but_the_shortest_are_secret() -> None:
     credentials = {"s3": {"key": "abcd", "tls": True, "list": ["efgh", 5]}, "user": "me"}
     assert list_secrets(credentials) == {"abcd", "efgh"}
 
 
 @pytest.mark.parametrize(
-    ("value", "masked"),
+    ("value", "redacted"),
     [
         ({"hub_token": "hf_1", "max_tokens": 512}, {"hub_token": MASK, "max_tokens": 512}),
         ({"tokens": "many", "keys": [1]}, {"tokens": "many", "keys": [1]}),
@@ -25,5 +25,5 @@ def test_all_texts_of_the_credentials_are_secret_but_the_shortest() -> None:
         ("monkey=1", "monkey=1"),
     ],
 )
-def test_secrets_are_masked_and_all_else_stays(value, masked) -> None:
-    assert mask_secrets(value, {"open sesame"}) == masked
+def test_secrets_are_replaced_and_all_else_stays(value, redacted) -> None:
+    assert redact(value, {"open sesame"}) == redacted

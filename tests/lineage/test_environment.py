@@ -1,11 +1,11 @@
-"""Code, packages and machine."""
+"""Code, packages, machine and process."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from arena_preference.lineage.surroundings import describe_git, describe_machine, list_packages
+from arena_preference.lineage.environment import RunProcess, describe_git, describe_machine, list_packages
 
 
 def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.Monk
     assert describe_git(tmp_path) == (None, None)
 
 
-def test_packages_are_those_of_the_project_without_its_tools() -> None:
+def test_packages_are_the_project_s_dependencies_without_its_tools() -> None:
     packages = list_packages("arena-preference")
     assert {"python", "arena-preference", "kedro", "pandas", "torch", "optuna"} <= set(packages)
     assert not {"pytest", "mypy", "ruff"} & set(packages)
@@ -39,3 +39,10 @@ def test_the_machine_has_cores_and_memory() -> None:
     assert machine["cores"] >= 1
     assert machine["memory"] > 2**20
     assert isinstance(machine["gpus"], list)
+
+
+def test_a_process_is_told_from_a_later_one_with_its_id_and_counts_as_alive_elsewhere() -> None:
+    current = RunProcess.current()
+    assert current.is_alive()
+    assert not current.model_copy(update={"started": current.started - 100}).is_alive()
+    assert current.model_copy(update={"started": 0, "host": "elsewhere"}).is_alive()

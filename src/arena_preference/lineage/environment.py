@@ -1,0 +1,83 @@
+"""The code, packages, machine and process of a run."""
+
+import os
+import platform
+import re
+import socket
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import BaseModel
+
+
+def describe_git(project_path: Path) -> tuple[str | None, bool | None]:
+    """Return the commit and whether files differ from it; None and None without git or a repository."""
+    commit = _read_output("git", "-C", str(project_path), "rev-parse", "HEAD")
+    if commit is None:
+        return None, None
+    return commit, bool(_read_output("git", "-C", str(project_path), "status", "--porcelain"))
+
+
+def list_packages(distribution: str) -> dict[str, str]:
+    """Return the versions of Python, a distribution and its installed dependencies, except those of its extra dev."""
+    versions = {"python": platform.python_version()}
+    try:
+        requirements = [distribution, *(metadata.requires(distribution) or [])]
+    except metadata.PackageNotFoundError:
+        return versions
+    for requirement in requirements:
+        if re.search(r"""extra == ["']dev["']""", requirement):
+            continue
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return dict(sorted(versions.items()))
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return the system, number of cores, bytes of memory, and GPUs as NVIDIA's driver lists them."""
+    gpus = _read_output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+    return {
+        "system": platform.platform(),
+        "cores": psutil.cpu_count(),
+        "memory": psutil.virtual_memory().total,
+        "gpus": gpus.splitlines() if gpus else [],
+    }
+
+
+class RunProcess(BaseModel):
+    """A process; its start (seconds since 1970) tells it from a later one with the same id."""
+
+    host: str
+    pid: int
+    started: float
+
+    @classmethod
+    def current(cls) -> "RunProcess":
+        """Return the process that calls."""
+        return cls(host=socket.gethostname(), pid=os.getpid(), started=psutil.Process().create_time())
+
+    def is_alive(self) -> bool:
+        """Return whether the process is running; one on another machine counts as running."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            process = psutil.Process(self.pid)
+            # A clock that is set meanwhile moves the start by less than a second.
+            return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - self.started) < 1
+        except psutil.NoSuchProcess:
+            return False
+
+
+def _read_output(*command: str) -> str | None:
+    """Return what a program prints, or None if it is missing or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,125 @@
+"""Seconds and peak memory of each node, under any runner.
+
+Kedro calls ``after_node_run`` before a generator has done its work, and its ParallelRunner calls no hooks of nodes. So
+each node's function is decorated for the run, as Kedro's setter ``Node.func`` provides for: the decorated function runs
+wherever the node does, also on another machine, and leaves its profile in a file beside the manifests.
+"""
+
+import functools
+import inspect
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import PurePosixPath
+from typing import Any
+
+import psutil
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from arena_preference.datasets.atomic_write import atomic_write
+
+from .storage import StoredPath
+
+logger = logging.getLogger(__name__)
+
+_SAMPLE_SECONDS = 0.02
+_SUFFIX = ".json"
+
+
+class Profiler:
+    """Profiles the nodes of a pipeline from ``start`` to ``stop``."""
+
+    def __init__(self, pipeline: Pipeline, folder: StoredPath) -> None:
+        """Take the pipeline, and a folder of this run alone that every process that runs a node can write to."""
+        self._functions = [(node, node.func) for node in pipeline.nodes]
+        self._folder = folder
+
+    def start(self) -> None:
+        """Decorate the functions."""
+        self._folder.fs.makedirs(self._folder.path, exist_ok=True)
+        for node, function in self._functions:
+            profiled = _call_generator if inspect.isgeneratorfunction(function) else _call
+            decorated = _Decorated(profiled, function, node.name, self._folder)
+            _set_function(node, functools.update_wrapper(decorated, function))
+
+    def stop(self) -> dict[str, tuple[float, int]]:
+        """Restore the functions, and return seconds and peak memory (bytes) of each node that ended, well or not.
+
+        If a node ran in partitions, these are the sum of their seconds and the maximum of their peaks.
+        """
+        for node, function in self._functions:
+            _set_function(node, function)
+        profiles: dict[str, tuple[float, int]] = {}
+        if self._folder.exists():
+            # A profile that was not completed has another suffix.
+            for path in self._folder.fs.glob(f"{self._folder.path}/*{_SUFFIX}"):
+                name = PurePosixPath(path).name.removesuffix(_SUFFIX).rpartition(".")[0]
+                seconds, memory = json.loads(self._folder.fs.cat_file(path))
+                seconds_before, memory_before = profiles.get(name, (0.0, 0))
+                profiles[name] = round(seconds_before + seconds, 3), max(memory_before, memory)
+            self._folder.remove()
+        return profiles
+
+
+class _Decorated(functools.partial):
+    """A partial, unlike a closure, can be pickled, and Kedro sees whether it is a generator function.
+
+    A subclass, because multiprocessing pickles a plain partial without its ``__name__``, which Kedro needs.
+    """
+
+
+def _set_function(node: Node, function: Callable[..., Any]) -> None:
+    node.inputs  # noqa: B018 - the setter deletes this cached property, and fails if it is not cached
+    node.func = function
+
+
+def _call(function: Callable[..., Any], node: str, folder: StoredPath, *args: Any, **kwargs: Any) -> Any:
+    with _profile(node, folder):
+        return function(*args, **kwargs)
+
+
+def _call_generator(
+    function: Callable[..., Iterator[Any]], node: str, folder: StoredPath, *args: Any, **kwargs: Any
+) -> Iterator[Any]:
+    with _profile(node, folder):
+        yield from function(*args, **kwargs)
+
+
+@contextmanager
+def _profile(node: str, folder: StoredPath) -> Iterator[None]:
+    """Write a node's seconds and peak memory to a file, and log them if it succeeds."""
+    start, is_over = time.perf_counter(), threading.Event()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        peak = pool.submit(_sample_memory, is_over)
+
+        def write() -> tuple[float, int]:
+            is_over.set()
+            profile = round(time.perf_counter() - start, 3), peak.result()
+            with atomic_write(folder.fs, f"{folder.path}/{node}.{uuid.uuid4().hex}{_SUFFIX}") as file:
+                file.write(json.dumps(profile).encode())
+            return profile
+
+        try:
+            yield
+        except BaseException:
+            # The node's own error is the one to show, also if the disk is full.
+            with suppress(OSError):
+                write()
+            raise
+        seconds, peak_memory = write()
+    logger.info("%-45s %8.1f s %5.1f GiB", node, seconds, peak_memory / 2**30)
+
+
+def _sample_memory(is_over: threading.Event) -> int:
+    """Return the peak resident set of this process until the event, in bytes."""
+    process, peak, is_last = psutil.Process(), 0, False
+    while not is_last:
+        is_last = is_over.wait(_SAMPLE_SECONDS)
+        peak = max(peak, process.memory_info().rss)
+    return peak
