@@ -51,14 +51,14 @@ def main() -> None:
         run_kedro(*shared, f"finetuning.enabled={enabled}")
         predictions[name] = {
             "out of fold": read_newest(data_root, "07_model_output/oof_predictions"),
-            "test": read_newest(data_root, "07_model_output/test.predictions"),
+            "test": read_newest(data_root, "07_model_output/test_predictions"),
         }
 
     oof = predictions["with"]["out of fold"]
     truths = {"out of fold": oof[[ID, "label", "prompt_group"]]}
     labels_file = raw_dir / "test_labels.csv"
     if labels_file.exists():
-        groups = read_newest(data_root, "02_intermediate/test.battles")[[ID, "prompt_group"]]
+        groups = read_newest(data_root, "02_intermediate/test_battles")[[ID, "prompt_group"]]
         votes = pd.read_csv(labels_file)
         votes["label"] = votes[list(LABEL_COLUMNS)].to_numpy().argmax(axis=1)
         truths["test"] = groups.merge(votes[[ID, "label"]], on=ID, validate="one_to_one")

@@ -22,7 +22,6 @@ def load_context(env: str) -> Any:
 # Kedro 1.7 reads the fields of a typed parameter in a way that pydantic 2.11 deprecates, and warns of dots in names of
 # datasets.
 @pytest.mark.filterwarnings("ignore:Accessing the 'model_fields' attribute:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:One or more dataset names contain")
 @pytest.mark.parametrize("env", ["base", "test", "kaggle", "cluster"])
 def test_every_environment_has_valid_parameters_for_all_pipelines_and_needs_no_model_from_the_hub(env: str) -> None:
     context = load_context(env)
@@ -39,8 +38,8 @@ def test_every_environment_has_valid_parameters_for_all_pipelines_and_needs_no_m
 @pytest.mark.parametrize(("env", "folder"), [("base", "data/01_raw/demo"), ("kaggle", "data/01_raw/kaggle")])
 def test_env_kaggle_reads_what_the_download_writes(env: str, folder: str) -> None:
     catalog = load_context(env).config_loader["catalog"]
-    names = ("train.raw_battles", "test.raw_battles", "test.labels")
+    names = ("train_raw_battles", "test_raw_battles", "test_labels")
     read = [catalog[name]["filepath"] for name in names]
     assert read == [f"{folder}/{file}.csv" for file in ("train", "test", "test_labels")]
-    written = [catalog[f"downloaded.{name}"]["filepath"] for name in ("train", "test", "test_labels")]
+    written = [catalog[f"downloaded_{name}"]["filepath"] for name in ("train", "test", "test_labels")]
     assert (written == read) == (env == "kaggle")

@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[2]
 DASK = "--runner=arena_preference.runners.DaskRunner"
 TWO_WORKERS = "--runner-params=n_workers=2"
 BEFORE_MODELLING = "--pipelines=ingestion,features,embedding"
-COMPARED = ("train.text_features", "train.tfidf_differences", "train.embedding_features")
+COMPARED = ("train_text_features", "train_tfidf_differences", "train_embedding_features")
 N_PARTITIONS = 6
 # `make cluster-test` sets 200,000.
 BATTLES = int(os.environ.get("CLUSTER_BATTLES", "2000"))
@@ -146,7 +146,7 @@ def test_the_submission_has_the_bytes_of_a_plain_run(
     printed = run(project, *runner)
     for output in ("07_model_output/submission.csv", "06_models/calibration.json", "08_reporting/metrics.json"):
         assert newest(project / "data", output).read_bytes() == newest(trained, output).read_bytes()
-    files = list(newest(project / "data", "04_feature/test.text_features.parquet").glob("*.parquet"))
+    files = list(newest(project / "data", "04_feature/test_text_features.parquet").glob("*.parquet"))
     (manifest,) = read_manifests(project)
     assert manifest["status"] == "completed"
     assert all(each["seconds"] is not None for each in manifest["nodes"])
@@ -154,14 +154,14 @@ def test_the_submission_has_the_bytes_of_a_plain_run(
         assert len(files) == N_PARTITIONS
         assert re.search(rf"predict_test_preferences .*\b{N_PARTITIONS} partitions", printed)
         # Of lines that every partition would write, one is written.
-        assert printed.count("-> [train.text_features]") == 1
+        assert printed.count("-> [train_text_features]") == 1
     else:
         assert len(files) == 1
 
 
 @pytest.mark.parametrize(
     ("pipelines", "dataset"),
-    [("ingestion,features", "train.text_features"), ("ingestion,features,embedding", "embedding_store")],
+    [("ingestion,features", "train_text_features"), ("ingestion,features,embedding", "embedding_store")],
 )
 def test_workers_that_are_killed_between_partitions_change_no_byte(
     project: Path, undisturbed: dict[str, str], pipelines: str, dataset: str
@@ -208,10 +208,10 @@ def test_many_battles_are_ingested_described_and_joined_in_little_memory(
         DASK,
         "--runner-params=n_workers=2,memory_limit=2GB",
         f"--params=ingestion.sample_fraction={fraction},embedding.encoder.enabled=false",
-        "--to-outputs=train.model_input,train.tfidf_differences",
+        "--to-outputs=train_model_input,train_tfidf_differences",
     )
     assert "Restarting" not in printed
     *_, manifest = read_manifests(project)
     assert all(node["peak_memory"] < 2e9 for node in manifest["nodes"])
-    files = (project / "data/05_model_input/train.model_input.parquet").glob("*/*/*.parquet")
+    files = (project / "data/05_model_input/train_model_input.parquet").glob("*/*/*.parquet")
     assert sum(len(pd.read_parquet(file, columns=["id"])) for file in files) == BATTLES

@@ -64,7 +64,7 @@ def test_the_manifest_has_what_the_run_read_its_parameters_costs_and_metrics(
     kedro, manifest: dict, trained: Path, raw_dir: Path
 ) -> None:
     assert manifest["status"] == "completed"
-    assert manifest["read"]["train.raw_battles"]["path"] == str(raw_dir / "train.csv")
+    assert manifest["read"]["train_raw_battles"]["path"] == str(raw_dir / "train.csv")
     assert manifest["parameters"]["ingestion"]["n_splits"] == manifest["metrics"]["folds"] == 3
     assert all(node["seconds"] is not None for node in manifest["nodes"])
     listed = kedro("runs", "list", f"--params=data_root={trained}").stdout
@@ -151,7 +151,7 @@ def test_submission_reads_whatever_the_test_file_holds_now(
     in_order = submission.loc[battles["id"].astype(int), ["winner_model_a", "winner_model_b", "winner_tie"]]
     exchanged = submission.loc[swapped["id"].astype(int), ["winner_model_b", "winner_model_a", "winner_tie"]]
     np.testing.assert_allclose(exchanged.to_numpy(), in_order.to_numpy(), rtol=0, atol=1e-9)
-    report = pd.read_parquet(newest(data_root, "08_reporting/test.rejected_rows.parquet"))
+    report = pd.read_parquet(newest(data_root, "08_reporting/test_rejected_rows.parquet"))
     assert report["id"].tolist() == ["12"]
 
 

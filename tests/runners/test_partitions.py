@@ -164,7 +164,6 @@ def test_raw_rows_are_read_at_once_where_chunks_are_not_possible(
     assert find_chunked(send(node(parse, raw, outputs, tags=tags), catalog)) is None
 
 
-@pytest.mark.filterwarnings("ignore:One or more dataset names contain")
 def test_the_pipelines_use_the_tags_of_the_runner() -> None:
     stages = (ingestion, features, embedding, finetuning, modelling)
     tags = {tag for stage in stages for each in stage.create_pipeline().nodes for tag in each.tags}

@@ -20,7 +20,7 @@ class MarkedCSVDataset(CSVDataset):
 
     ### Example usage for the YAML API
 
-        simulated.train:
+        simulated_train:
           type: arena_preference.datasets.MarkedCSVDataset
           filepath: data/01_raw/demo/train.csv
           marker: simulation.json

@@ -24,9 +24,9 @@ class PartitionedParquetDataset(PathDataset[pd.DataFrame, pd.DataFrame]):
 
     ### Example usage for the YAML API
 
-        train.battles:
+        train_battles:
           type: arena_preference.datasets.PartitionedParquetDataset
-          filepath: data/02_intermediate/train.battles.parquet
+          filepath: data/02_intermediate/train_battles.parquet
           partition_by: prompt_group
           n_partitions: 32
           key: id

@@ -41,7 +41,7 @@ class RawCSVDataset(PathDataset[NoReturn, pd.DataFrame]):
 
     ### Example usage for the YAML API
 
-        test.raw_battles:
+        test_raw_battles:
           type: arena_preference.datasets.RawCSVDataset
           filepath: data/01_raw/demo/test.csv
           columns: [id, prompt, response_a, response_b]

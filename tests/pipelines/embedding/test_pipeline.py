@@ -14,18 +14,15 @@ from arena_preference.symmetry import Features
 
 from .conftest import change
 
-# Kedro warns once about names like train.battles; the split is part of a dataset's name in this project.
-pytestmark = pytest.mark.filterwarnings("ignore:One or more dataset names contain")
-
 STORES = [
     "embedding_store",
-    *(f"{split}.{name}" for split in ("train", "test") for name in ("text_embeddings", "response_scores")),
+    *(f"{split}_{name}" for split in ("train", "test") for name in ("text_embeddings", "response_scores")),
 ]
 RESULTS = [
     "encoder",
     "reward_model",
     "embedding_projection",
-    *(f"{split}.{name}_features" for split in ("train", "test") for name in ("embedding", "reward")),
+    *(f"{split}_{name}_features" for split in ("train", "test") for name in ("embedding", "reward")),
 ]
 
 
@@ -44,8 +41,8 @@ def test_both_splits_have_features_of_the_same_models(
     parts = {"train": battles.head(40), "test": battles.tail(20).drop(columns="label")}
     catalog = DataCatalog(
         {
-            **{f"{split}.battles": MemoryDataset(part) for split, part in parts.items()},
-            "train.sampled_battles": MemoryDataset(parts["train"]),
+            **{f"{split}_battles": MemoryDataset(part) for split, part in parts.items()},
+            "train_sampled_battles": MemoryDataset(parts["train"]),
             "params:embedding": MemoryDataset(chosen),
             **{name: EmbeddingStoreDataset(filepath=str(tmp_path / "store")) for name in STORES},
             **{name: MemoryDataset() for name in RESULTS},
@@ -54,7 +51,7 @@ def test_both_splits_have_features_of_the_same_models(
     SequentialRunner().run(create_pipeline(), catalog)
     for split, part in parts.items():
         for name, columns in (("embedding", 8 if embedded else 0), ("reward", 2 if rewarded else 0)):
-            features = Features.validate(catalog.load(f"{split}.{name}_features"))
+            features = Features.validate(catalog.load(f"{split}_{name}_features"))
             assert features["id"].tolist() == part["id"].tolist()
             assert len(features.columns) == 1 + columns
     assert len(list((tmp_path / "store").glob("*"))) == embedded + rewarded
@@ -62,7 +59,7 @@ def test_both_splits_have_features_of_the_same_models(
 
 def test_only_test_reads_stored_models() -> None:
     assert create_pipeline(["test"]).inputs() - create_pipeline(["train"]).inputs() == {
-        "test.battles", "encoder", "reward_model", "embedding_projection",
+        "test_battles", "encoder", "reward_model", "embedding_projection",
     }  # fmt: skip
 
 

@@ -25,8 +25,6 @@ from arena_preference.symmetry import Features, is_antisymmetric
 
 from .conftest import make_battles
 
-pytestmark = pytest.mark.filterwarnings("ignore:One or more dataset names contain:UserWarning")
-
 PARAMETERS: Final = Path(__file__).parents[3] / "conf" / "base" / "parameters_features.yml"
 CONFIGS: Final = {
     "text": TextFeatureConfig,
@@ -58,7 +56,7 @@ def outputs(configs: dict[str, BaseModel]) -> dict[str, Any]:
         return [" ".join(rng.choice(words, 6))]
 
     train, test = (make_battles([(write(), write(), write()) for _ in range(n)]) for n in (40, 3))
-    inputs = {"train.battles": train, "train.sampled_battles": train, "test.battles": test, "params:seed": 0}
+    inputs = {"train_battles": train, "train_sampled_battles": train, "test_battles": test, "params:seed": 0}
     inputs |= {f"params:features.{name}": config for name, config in configs.items()}
     # With so few words, most n-grams are in most texts.
     inputs["params:features.char_lsa"] = configs["char_lsa"].model_copy(update={"max_df": 1.0})
@@ -68,21 +66,21 @@ def outputs(configs: dict[str, BaseModel]) -> dict[str, Any]:
 
 def test_the_test_split_needs_only_what_the_train_split_fits():
     train, test = create_pipeline(["train"]), create_pipeline(["test"])
-    assert test.inputs() <= {"test.battles", "params:features.text"} | train.all_outputs()
+    assert test.inputs() <= {"test_battles", "params:features.text"} | train.all_outputs()
 
 
 def test_both_splits_yield_the_same_columns(outputs):
     for table in TABLES:
-        train, test = (Features.validate(outputs[f"{split}.{table}"]) for split in ("train", "test"))
+        train, test = (Features.validate(outputs[f"{split}_{table}"]) for split in ("train", "test"))
         assert (len(train), len(test)) == (40, 3)
         assert train.columns.equals(test.columns)
-    train, test = (outputs[f"{split}.tfidf_differences"] for split in ("train", "test"))
+    train, test = (outputs[f"{split}_tfidf_differences"] for split in ("train", "test"))
     assert (len(train), len(test)) == (40, 3)
     assert train["vocabulary"].unique() == test["vocabulary"].unique()
 
 
 def test_every_quantity_of_a_side_has_one_antisymmetric_feature(outputs):
-    features: pd.DataFrame = outputs["train.text_features"]
+    features: pd.DataFrame = outputs["train_text_features"]
     quantities = Counter(name.rpartition("__")[0] for name in features.columns.drop(ID) if is_antisymmetric(name))
     assert set(quantities) == set(SIDE_COUNTS) | set(SIDE_RATIOS)
     assert set(quantities.values()) == {1}

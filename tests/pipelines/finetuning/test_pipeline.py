@@ -15,8 +15,6 @@ from arena_preference.pipelines.finetuning import create_pipeline
 from .conftest import MakeConfig
 
 
-# The first node of a process whose datasets have dots in their names, here the split's, makes Kedro warn.
-@pytest.mark.filterwarnings("ignore:One or more dataset names contain")
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_models_of_train_predict_both_splits(
     make_config: MakeConfig, battles: pd.DataFrame, labels: pd.DataFrame, tmp_path: Path, enabled: bool
@@ -24,19 +22,19 @@ def test_the_models_of_train_predict_both_splits(
     parts = {"train": battles, "test": battles.tail(20).drop(columns="label")}
     catalog = DataCatalog(
         {
-            **{f"{split}.battles": MemoryDataset(part) for split, part in parts.items()},
+            **{f"{split}_battles": MemoryDataset(part) for split, part in parts.items()},
             "labels": MemoryDataset(labels),
             "params:finetuning": MemoryDataset(make_config(enabled=enabled, training={"epochs": 1})),
             "params:seed": MemoryDataset(0),
             "cross_encoder_store": HandleDataset(filepath=str(tmp_path / "store"), opener=ModelStore),
             "cross_encoders": JSONDataset(filepath=str(tmp_path / "cross_encoders.json")),
             "finetuning_history": MemoryDataset(),
-            **{f"{split}.cross_encoder_logits": MemoryDataset() for split in parts},
+            **{f"{split}_cross_encoder_logits": MemoryDataset() for split in parts},
         }
     )
     SequentialRunner().run(create_pipeline(), catalog)
     for split, part in parts.items():
-        logits = Logits.validate(catalog.load(f"{split}.cross_encoder_logits"))
+        logits = Logits.validate(catalog.load(f"{split}_cross_encoder_logits"))
         assert logits["id"].tolist() == part["id"].tolist()
         assert len(logits.columns) == 1 + 3 * enabled
     assert (tmp_path / "store").exists() == enabled

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
@@ -18,7 +17,6 @@ from .test_page import Page
 
 
 # The split stands before a dot in the names of the datasets.
-@pytest.mark.filterwarnings("ignore:One or more dataset names contain")
 def test_a_run_with_everything_stores_fifteen_figures_once_and_shows_them_on_one_page(
     full_run: Run, config: ReportingConfig, tmp_path: Path
 ) -> None:
@@ -28,8 +26,8 @@ def test_a_run_with_everything_stores_fifteen_figures_once_and_shows_them_on_one
         "learning_curve": full_run.learning_curve,
         "finetuning_history": full_run.finetuning_history,
         "simulation_summary": full_run.simulation_summary,
-        "train.battles": full_run.battles,
-        "train.model_input": full_run.model_input,
+        "train_battles": full_run.battles,
+        "train_model_input": full_run.model_input,
         "oof_bow_logits": full_run.oof_bow_logits,
         "preference_model": full_run.preference_model,
         "feature_groups": full_run.feature_groups,

@@ -20,33 +20,33 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
     """Battles to embeddings, reward scores and features; ``train`` records the models, which ``test`` must use, too."""
     nodes: list[Node] = []
     for split in splits:
-        is_test = split == "test"
+        encoder, reward_model = (["encoder"], ["reward_model"]) if split == "test" else ([], [])
         nodes += [
             Node(
                 embed_texts,
-                inputs=[f"{split}.battles", "embedding_store", "params:embedding", *["encoder"] * is_test],
-                outputs=f"{split}.text_embeddings",
+                inputs=[f"{split}_battles", "embedding_store", "params:embedding", *encoder],
+                outputs=f"{split}_text_embeddings",
                 name=f"embed_{split}_texts",
                 tags=[split, "gpu", "per_battle"],
             ),
             Node(
                 score_responses,
-                inputs=[f"{split}.battles", "embedding_store", "params:embedding", *["reward_model"] * is_test],
-                outputs=f"{split}.response_scores",
+                inputs=[f"{split}_battles", "embedding_store", "params:embedding", *reward_model],
+                outputs=f"{split}_response_scores",
                 name=f"score_{split}_responses",
                 tags=[split, "gpu", "per_battle"],
             ),
             Node(
                 compute_embedding_features,
-                inputs=[f"{split}.battles", f"{split}.text_embeddings", "encoder", "embedding_projection"],
-                outputs=f"{split}.embedding_features",
+                inputs=[f"{split}_battles", f"{split}_text_embeddings", "encoder", "embedding_projection"],
+                outputs=f"{split}_embedding_features",
                 name=f"compute_{split}_embedding_features",
                 tags=[split, "per_battle"],
             ),
             Node(
                 compute_reward_features,
-                inputs=[f"{split}.battles", f"{split}.response_scores", "reward_model"],
-                outputs=f"{split}.reward_features",
+                inputs=[f"{split}_battles", f"{split}_response_scores", "reward_model"],
+                outputs=f"{split}_reward_features",
                 name=f"compute_{split}_reward_features",
                 tags=[split, "per_battle"],
             ),
@@ -55,14 +55,14 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
         nodes += [
             Node(
                 record_models,
-                inputs=["train.text_embeddings", "train.response_scores", "params:embedding"],
+                inputs=["train_text_embeddings", "train_response_scores", "params:embedding"],
                 outputs=["encoder", "reward_model"],
                 name="record_models",
                 tags="train",
             ),
             Node(
                 fit_embedding_projection,
-                inputs=["train.sampled_battles", "train.text_embeddings", "encoder", "params:embedding"],
+                inputs=["train_sampled_battles", "train_text_embeddings", "encoder", "params:embedding"],
                 outputs="embedding_projection",
                 name="fit_embedding_projection",
                 tags="train",

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 evaluate_submission,
-                inputs=["submission", "test.battles", "test.labels", "params:modelling.n_resamples", "params:seed"],
+                inputs=["submission", "test_battles", "test_labels", "params:modelling.n_resamples", "params:seed"],
                 outputs="submission_metrics",
                 name="evaluate_submission",
                 tags="test",

@@ -1,7 +1,6 @@
 """Wiring of the pipeline ``features``."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
@@ -26,21 +25,21 @@ def _fit_nodes() -> list[Node]:
     return [
         Node(
             fit_char_lsa,
-            inputs=["train.sampled_battles", "params:features.char_lsa", "params:seed"],
+            inputs=["train_sampled_battles", "params:features.char_lsa", "params:seed"],
             outputs="char_lsa",
             name="fit_char_lsa",
             tags="train",
         ),
         Node(
             fit_word_tfidf,
-            inputs=["train.sampled_battles", "params:features.word_tfidf", "params:seed"],
+            inputs=["train_sampled_battles", "params:features.word_tfidf", "params:seed"],
             outputs="word_tfidf",
             name="fit_word_tfidf",
             tags="train",
         ),
         Node(
             fit_relevance_model,
-            inputs=["train.sampled_battles", "word_tfidf", "params:features.relevance", "params:seed"],
+            inputs=["train_sampled_battles", "word_tfidf", "params:features.relevance", "params:seed"],
             outputs=["prompt_lsa", "prompt_word_regression"],
             name="fit_relevance_model",
             tags="train",
@@ -51,20 +50,40 @@ def _fit_nodes() -> list[Node]:
 def _compute_nodes(split: str) -> list[Node]:
     # The regression was fitted on the training battles, so each of them needs a fit without its prompt group.
     relevance = compute_left_out_relevance_features if split == "train" else compute_relevance_features
-    tables: dict[str, tuple[Callable[..., Any], list[str]]] = {
-        "text_features": (compute_text_features, ["params:features.text"]),
-        "lsa_features": (compute_lsa_features, ["char_lsa"]),
-        "tfidf_differences": (compute_tfidf_differences, ["word_tfidf"]),
-        "relevance_features": (relevance, ["prompt_lsa", "word_tfidf", "prompt_word_regression"]),
-        "consensus_features": (compute_consensus_features, ["word_tfidf"]),
-    }
     return [
         Node(
-            function,
-            inputs=[f"{split}.battles", *inputs],
-            outputs=f"{split}.{table}",
-            name=f"compute_{split}_{table}",
+            compute_text_features,
+            inputs=[f"{split}_battles", "params:features.text"],
+            outputs=f"{split}_text_features",
+            name=f"compute_{split}_text_features",
             tags=[split, "per_battle"],
-        )
-        for table, (function, inputs) in tables.items()
+        ),
+        Node(
+            compute_lsa_features,
+            inputs=[f"{split}_battles", "char_lsa"],
+            outputs=f"{split}_lsa_features",
+            name=f"compute_{split}_lsa_features",
+            tags=[split, "per_battle"],
+        ),
+        Node(
+            compute_tfidf_differences,
+            inputs=[f"{split}_battles", "word_tfidf"],
+            outputs=f"{split}_tfidf_differences",
+            name=f"compute_{split}_tfidf_differences",
+            tags=[split, "per_battle"],
+        ),
+        Node(
+            relevance,
+            inputs=[f"{split}_battles", "prompt_lsa", "word_tfidf", "prompt_word_regression"],
+            outputs=f"{split}_relevance_features",
+            name=f"compute_{split}_relevance_features",
+            tags=[split, "per_battle"],
+        ),
+        Node(
+            compute_consensus_features,
+            inputs=[f"{split}_battles", "word_tfidf"],
+            outputs=f"{split}_consensus_features",
+            name=f"compute_{split}_consensus_features",
+            tags=[split, "per_battle"],
+        ),
     ]

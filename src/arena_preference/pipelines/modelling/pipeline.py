@@ -20,7 +20,7 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
                 Node(
                     join_features,
                     inputs=_name_feature_tables(split),
-                    outputs=f"{split}.model_input",
+                    outputs=f"{split}_model_input",
                     name=f"join_{split}_features",
                     tags=[split, "per_battle"],
                 )
@@ -35,7 +35,7 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
             ),
             Node(
                 fit_bow_model,
-                inputs=["train.tfidf_differences", "labels", "params:modelling"],
+                inputs=["train_tfidf_differences", "labels", "params:modelling"],
                 outputs=["bow_model", "oof_bow_logits"],
                 name="fit_bow_model",
                 tags="train",
@@ -43,9 +43,9 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
             Node(
                 fit_preference_model,
                 inputs=[
-                    "train.model_input",
+                    "train_model_input",
                     "oof_bow_logits",
-                    "train.cross_encoder_logits",
+                    "train_cross_encoder_logits",
                     "labels",
                     "params:modelling",
                     "params:seed",
@@ -59,10 +59,10 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
                 inputs=[
                     "oof_logits",
                     "oof_bow_logits",
-                    "train.cross_encoder_logits",
+                    "train_cross_encoder_logits",
                     "calibration",
                     "labels",
-                    "train.model_input",
+                    "train_model_input",
                 ],
                 outputs="oof_predictions",
                 name="predict_out_of_fold",
@@ -77,7 +77,7 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
             ),
             Node(
                 measure_learning_curve,
-                inputs=["train.model_input", "labels", "params:modelling", "params:seed"],
+                inputs=["train_model_input", "labels", "params:modelling", "params:seed"],
                 outputs="learning_curve",
                 name="measure_learning_curve",
                 tags=["train", "gpu"],
@@ -85,7 +85,7 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
             Node(
                 measure_ablation,
                 inputs=[
-                    "train.model_input",
+                    "train_model_input",
                     "oof_bow_logits",
                     "feature_groups",
                     "labels",
@@ -99,14 +99,14 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
             Node(
                 predict_preferences,
                 inputs=[
-                    "test.model_input",
-                    "test.tfidf_differences",
-                    "test.cross_encoder_logits",
+                    "test_model_input",
+                    "test_tfidf_differences",
+                    "test_cross_encoder_logits",
                     "bow_model",
                     "preference_model",
                     "calibration",
                 ],
-                outputs="test.predictions",
+                outputs="test_predictions",
                 name="predict_test_preferences",
                 tags=["test", "per_battle"],
             ),
@@ -119,10 +119,10 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
 def _name_feature_tables(split: str) -> dict[str, str]:
     """Feature tables of a split by feature group."""
     return {
-        "text": f"{split}.text_features",
-        "LSA": f"{split}.lsa_features",
-        "relevance": f"{split}.relevance_features",
-        "consensus": f"{split}.consensus_features",
-        "embedding": f"{split}.embedding_features",
-        "reward model": f"{split}.reward_features",
+        "text": f"{split}_text_features",
+        "LSA": f"{split}_lsa_features",
+        "relevance": f"{split}_relevance_features",
+        "consensus": f"{split}_consensus_features",
+        "embedding": f"{split}_embedding_features",
+        "reward model": f"{split}_reward_features",
     }

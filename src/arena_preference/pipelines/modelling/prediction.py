@@ -52,7 +52,7 @@ def predict_out_of_fold(
     aligned = align_rows(labels, ids, "labels")
     label = aligned["label"].to_numpy()
     final = softmax(calibrate_out_of_fold(oof_logits, cross_encoder_logits, calibration), axis=1)
-    lengths = _compute_length_features(align_rows(model_input, ids, "train.model_input"))
+    lengths = _compute_length_features(align_rows(model_input, ids, "train_model_input"))
     probabilities = {"": final, "prior_": np.empty_like(final), "length_": np.empty_like(final)}
     for number in np.unique(fold):
         held_out = (fold == number).to_numpy()

@@ -50,8 +50,8 @@ def measure_biases(
         ``position``: see ``measure_position_bias``; ``verbosity``, ``self_enhancement`` and ``formatting``: rows of the
         tables of the functions of that name; ``models``: how many models there are.
     """
-    texts = align_rows(battles, oof_predictions[ID], "train.battles")
-    features = align_rows(model_input, oof_predictions[ID], "train.model_input")
+    texts = align_rows(battles, oof_predictions[ID], "train_battles")
+    features = align_rows(model_input, oof_predictions[ID], "train_model_input")
     names, groups = texts.reindex(columns=list(MODEL_COLUMNS)), oof_predictions["prompt_group"].to_numpy()
     predicted, observed = ((1 + margin) / 2 for margin in compute_margins(oof_predictions))
     verbosity = measure_verbosity_bias(predicted, observed, texts, groups, config, seed)

@@ -64,8 +64,8 @@ def score_slices(
         One row per slice that has battles: ``dimension``, ``slice``, ``battles``, and log loss as ``value``, ``low``,
         ``high``. A battle may have several prompt kinds.
     """
-    texts = align_rows(battles, oof_predictions[ID], "train.battles")
-    features = align_rows(model_input, oof_predictions[ID], "train.model_input")
+    texts = align_rows(battles, oof_predictions[ID], "train_battles")
+    features = align_rows(model_input, oof_predictions[ID], "train_model_input")
     dimensions = {
         "turns": _slice_turns(texts),
         "prompt language": _slice_languages(features),
@@ -110,8 +110,8 @@ def find_highest_loss_battles(
     labels, probabilities = oof_predictions["label"].to_numpy(), select_probabilities(oof_predictions)
     losses, ids = compute_losses(probabilities, labels), oof_predictions[ID]
     rows = np.argsort(-losses, kind="stable")[: config.highest_loss_battles]
-    texts = align_rows(battles, ids, "train.battles").iloc[rows]
-    features = align_rows(model_input, ids, "train.model_input").join(
+    texts = align_rows(battles, ids, "train_battles").iloc[rows]
+    features = align_rows(model_input, ids, "train_model_input").join(
         align_rows(oof_bow_logits, ids, "oof_bow_logits").drop(columns=ID)
     )
     features = features.loc[rows, preference_model.feature_names_]

@@ -28,13 +28,13 @@ def create_pipeline() -> Pipeline:
         ),
         Node(
             measure_biases,
-            inputs=["oof_predictions", "train.battles", "train.model_input", "params:reporting", "params:seed"],
+            inputs=["oof_predictions", "train_battles", "train_model_input", "params:reporting", "params:seed"],
             outputs="bias_audit",
             name="measure_biases",
         ),
         Node(
             score_slices,
-            inputs=["oof_predictions", "train.battles", "train.model_input", "params:reporting", "params:seed"],
+            inputs=["oof_predictions", "train_battles", "train_model_input", "params:reporting", "params:seed"],
             outputs="slice_metrics",
             name="score_slices",
         ),
@@ -42,8 +42,8 @@ def create_pipeline() -> Pipeline:
             find_highest_loss_battles,
             inputs=[
                 "oof_predictions",
-                "train.battles",
-                "train.model_input",
+                "train_battles",
+                "train_model_input",
                 "oof_bow_logits",
                 "preference_model",
                 "params:reporting",

@@ -12,7 +12,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 tune_catboost,
                 inputs=[
-                    "train.model_input",
+                    "train_model_input",
                     "oof_bow_logits",
                     "labels",
                     "tuning_trials",
