@@ -1,12 +1,10 @@
 import hashlib
-import importlib.util
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from arena_preference import pretrained
@@ -20,11 +18,7 @@ from arena_preference.pretrained import (
     load_tokenizer,
 )
 
-from .tiny_models import make_tokenizer, save_model
-
-needs_embedded = pytest.mark.skipif(
-    importlib.util.find_spec(EMBEDDED_PACKAGE) is None, reason="the extra [embedded] is not installed"
-)
+from .tiny_models import change_weights, make_tokenizer, needs_embedded, save_model
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +54,6 @@ def write_package(folder: Path, weights: bytes) -> Path:
 
 def change_json(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-def change_weights(folder: Path, removed: str, **added: torch.Tensor) -> None:
-    weights = load_file(folder / "model.safetensors")
-    del weights[removed]
-    save_file(weights | added, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def test_a_folder_is_used_as_it_is(saved_model: Path) -> None:

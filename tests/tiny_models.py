@@ -1,12 +1,21 @@
 """Tiny transformers models with random weights, written as transformers writes them."""
 
 import copy
+import importlib.util
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast, Qwen3Config
+
+from arena_preference.pretrained import EMBEDDED_PACKAGE
+
+needs_embedded = pytest.mark.skipif(
+    importlib.util.find_spec(EMBEDDED_PACKAGE) is None, reason="the extra [embedded] is not installed"
+)
 
 WORDS = ["the", "river", "runs", "down", "to", "sea", "and", "keeps", "its", "name", "who", "gave", "it", "a", "boat"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -44,3 +53,10 @@ def save_model(folder: Path, kind: str = "bert", auto_class: Any = AutoModel, se
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         auto_class.from_config(config).save_pretrained(folder)
+
+
+def change_weights(folder: Path, removed: str, **added: torch.Tensor) -> None:
+    """Remove a tensor from a model's weights and add others."""
+    weights = load_file(folder / "model.safetensors")
+    del weights[removed]
+    save_file(weights | added, folder / "model.safetensors", metadata={"format": "pt"})

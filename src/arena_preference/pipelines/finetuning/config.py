@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from arena_preference.device import RequestedDevice, RequestedPrecision
+from arena_preference.device import RequestedDevice, RequestedDtype
 
 Template = Literal["text", "chat"]
 Pooling = Literal["mean", "last"]
@@ -51,7 +51,7 @@ class DeviceConfig(_Config):
     """Parameters ``finetuning.device``: how models are run. Apart from rounding, none changes what is learned."""
 
     kind: RequestedDevice
-    dtype: RequestedPrecision
+    dtype: RequestedDtype
     """Of matrix products and frozen weights; trained weights are always float32."""
     tokens: int = Field(ge=1)
     processes: int | None = Field(ge=1)

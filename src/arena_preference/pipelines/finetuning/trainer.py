@@ -27,7 +27,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from arena_preference.battles import N_CLASSES
-from arena_preference.device import avoid_cudnn_attention, select_devices, select_precision
+from arena_preference.device import avoid_cudnn_attention, select_devices, select_dtype
 from arena_preference.metrics import compute_losses
 from arena_preference.pretrained import find_model, load_tokenizer, quiet_transformers
 
@@ -264,7 +264,7 @@ def find_dtype(config: FinetuningConfig) -> torch.dtype:
     devices = select_devices(config.device.kind)
     if config.device.dtype == "auto" and devices[0].type == "mps":
         return torch.float32
-    return select_precision(devices, config.device.dtype)
+    return select_dtype(devices, config.device.dtype)
 
 
 def _make_trainer(model: Any, arguments: TrainingArguments, **kwargs: Any) -> Trainer:

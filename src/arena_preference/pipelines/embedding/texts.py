@@ -1,4 +1,4 @@
-"""What the models read: the texts and conversations of battles."""
+"""What the models read: texts and conversations of battles."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -15,14 +15,14 @@ from arena_preference.datasets import make_keys
 from .encoder_settings import EncoderSettings
 
 Turns = npt.NDArray[Any] | Sequence[str | None]
-#: The instruction for an encoder, and a text.
+#: The encoder's prefix, and a text.
 PrefixedText = tuple[str, str]
-#: What a user says and what the assistant answers, turn by turn.
+#: Prompt and response of each turn.
 Conversation = tuple[tuple[str, str], ...]
 
 
 def list_texts(battles: pd.DataFrame, settings: EncoderSettings) -> dict[str, list[PrefixedText]]:
-    """Give the texts of each text column: prompts are queries, answers are documents."""
+    """Texts of each text column; prompts are queries, responses are documents."""
     prefixes = (settings.query_prefix, settings.document_prefix, settings.document_prefix)
     return {
         column: [(prefix, join_turns(turns)) for turns in battles[column]]
@@ -31,23 +31,23 @@ def list_texts(battles: pd.DataFrame, settings: EncoderSettings) -> dict[str, li
 
 
 def join_turns(turns: Turns) -> str:
-    """Make one text of the turns of a cell: null turns left out, a blank line between two."""
+    """The turns of a cell as one text, without null turns, separated by blank lines."""
     return "\n\n".join(turn for turn in turns if turn is not None)
 
 
 def list_conversations(battles: pd.DataFrame, side: str) -> list[Conversation]:
-    """Give each prompt with the answer of one side; a turn that is null or has no counterpart is empty."""
+    """Each prompt with the response of one side; a turn that is null or missing on one side is empty."""
     return [
-        tuple((said or "", answered or "") for said, answered in zip_longest(prompt, answer)) or (("", ""),)
-        for prompt, answer in zip(battles["prompt"], battles[side], strict=True)
+        tuple((said or "", answered or "") for said, answered in zip_longest(prompt, response)) or (("", ""),)
+        for prompt, response in zip(battles["prompt"], battles[side], strict=True)
     ]
 
 
-def count_input_characters(part: PrefixedText | Conversation | tuple[str, str]) -> int:
-    """Count what a model has to read of an input."""
-    return sum(len(text) if isinstance(text, str) else count_input_characters(text) for text in part)
+def count_characters(part: PrefixedText | Conversation | tuple[str, str]) -> int:
+    """Characters of all texts of an input."""
+    return sum(len(text) if isinstance(text, str) else count_characters(text) for text in part)
 
 
 def make_input_keys(inputs: Iterable[PrefixedText | Conversation]) -> npt.NDArray[np.bytes_]:
-    """Give the key of each input in the embedding store, shape (n,)."""
+    """Keys of inputs in the embedding store, shape (n,)."""
     return make_keys(json.dumps(part) for part in inputs)

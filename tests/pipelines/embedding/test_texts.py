@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arena_preference.pipelines.embedding.inputs import (
-    count_input_characters,
+from arena_preference.pipelines.embedding.texts import (
+    count_characters,
     join_turns,
     list_conversations,
     make_input_keys,
@@ -41,8 +41,8 @@ def test_a_conversation_alternates_and_a_missing_turn_is_empty() -> None:
 
 
 def test_characters_of_texts_and_conversations_are_counted() -> None:
-    assert count_input_characters(("query: ", "a river")) == 14
-    assert count_input_characters((("who?", "a river"), ("", "more"))) == 15
+    assert count_characters(("query: ", "a river")) == 14
+    assert count_characters((("who?", "a river"), ("", "more"))) == 15
 
 
 def test_a_key_tells_the_prefix_from_the_text_and_turns_from_each_other() -> None:
