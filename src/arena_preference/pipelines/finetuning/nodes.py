@@ -179,7 +179,7 @@ def _predict(
         raise ValueError(
             f"The adapters of {name} were trained on {trained['config']['model']} (revision "
             f"{trained['config']['revision']}), and {config.model} (revision {config.revision}) has other files. Set "
-            "finetuning.model and finetuning.revision to the model of that training."
+            "finetuning.preset, or finetuning.model and finetuning.revision, as in that training."
         )
     logger.info("%s: predicting %d battles", name, len(battles))
     # A battle and its swap become the same input, so that their logits are the same bits.
