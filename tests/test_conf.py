@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from kedro.io import CatalogConfigResolver
 from pydantic import BaseModel
 
 from arena_preference.pretrained import EMBEDDED_MODEL, EMBEDDED_REVISION
@@ -37,9 +38,9 @@ def test_every_environment_has_valid_parameters_for_all_pipelines_and_needs_no_m
 
 @pytest.mark.parametrize(("env", "folder"), [("base", "data/01_raw/demo"), ("kaggle", "data/01_raw/kaggle")])
 def test_env_kaggle_reads_what_the_download_writes(env: str, folder: str) -> None:
-    catalog = load_context(env).config_loader["catalog"]
+    catalog = CatalogConfigResolver(load_context(env).config_loader["catalog"])
     names = ("train_raw_battles", "test_raw_battles", "test_labels")
-    read = [catalog[name]["filepath"] for name in names]
+    read = [catalog.resolve_pattern(name)["filepath"] for name in names]
     assert read == [f"{folder}/{file}.csv" for file in ("train", "test", "test_labels")]
-    written = [catalog[f"downloaded_{name}"]["filepath"] for name in ("train", "test", "test_labels")]
+    written = [catalog.resolve_pattern(f"downloaded_{name}")["filepath"] for name in ("train", "test", "test_labels")]
     assert (written == read) == (env == "kaggle")
