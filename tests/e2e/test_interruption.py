@@ -32,7 +32,7 @@ from fsspec.implementations.local import LocalFileOpener
 
 from arena_preference.datasets import EmbeddingStoreDataset
 from arena_preference.pipelines.embedding.nodes import (
-    compute_embedding_features, describe_encoder, embed_texts, fit_embedding_projection
+    compute_embedding_features, embed_texts, fit_embedding_projection, record_models
 )
 from arena_preference.pipelines.embedding.config import EmbeddingConfig
 
@@ -60,14 +60,14 @@ if stop_in_write:
 for shard in embed_texts(battles, dataset.load(), options):
     dataset.save(shard)
 store = dataset.load()
-encoder = describe_encoder(store, options)
+encoder, _ = record_models(store, store, options)
 projection = fit_embedding_projection(battles, store, encoder, options)
 compute_embedding_features(battles, store, encoder, projection).to_parquet(folder / "features.parquet")
 (folder / "projection").write_bytes(projection["components"].tobytes())
 print("model loaded:", "transformers.models.bert.modeling_bert" in sys.modules)
 """
 # Imported once for all runs; the module of the model itself is not among them.
-PRELOADED = ["arena_preference.pipelines.embedding.filling", "pyarrow.parquet", "transformers.modeling_utils"]
+PRELOADED = ["arena_preference.pipelines.embedding.embed_missing", "pyarrow.parquet", "transformers.modeling_utils"]
 
 
 class Outcome(NamedTuple):
@@ -190,9 +190,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     parameters = request.config.rootpath / "conf" / "base" / "parameters_embedding.yml"
     options = yaml.safe_load(parameters.read_text())["embedding"]
     options["encoder"].update(
-        model=str(folder / "encoder"), revision=None, pooling="mean", normalize=True, stride=8, components=4
-    )
-    options["inference"].update(device="cpu", precision="float32", workers=2, shard_characters=4000)
+        model=str(folder / "encoder"), revision=None, pooling="mean", normalize=True, max_tokens=None,
+        long_texts="windows", stride=8, n_components=4,
+    )  # fmt: skip
+    options["inference"].update(device="cpu", dtype="float32", workers=2, shard_characters=4000)
     (folder / "options.json").write_text(json.dumps(options))
     return folder
 
