@@ -91,7 +91,7 @@ def sample_texts(raw_dir: Path, count: int) -> list[str]:
     battles, _ = parse_train_battles(RawCSVDataset(filepath=str(raw_dir / "train.csv"), columns=columns).load())
     texts = list(dict.fromkeys(join_turns(turns) for column in TEXT_COLUMNS for turns in battles[column]))
     chosen = np.random.default_rng(SEED).permutation(len(texts))[:count]
-    return [texts[place] for place in chosen]
+    return [texts[index] for index in chosen]
 
 
 def load_encoder(config: EmbeddingConfig, device: torch.device, dtype: torch.dtype) -> Encoder:
@@ -250,7 +250,7 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def fill_store(config: EmbeddingConfig, pool: Sequence[str], size: int) -> dict[str, Any]:
     """Fill a new store through the node as Kedro does, and measure it."""
-    texts = [f"{pool[place % len(pool)]} {place // len(pool)}" for place in range(size)]
+    texts = [f"{pool[index % len(pool)]} {index // len(pool)}" for index in range(size)]
     with tempfile.TemporaryDirectory() as folder:
         dataset = EmbeddingStoreDataset(filepath=f"{folder}/store")
         # So that imports and the hashing of the model's files are not timed.
@@ -273,8 +273,8 @@ def fill_store(config: EmbeddingConfig, pool: Sequence[str], size: int) -> dict[
 def save_shards(dataset: EmbeddingStoreDataset, texts: Sequence[str], config: EmbeddingConfig) -> None:
     """Run the node on battles that consist of these texts, three in each."""
     # Texts repeated to fill the last battle are embedded once.
-    turns = [[texts[place % len(texts)]] for place in range(len(texts) + -len(texts) % 3)]
-    battles = pd.DataFrame({column: turns[place::3] for place, column in enumerate(TEXT_COLUMNS)})
+    turns = [[texts[index % len(texts)]] for index in range(len(texts) + -len(texts) % 3)]
+    battles = pd.DataFrame({column: turns[index::3] for index, column in enumerate(TEXT_COLUMNS)})
     for shard in embed_texts(battles, dataset.load(), config):
         dataset.save(shard)
 

@@ -32,10 +32,8 @@ class SummaryHooks:
             f"{title:11} {_shorten(written[name]['path'])}" for name, title in _OUTPUTS.items() if name in written
         ]
         if "report" in written:
-            lines.append(
-                "Next        open the report; `kedro viz` shows every dataset; `kedro run --params=raw_dir=DIR` takes your "
-                "own battles"
-            )
+            lines.append("Next        open the report; look at every dataset with `kedro viz`;")
+            lines.append("            use your own battles with `kedro run --params=raw_dir=DIR`")
         if lines:
             logger.info("\n%s", "\n".join(lines))
 

@@ -291,9 +291,9 @@ def test_a_lost_or_corrupted_shard_is_computed_again_to_the_same_bytes(
 ) -> None:
     fill(dataset, few_battles, config)
     shards = {path: path.read_bytes() for path in (tmp_path / "store").rglob("*.safetensors")}
-    lost, damaged, *_ = shards
+    lost, corrupted, *_ = shards
     lost.unlink()
-    damaged.write_bytes(shards[damaged][:-1])
+    corrupted.write_bytes(shards[corrupted][:-1])
     assert 0 < fill(dataset, few_battles, config) < 34
     assert {path: path.read_bytes() for path in (tmp_path / "store").rglob("*.safetensors")} == shards
 

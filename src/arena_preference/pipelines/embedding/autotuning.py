@@ -31,41 +31,6 @@ _SAMPLE_TEXTS: Final = (
 )
 
 
-def load_in_best_dtype(
-    load: Callable[[torch.dtype], TextModel],
-    devices: Sequence[torch.device],
-    requested: RequestedDtype,
-    stored: str | None,
-    compare: Callable[[TextModel, TextModel], tuple[float, float]] | None = None,
-) -> TextModel:
-    """Load a model in the requested dtype, or in the best one for ``auto``.
-
-    On a CPU with bfloat16 instructions, ``auto`` compares bfloat16 with float32 on a few texts, unless the store has
-    vectors already: a collection keeps the dtype that it was started in, so that the load on a machine does not change
-    the results of a later run.
-
-    Args:
-        load: Loads the model in a given dtype.
-        devices: Devices of one kind.
-        requested: Parameter ``embedding.inference.dtype``.
-        stored: The dtype that the collection was started in, if any.
-        compare: ``compare_models``, unless a test replaces it.
-    """
-    dtype = select_dtype(devices, requested)
-    if requested != "auto" or devices[0].type != "cpu" or dtype == torch.float32:
-        return load(dtype)
-    if stored in ("bfloat16", "float32"):
-        return load(getattr(torch, stored))
-    exact, rounded = load(torch.float32), load(dtype)
-    cosine, speed_up = (compare or compare_models)(exact, rounded)
-    chosen = rounded if cosine >= MIN_COSINE and speed_up > 1 else exact
-    logger.info(
-        "%s: minimum cosine similarity to float32 %.4f, %.1f times as fast; using %s",
-        *(rounded.dtype_name, cosine, speed_up, chosen.dtype_name),
-    )
-    return chosen
-
-
 def compare_models(exact: TextModel, rounded: TextModel) -> tuple[float, float]:
     """Compare two copies of a model on a few texts, on one core, as in a worker.
 
@@ -94,3 +59,38 @@ def compare_models(exact: TextModel, rounded: TextModel) -> tuple[float, float]:
         vectors = [(scores - scores.mean()).T for scores in vectors]
     a, b = (torch.from_numpy(part) for part in vectors)
     return float(torch.nn.functional.cosine_similarity(a, b).min()), seconds[0] / seconds[1]
+
+
+def load_in_best_dtype(
+    load: Callable[[torch.dtype], TextModel],
+    devices: Sequence[torch.device],
+    requested: RequestedDtype,
+    stored: str | None,
+    compare: Callable[[TextModel, TextModel], tuple[float, float]] = compare_models,
+) -> TextModel:
+    """Load a model in the requested dtype, or in the best one for ``auto``.
+
+    On a CPU with bfloat16 instructions, ``auto`` compares bfloat16 with float32 on a few texts, unless the store has
+    vectors already: a collection keeps the dtype that it was started in, so that the load on a machine does not change
+    the results of a later run.
+
+    Args:
+        load: Loads the model in a given dtype.
+        devices: Devices of one kind.
+        requested: Parameter ``embedding.inference.dtype``.
+        stored: The dtype that the collection was started in, if any.
+        compare: Minimum cosine similarity and speed-up of the second model.
+    """
+    dtype = select_dtype(devices, requested)
+    if requested != "auto" or devices[0].type != "cpu" or dtype == torch.float32:
+        return load(dtype)
+    if stored in ("bfloat16", "float32"):
+        return load(getattr(torch, stored))
+    exact, rounded = load(torch.float32), load(dtype)
+    cosine, speed_up = compare(exact, rounded)
+    chosen = rounded if cosine >= MIN_COSINE and speed_up > 1 else exact
+    logger.info(
+        "%s: minimum cosine similarity to float32 %.4f, %.1f times as fast; using %s",
+        *(rounded.dtype_name, cosine, speed_up, chosen.dtype_name),
+    )
+    return chosen

@@ -101,17 +101,18 @@ class Workers(ThreadPoolExecutor):
         """Compute a batch in one of the threads, in halves if it exceeds the lowered budget or the device's memory."""
         size = len(windows) * max(map(self._model.padded_width, windows))
         if len(windows) == 1 or size <= self.batch_tokens:
-            # A single text twice, because another thread's batch may have filled the device.
-            for _ in range(2 if len(windows) == 1 else 1):
+            vectors = self._try(windows)
+            if vectors is None and len(windows) == 1:
+                # Once more, because another thread's batch may have filled the device.
                 vectors = self._try(windows)
-                if vectors is not None:
-                    return vectors
-            if len(windows) == 1:
-                raise MemoryError(
-                    f"{self._thread.device} has too little memory for a single text of {size} tokens. Lower the "
-                    "model's max_tokens in the parameters of the pipeline embedding, or use a smaller model or a "
-                    "larger device."
-                )
+                if vectors is None:
+                    raise MemoryError(
+                        f"{self._thread.device} has too little memory for a single text of {size} tokens. Lower the "
+                        "model's max_tokens in the parameters of the pipeline embedding, or use a smaller model or a "
+                        "larger device."
+                    )
+            if vectors is not None:
+                return vectors
             self._lower_budget(size)
         middle = len(windows) // 2
         return np.concatenate([self.compute(windows[:middle]), self.compute(windows[middle:])])
@@ -161,7 +162,7 @@ def run_model(
     lengths = np.array([count_characters(part) for part in inputs])
     # What is truncated takes no time.
     read = np.minimum(lengths, model.max_characters)
-    throughput.total_characters = float(read.sum())
+    throughput.total_characters = max(float(read.sum()), 1.0)
     running: deque[_Shard] = deque()
     for rows in plan_shards(lengths, shard_characters):
         windows = model.tokenize([inputs[row] for row in rows])
