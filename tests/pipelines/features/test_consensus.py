@@ -47,7 +47,7 @@ def measure(battles: pd.DataFrame, word_tfidf: TfidfVectorizer) -> tuple[np.ndar
     features = compute_consensus_features(battles, word_tfidf)
     difference, total = (features[[f"{name}__{form}" for name in RATIOS]].to_numpy() for form in ("diff", "sum"))
     return np.stack([total + difference, total - difference], axis=1) / 2, features[
-        f"{CONSENSUS}answers__pair"
+        f"{CONSENSUS}responses__pair"
     ].tolist()
 
 
@@ -82,6 +82,16 @@ def test_neither_the_opponent_nor_the_same_text_elsewhere_is_another_response(wo
     ratios, others = measure_rows([*twice, (["Q"], ["leaf 7"], ["egg"])], word_tfidf)
     assert others == [1, 1, 2, 1]
     assert ratios[3, 0].tolist() == ratios[3, 1].tolist() == [0, 0, 0]
+
+
+def test_identical_responses_of_a_battle_are_compared_with_the_others_once(word_tfidf):
+    weight = dict(zip(word_tfidf.get_feature_names_out(), word_tfidf.idf_ - 1, strict=True))
+    rows = [(["Q"], ["leaf 7"], ["leaf 7"]), (["Q"], ["leaf cup 7"], ["egg 8"])]
+    ratios, others = measure_rows(rows, word_tfidf)
+    assert others == [2, 1]
+    shared = weight["leaf"] + weight["7"]
+    expected = [shared / (shared + weight["cup"] + weight["egg"] + weight["8"]), 1 / 2, 1 / 2]
+    np.testing.assert_allclose(ratios[0], [expected, expected], rtol=1e-6)
 
 
 def test_a_later_turn_is_compared_after_the_same_earlier_turns_alone(word_tfidf):
@@ -172,7 +182,7 @@ def test_features_of_a_prompt_that_occurs_once_are_zero_and_every_name_has_the_p
     features = Features.validate(compute_consensus_features(battles, word_tfidf)).drop(columns=ID)
     occurs_once = ~battles["prompt_group"].duplicated(keep=False)
     assert (features[occurs_once] == 0).all(axis=None)
-    assert (features.loc[~occurs_once, f"{CONSENSUS}answers__pair"] > 0).all()
+    assert (features.loc[~occurs_once, f"{CONSENSUS}responses__pair"] > 0).all()
     # Consensus dropout selects the features by it.
     assert all(name.startswith(CONSENSUS) for name in features)
     assert features.loc[:, ~features.columns.str.endswith("__pair")].abs().max(axis=None) <= 2

@@ -59,7 +59,7 @@ def compute_consensus_features(
     for name in _RATIOS:
         a, b = (means[f"{name}_{side}"].to_numpy() for side in SIDES)
         features |= contrast_sides(f"{CONSENSUS}{name}", a, b, "diff", "sum")
-    return tabulate(battles, {**features, name_feature(f"{CONSENSUS}answers", "pair"): means["others"].to_numpy()})
+    return tabulate(battles, {**features, name_feature(f"{CONSENSUS}responses", "pair"): means["others"].to_numpy()})
 
 
 def _iter_repeated(groups: pd.Series, chunk_rows: int) -> Iterator[npt.NDArray[np.int64]]:

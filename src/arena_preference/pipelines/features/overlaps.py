@@ -28,25 +28,25 @@ def count_overlaps(items: pl.DataFrame, kind: str, n_battles: int) -> pl.DataFra
     Returns:
         Columns unique_<kind>_<field>, <kind>_with_prompt_<side>, <kind>_shared (by a and b) and <kind>_in_all.
     """
-    battle, field = np.divmod(items["field"].to_numpy().astype(np.uint64), _FIELD_BITS)
+    battle, field = np.divmod(items["field"].to_numpy().astype(np.uint64), len(FIELDS))
     keys = battle << (_HASH_BITS + _FIELD_BITS)
     keys |= items["hash"].to_numpy() >> (64 - _HASH_BITS) << _FIELD_BITS
     keys |= np.uint64(1) << field
     # In place, and several times as fast as np.unique or a group-by of Polars.
     keys.sort()
     starts = np.flatnonzero(np.diff(keys >> _FIELD_BITS, prepend=~keys[:1]))
-    fields_of_item = np.bitwise_or.reduceat(keys & ((1 << _FIELD_BITS) - 1), starts) if len(keys) else keys
+    fields_of_item = np.bitwise_or.reduceat(keys & ((1 << _FIELD_BITS) - 1), starts)
     battle_of_item = (keys[starts] >> (_HASH_BITS + _FIELD_BITS)).astype(np.int64)
 
-    def count_in(*fields: str) -> npt.NDArray[np.int64]:
+    def count_shared_by(*fields: str) -> npt.NDArray[np.int64]:
         wanted = sum(1 << FIELDS.index(field) for field in fields)
         return np.bincount(battle_of_item[fields_of_item & wanted == wanted], minlength=n_battles)
 
     return pl.DataFrame(
         {
-            **{f"unique_{kind}_{field}": count_in(field) for field in FIELDS},
-            **{f"{kind}_with_prompt_{side}": count_in("prompt", side) for side in SIDES},
-            f"{kind}_shared": count_in("a", "b"),
-            f"{kind}_in_all": count_in("prompt", "a", "b"),
+            **{f"unique_{kind}_{field}": count_shared_by(field) for field in FIELDS},
+            **{f"{kind}_with_prompt_{side}": count_shared_by("prompt", side) for side in SIDES},
+            f"{kind}_shared": count_shared_by("a", "b"),
+            f"{kind}_in_all": count_shared_by("prompt", "a", "b"),
         }
     )
