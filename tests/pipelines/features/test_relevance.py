@@ -72,11 +72,11 @@ def test_a_response_that_strays_has_stray_sentences_and_fewer_expected_words(fit
     strays = f"{write(rng, 'tea', 1)} {write(rng, 'code', 1)} {write(rng, 'birds', 1)}"
     features = compute_relevance_features(new_battle([write(rng, "tea")], [strays]), *fitted).iloc[0]
     # Only the second response has any.
-    assert features["stray_sentences__share"] == -1
+    assert features["stray_sentences__reldiff"] == -1
     assert features["sentence_relevance_spread__diff"] < 0
     positive = (
-        "expected_words__share",
-        "most_expected_words__share",
+        "expected_words__reldiff",
+        "most_expected_words__reldiff",
         "sentence_relevance__diff",
         "word_relevance__diff",
     )
@@ -155,7 +155,7 @@ def test_a_response_without_a_known_word_is_zero(fitted, response):
     features = compute_relevance_features(new_battle(response, response), *fitted).drop(columns=ID)
     assert (features == 0).all(axis=None)
     against = compute_relevance_features(new_battle(response, ["the kettle"]), *fitted).drop(columns=ID)
-    assert against["expected_words__share"].item() == -1
+    assert against["expected_words__reldiff"].item() == -1
     assert np.isfinite(against).all(axis=None)
 
 

@@ -87,7 +87,7 @@ def test_ids_keep_their_order_whatever_the_index():
     battles = make_battles([(["p"], ["a"], ["b c"]), (["p"], ["a b c"], ["b"])]).set_index(pd.Index([9, 3]))
     features = compute_text_features(battles, CONFIG)
     assert features[ID].tolist() == battles[ID].tolist()
-    np.testing.assert_allclose(features["words__share"], [-1 / 3, 1 / 2], rtol=1e-6)
+    np.testing.assert_allclose(features["words__reldiff"], [-1 / 3, 1 / 2], rtol=1e-6)
 
 
 def test_turns_may_be_arrays_as_read_from_parquet():
@@ -112,7 +112,7 @@ def test_a_missing_column_is_named():
 
 def test_a_count_is_a_normalised_difference_and_some_are_sums_too():
     features = contrast("one two three", "one", prompt="one two")
-    assert features["words__share"] == pytest.approx((3 - 1) / (3 + 1))
+    assert features["words__reldiff"] == pytest.approx((3 - 1) / (3 + 1))
     assert features["words__sum"] == 4
     assert features["words_from_prompt__diff"] == pytest.approx(2 / 3 - 1)
     assert (features["longer_words__pair"], features["shorter_words__pair"]) == (3, 1)
@@ -121,7 +121,7 @@ def test_a_count_is_a_normalised_difference_and_some_are_sums_too():
 
 def test_zero_over_zero_is_zero():
     features = contrast("", "")
-    assert features["words__share"] == features["sentence_words__diff"] == features["word_jaccard__pair"] == 0
+    assert features["words__reldiff"] == features["sentence_words__diff"] == features["word_jaccard__pair"] == 0
 
 
 def test_words_shared_with_the_prompt():

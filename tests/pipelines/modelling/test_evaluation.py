@@ -18,7 +18,7 @@ from arena_preference.pipelines.modelling.prediction import predict_out_of_fold
 from .conftest import CONFIG, make_differences, update
 
 GROUPS = {
-    "text": ["characters__share", "characters__sum"],
+    "text": ["characters__reldiff", "characters__sum"],
     "chance": ["chance__diff", "chance__pair", "chance__prompt"],
     "bag of words": ["bow_side__diff", "bow_tie__pair"],
 }

@@ -80,10 +80,10 @@ def run(battles: pd.DataFrame, rng: np.random.Generator) -> Run:
     set_probabilities(oof, probabilities[::-1], "bow_")
     features = pd.DataFrame(
         {
-            "characters__share": (a - b) / (a + b),
-            "list_items__share": rng.choice([-1.0, 0.0, 1.0], size=len(a)),
-            "headers__share": np.zeros(len(a)),
-            "bold__share": rng.choice([0.0, 1.0], size=len(a), p=[0.99, 0.01]),
+            "characters__reldiff": (a - b) / (a + b),
+            "list_items__reldiff": rng.choice([-1.0, 0.0, 1.0], size=len(a)),
+            "headers__reldiff": np.zeros(len(a)),
+            "bold__reldiff": rng.choice([0.0, 1.0], size=len(a), p=[0.99, 0.01]),
             "kind_code__prompt": (rng.random(len(a)) < 0.1).astype(float),
             "kind_maths__prompt": np.zeros(len(a)),
             "english_share__prompt": rng.choice([0.0, 0.3], size=len(a)),

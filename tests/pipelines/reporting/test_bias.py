@@ -49,7 +49,7 @@ def measure(
     responses = {f"response_{side}": [["x" * length] for length in lengths[:, k]] for k, side in enumerate("ab")}
     battles = pd.DataFrame({"id": oof["id"], "prompt": [["?"]] * len(oof), **responses, **columns})
     styles = np.zeros((len(oof), len(STYLES))) if styles is None else styles
-    features = pd.DataFrame(styles, columns=[f"{style}__share" for style in STYLES]).assign(id=oof["id"])
+    features = pd.DataFrame(styles, columns=[f"{style}__reldiff" for style in STYLES]).assign(id=oof["id"])
     audit = measure_biases(oof, battles, features, config, seed=0)
     assert json.loads(json.dumps(audit, allow_nan=False)) == audit
     return audit

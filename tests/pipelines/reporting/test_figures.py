@@ -112,7 +112,7 @@ def test_slices_have_a_panel_for_each_dimension_in_their_order() -> None:
 def test_importance_shows_the_top_features_and_adds_up_the_groups() -> None:
     importance = pd.DataFrame(
         {
-            "feature": ["characters__share", "words__sum", "topic__prompt"],
+            "feature": ["characters__reldiff", "words__sum", "topic__prompt"],
             "group": ["text", "text", "prompt"],
             "importance": [60.0, 10.0, 30.0],
         }

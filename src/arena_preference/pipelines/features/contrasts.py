@@ -20,13 +20,13 @@ def _normalised_difference(a: FloatArray, b: FloatArray) -> FloatArray:
 # Each is exact in floating point: exchanging a and b returns the same number, or the same number negated.
 _FORMS: Final[Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]]] = {
     "diff": np.subtract,
-    "share": _normalised_difference,
+    "reldiff": _normalised_difference,
     "sum": np.add,
 }
 
 
 def contrast_sides(quantity: str, a: FloatArray, b: FloatArray, *forms: str) -> Columns:
-    """Return features of a quantity: ``diff`` a - b, ``share`` (a - b) / (a + b) with 0 / 0 = 0, ``sum`` a + b."""
+    """Return features of a quantity: ``diff`` a - b, ``reldiff`` (a - b) / (a + b) with 0 / 0 = 0, ``sum`` a + b."""
     return {name_feature(quantity, form): _FORMS[form](a, b) for form in forms}
 
 

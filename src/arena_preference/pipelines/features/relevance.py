@@ -167,7 +167,7 @@ def compute_relevance_features(
             start += len(rows)
     features: Columns = {}
     for name, (a, b) in zip((*RELEVANCE_COUNTS, *RELEVANCE_RATIOS), measured.T, strict=True):
-        features |= contrast_sides(name, a, b, "share" if name in RELEVANCE_COUNTS else "diff")
+        features |= contrast_sides(name, a, b, "reldiff" if name in RELEVANCE_COUNTS else "diff")
     return tabulate(battles, features)
 
 

@@ -79,7 +79,7 @@ def _contrast_quantities(quantities: Quantities) -> Columns:
     features: Columns = {}
     # One antisymmetric form each: with differences, absolute values and log ratios of counts, models were worse.
     for name in SIDE_COUNTS:
-        features |= contrast_sides(name, a[name], b[name], *(("share", "sum") if name in SUMMED else ("share",)))
+        features |= contrast_sides(name, a[name], b[name], *(("reldiff", "sum") if name in SUMMED else ("reldiff",)))
     for name in SIDE_RATIOS:
         features |= contrast_sides(name, a[name], b[name], "diff")
     features |= {name_feature(name, "pair"): values for name, values in pair.items()}
