@@ -6,8 +6,8 @@
     python benchmarks/nodes.py --pipelines ingestion,features --params embedding.encoder.enabled=false
 
 "run" is the seconds in the node's function, "load" and "save" those of its datasets, validation included; rows per
-second divide by all three. "cpu" is the processor time of all threads, which tells a slow node from a busy machine. Peak
-memory is the largest resident set of the whole process from a node's first load to its last save, including what
+second divide by all three. "cpu" is the processor time of all threads, which tells a slow node from a busy machine.
+Peak memory is the largest resident set of the whole process from a node's first load to its last save, including what
 earlier nodes left behind. It is read from /proc, so this works on Linux only.
 """
 

@@ -75,7 +75,7 @@ def model_input(battles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame
     return pd.DataFrame(
         {
             "id": battles["id"],
-            "characters__share": ((a - b) / (a + b)).astype("float32"),
+            "characters__reldiff": ((a - b) / (a + b)).astype("float32"),
             "characters__sum": (a + b).astype("float32"),
             "chance__diff": noise[:, 0],
             "chance__pair": noise[:, 1],

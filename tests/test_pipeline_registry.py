@@ -6,19 +6,19 @@ import pytest
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
-from kedro.io import DataCatalog
+from kedro.io import CatalogConfigResolver
 from kedro.pipeline import Pipeline
 
 PROJECT = Path(__file__).parents[1]
 STAGES = ["ingestion", "features", "embedding", "finetuning", "modelling", "reporting", "submission"]
-LAYERS = {
-    "01_raw": "raw",
-    "02_intermediate": "intermediate",
-    "04_feature": "feature",
-    "05_model_input": "model_input",
-    "06_models": "models",
-    "07_model_output": "model_output",
-    "08_reporting": "reporting",
+FOLDERS = {
+    "raw": "01_raw",
+    "intermediate": "02_intermediate",
+    "feature": "04_feature",
+    "model_input": "05_model_input",
+    "models": "06_models",
+    "model_output": "07_model_output",
+    "reporting": "08_reporting",
 }
 
 
@@ -29,10 +29,10 @@ def registered() -> dict[str, Pipeline]:
 
 
 @pytest.fixture(scope="module")
-def catalog() -> DataCatalog:
+def catalog() -> CatalogConfigResolver:
     bootstrap_project(PROJECT)
     with KedroSession.create(PROJECT) as session:
-        return session.load_context().catalog
+        return CatalogConfigResolver(session.load_context().config_loader["catalog"])
 
 
 def test_the_default_run_is_the_seven_stages_and_data_flows_from_each_to_later_ones(
@@ -62,17 +62,17 @@ def test_submission_is_the_test_split_of_all_stages_and_reads_no_training_file(r
     assert {node.namespace for node in submission.nodes} == {*STAGES[:5], "submission"}
     assert all("test" in node.tags for node in submission.nodes)
     raw = {name for name in submission.inputs() if "raw" in name}
-    assert raw == {"test.raw_battles", "test.raw_ids"}
+    assert raw == {"test_raw_battles", "test_raw_ids"}
 
 
 def test_every_dataset_has_an_entry_whose_folder_is_its_layer(
-    registered: dict[str, Pipeline], catalog: DataCatalog
+    registered: dict[str, Pipeline], catalog: CatalogConfigResolver
 ) -> None:
     names = {name for pipeline in registered.values() for name in pipeline.datasets() if not name.startswith("params:")}
     misplaced = {}
     for name in sorted(names):
-        entry = catalog.config_resolver.resolve_pattern(name)
-        (layer,) = [LAYERS[part] for part in Path(entry["filepath"]).parts if part in LAYERS]
-        if entry["metadata"]["kedro-viz"]["layer"] != layer:
-            misplaced[name] = entry
+        entry = catalog.resolve_pattern(name)
+        layer = entry["metadata"]["kedro-viz"]["layer"]
+        if FOLDERS[layer] not in Path(entry["filepath"]).parts:
+            misplaced[name] = entry["filepath"]
     assert misplaced == {}

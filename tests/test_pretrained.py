@@ -1,19 +1,38 @@
-import importlib.util
+import hashlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoModel, AutoModelForSequenceClassification
 
 from arena_preference import pretrained
-from arena_preference.pipelines.embedding.config import EmbeddingConfig
-from arena_preference.pretrained import find_model, hash_model
-
-from .conftest import MakeModel
-
-carried = pytest.mark.skipif(
-    importlib.util.find_spec(pretrained.EMBEDDED_PACKAGE) is None, reason="the extra [embedded] is not installed"
+from arena_preference.pretrained import (
+    EMBEDDED_MODEL,
+    EMBEDDED_PACKAGE,
+    EMBEDDED_REVISION,
+    find_model,
+    hash_model,
+    load_model,
+    load_tokenizer,
 )
+
+from .tiny_models import change_weights, make_tokenizer, needs_embedded, save_model
+
+
+@pytest.fixture(scope="module")
+def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    save_model(folder)
+    make_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(saved_model: Path, tmp_path: Path) -> Path:
+    """A copy of the model that a test may change."""
+    return shutil.copytree(saved_model, tmp_path / "model")
 
 
 @pytest.fixture
@@ -25,71 +44,64 @@ def hub_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return cache
 
 
-def fake_package(folder: Path, weights: bytes) -> None:
-    model = folder / pretrained.EMBEDDED_PACKAGE / "model"
+def write_package(folder: Path, weights: bytes) -> Path:
+    model = folder / EMBEDDED_PACKAGE / "model"
     model.mkdir(parents=True)
     (model.parent / "__init__.py").write_text("raise AssertionError('imported')")
     (model / "model.safetensors").write_bytes(weights)
+    return model
 
 
-def test_a_folder_is_taken_as_it_is(mean_encoder: Path) -> None:
-    assert find_model(str(mean_encoder), None) == mean_encoder
+def change_json(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-@carried
-def test_the_default_encoder_comes_from_the_embedded_package(hub_cache: Path, default_options: EmbeddingConfig) -> None:
-    folder = find_model(default_options.encoder.model, default_options.encoder.revision)
-    assert folder.parent.name == pretrained.EMBEDDED_PACKAGE
+def test_a_folder_is_used_as_it_is(saved_model: Path) -> None:
+    assert find_model(str(saved_model), None) == saved_model
 
 
-def test_the_embedded_package_is_found_without_running_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, default_options: EmbeddingConfig
-) -> None:
-    fake_package(tmp_path, b"weights")
+@needs_embedded
+def test_the_default_encoder_comes_from_the_embedded_package(hub_cache: Path) -> None:
+    assert find_model(EMBEDDED_MODEL, EMBEDDED_REVISION).parent.name == EMBEDDED_PACKAGE
+
+
+def test_the_embedded_package_is_found_without_importing_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model = write_package(tmp_path, b"weights")
     monkeypatch.syspath_prepend(tmp_path)
-    digest = "9f79f3e5b2ef3b0af3ebc3f7e2e6e4f5"
-    monkeypatch.setattr(pretrained, "EMBEDDED_SHA256", digest)
-    monkeypatch.setattr(pretrained, "_sha256", lambda _: digest)
-    folder = find_model(default_options.encoder.model, default_options.encoder.revision)
-    assert folder == tmp_path / pretrained.EMBEDDED_PACKAGE / "model"
+    monkeypatch.setattr(pretrained, "EMBEDDED_SHA256", hashlib.sha256(b"weights").hexdigest())
+    assert find_model(EMBEDDED_MODEL, EMBEDDED_REVISION) == model
 
 
-def test_weights_with_another_hash_than_the_default_encoders_are_an_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, default_options: EmbeddingConfig
-) -> None:
-    fake_package(tmp_path, b"damaged")
+def test_embedded_weights_with_another_checksum_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_package(tmp_path, b"corrupted")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match=f"are not those of .*instead of {pretrained.EMBEDDED_SHA256}"):
-        find_model(default_options.encoder.model, default_options.encoder.revision)
+    with pytest.raises(ValueError, match=rf"{pretrained.EMBEDDED_SHA256}.*\[embedded\]"):
+        find_model(EMBEDDED_MODEL, EMBEDDED_REVISION)
 
 
-def test_the_embedded_package_stands_for_its_own_revision_only(
-    hub_cache: Path, default_options: EmbeddingConfig
-) -> None:
-    with pytest.raises(FileNotFoundError, match=r"is not here"):
-        find_model(default_options.encoder.model, "0" * 40)
+def test_the_embedded_package_serves_its_own_revision_only(hub_cache: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=EMBEDDED_MODEL):
+        find_model(EMBEDDED_MODEL, "0" * 40)
 
 
-def test_an_encoder_in_the_hubs_cache_needs_no_network(hub_cache: Path, mean_encoder: Path) -> None:
+def test_a_model_in_the_hubs_cache_needs_no_network(hub_cache: Path, saved_model: Path) -> None:
     revision = "a" * 40
     snapshot = hub_cache / "models--acme--encoder" / "snapshots" / revision
-    shutil.copytree(mean_encoder, snapshot)
+    shutil.copytree(saved_model, snapshot)
     assert find_model("acme/encoder", revision) == snapshot
 
 
 @pytest.mark.parametrize("name", ["acme/encoder", "no such/fold er/at all"])
-def test_a_missing_encoder_names_the_three_places_and_what_to_do(hub_cache: Path, name: str) -> None:
-    with pytest.raises(FileNotFoundError) as error:
+def test_a_missing_model_is_an_error_with_its_name_and_remedies(hub_cache: Path, name: str) -> None:
+    with pytest.raises(FileNotFoundError, match=rf"{name}.*parameter model.*\[embedded\]"):
         find_model(name, None)
-    message = str(error.value)
-    assert message.startswith(f"Model '{name}' is not here: no such folder, no package carries it, and the Hub")
-    assert "set the parameter model to that folder" in message
-    assert "[embedded]" in message
 
 
-def test_weights_that_may_run_code_do_not_count(tmp_path: Path) -> None:
-    (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle")
-    with pytest.raises(FileNotFoundError, match=r"holds no \*.safetensors"):
+@pytest.mark.parametrize("files", [[], ["pytorch_model.bin"]])
+def test_a_folder_without_safetensors_is_an_error(tmp_path: Path, files: list[str]) -> None:
+    for name in files:
+        (tmp_path / name).write_bytes(b"a pickle")
+    with pytest.raises(FileNotFoundError, match=r"\*\.safetensors.*save_pretrained"):
         find_model(str(tmp_path), None)
 
 
@@ -110,48 +122,83 @@ class OwnModel(BertModel):
 
 
 @pytest.mark.parametrize("model_type", ["bert", "own"])
-def test_a_model_with_code_of_its_own_is_refused_and_the_code_is_not_run(
-    make_encoder: MakeModel, model_type: str
-) -> None:
-    folder = make_encoder()
+def test_a_model_with_its_own_code_is_rejected_and_the_code_is_not_run(folder: Path, model_type: str) -> None:
     (folder / "own.py").write_text(CODE)
-    config = json.loads((folder / "config.json").read_text())
-    own_code = {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"}
-    (folder / "config.json").write_text(json.dumps({**config, "model_type": model_type, "auto_map": own_code}))
-    with pytest.raises(ValueError, match=r"brings code of its own \(auto_map in config.json.*never run here"):
+    classes = {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"}
+    change_json(folder / "config.json", model_type=model_type, auto_map=classes)
+    with pytest.raises(ValueError, match=r"auto_map in config.json: AutoConfig, AutoModel"):
         find_model(str(folder), None)
     assert not list(folder.rglob("marker"))
 
 
-def test_a_tokenizer_with_code_of_its_own_is_refused(make_encoder: MakeModel) -> None:
-    folder = make_encoder()
-    path = folder / "tokenizer_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": {"AutoTokenizer": ["own.Own", None]}}))
+def test_a_tokenizer_with_its_own_code_is_rejected(folder: Path) -> None:
+    change_json(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["own.Own", None]})
     with pytest.raises(ValueError, match=r"auto_map in tokenizer_config.json: AutoTokenizer"):
         find_model(str(folder), None)
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "model.safetensors.index.json"])
-def test_a_damaged_description_is_an_error_that_names_the_file(make_encoder: MakeModel, name: str) -> None:
-    folder = make_encoder()
+def test_a_corrupted_json_file_is_an_error_with_its_name(folder: Path, name: str) -> None:
     (folder / name).write_text('{"weight_map": {"a')
-    with pytest.raises(ValueError, match=rf"{name}' is damaged: it is not JSON .*Fetch the model again"):
+    with pytest.raises(ValueError, match=rf"{name}.* JSON"):
         find_model(str(folder), None)
 
 
-def test_an_empty_folder_is_an_error_that_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"holds no \*.safetensors.* save_pretrained, or choose another one"):
-        find_model(str(tmp_path), None)
-
-
-def test_a_models_hash_follows_weights_shape_and_tokenizer_and_nothing_else(make_encoder: MakeModel) -> None:
-    one, other = make_encoder(), make_encoder(seed=1)
-    digest = hash_model(one)
-    assert hash_model(other) != digest
-    (one / "README.md").write_text("About this encoder")
-    (one / "modules.json").write_text("[]")
-    assert hash_model(one) == digest
+def test_the_hash_depends_on_weights_architecture_and_tokenizer_alone(folder: Path) -> None:
+    digest = hash_model(folder)
+    (folder / "README.md").write_text("About this encoder")
+    (folder / "modules.json").write_text("[]")
+    assert hash_model(folder) == digest
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
-        changed = shutil.copytree(one, one.with_name(f"changed-{name}"))
+        changed = shutil.copytree(folder, folder.with_name(f"changed-{name}"))
         (changed / name).write_bytes((changed / name).read_bytes() + b" ")
         assert hash_model(changed) != digest, name
+
+
+@pytest.mark.parametrize("content", [b'{"version', None])
+def test_a_missing_or_corrupted_tokenizer_is_an_error_with_its_folder(folder: Path, content: bytes | None) -> None:
+    (folder / "tokenizer.json").unlink()
+    if content is not None:
+        (folder / "tokenizer.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"tokenizer.json") as error:
+        load_tokenizer(folder)
+    assert str(folder) in str(error.value)
+
+
+@pytest.mark.parametrize("length", [None, 0, -100])
+def test_missing_or_corrupted_weights_are_an_error_with_their_folder(folder: Path, length: int | None) -> None:
+    weights = folder / "model.safetensors"
+    content = weights.read_bytes()
+    weights.unlink()
+    if length is not None:
+        weights.write_bytes(content[:length])
+    with pytest.raises(ValueError, match=r"fetch it again") as error:
+        load_model(AutoModel, folder, torch.float32)
+    assert str(folder) in str(error.value)
+
+
+def test_a_missing_tensor_is_an_error_and_not_a_random_number(folder: Path) -> None:
+    change_weights(folder, removed="encoder.layer.1.attention.self.query.weight")
+    with pytest.raises(ValueError, match=r"1 tensors .*: encoder.layer.1.attention.self.query.weight"):
+        load_model(AutoModel, folder, torch.float32)
+
+
+def test_a_tensor_of_another_shape_is_an_error_and_not_a_random_number(folder: Path) -> None:
+    name = "encoder.layer.1.attention.self.query.weight"
+    change_weights(folder, name, **{name: torch.zeros(3, 3)})
+    with pytest.raises(ValueError, match=rf"1 tensors .*: {name}"):
+        load_model(AutoModel, folder, torch.float32)
+
+
+def test_only_the_pooler_of_a_bare_model_may_be_missing(folder: Path) -> None:
+    change_weights(folder, removed="pooler.dense.weight")
+    assert load_model(AutoModel, folder, torch.bfloat16).dtype == torch.bfloat16
+    with pytest.raises(ValueError, match=r"1 tensors .*: bert.pooler.dense.weight"):
+        load_model(AutoModelForSequenceClassification, folder, torch.float32, new_head=True)
+
+
+def test_only_a_new_head_may_be_random(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"2 tensors .*: classifier.bias"):
+        load_model(AutoModelForSequenceClassification, folder, torch.float32)
+    model = load_model(AutoModelForSequenceClassification, folder, torch.float32, new_head=True, num_labels=3)
+    assert model.classifier.weight.shape == (3, 32)

@@ -119,7 +119,7 @@ def test_a_full_disk_is_explained_and_another_error_is_left_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     hooks = make_hooks(tmp_path)
-    full = DatasetError("train.battles: Failed while saving")
+    full = DatasetError("train_battles: Failed while saving")
     full.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     hooks.on_pipeline_error(DatasetError("something else"))
     assert caplog.text == ""

@@ -24,7 +24,7 @@ def test_swapping_probabilities_exchanges_their_columns() -> None:
 
 
 def test_swapping_features_negates_antisymmetric_ones_only() -> None:
-    features = pd.DataFrame({"x__diff": [2.0], "x__sum": [2.0], "x__share": [0.5]}, dtype="float32")
+    features = pd.DataFrame({"x__diff": [2.0], "x__sum": [2.0], "x__reldiff": [0.5]}, dtype="float32")
     swapped = swap_features(features)
     assert swapped.iloc[0].tolist() == [-2.0, 2.0, -0.5]
     assert (swapped.dtypes == "float32").all()

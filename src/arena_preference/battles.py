@@ -100,8 +100,9 @@ def _is_text_list(turns: pd.Series) -> pd.Series:
     return turns.map(lambda value: isinstance(value, (list, np.ndarray)))
 
 
-def _probability_columns(prefix: str = "") -> dict[str, pa.Column]:
-    return {f"{prefix}{name}": pa.Column(float, pa.Check.in_range(0.0, 1.0), coerce=True) for name in LABEL_COLUMNS}
+def _probability_columns(prefix: str = "", required: bool = True) -> dict[str, pa.Column]:
+    in_range = pa.Check.in_range(0.0, 1.0)
+    return {f"{prefix}{name}": pa.Column(float, in_range, coerce=True, required=required) for name in LABEL_COLUMNS}
 
 
 def _is_distribution(table: pd.DataFrame) -> pd.Series:
@@ -164,7 +165,7 @@ Labels: Final = pa.DataFrameSchema(
     name="Labels",
 )
 
-#: Predictions of models that have not seen the battle, with what is needed to evaluate them.
+#: Probabilities by models that have not seen the battle: final (no prefix), baselines, and base models.
 OutOfFoldPredictions: Final = pa.DataFrameSchema(
     {
         ID: ID_COLUMN,
@@ -174,13 +175,17 @@ OutOfFoldPredictions: Final = pa.DataFrameSchema(
         **_probability_columns(),
         **_probability_columns("prior_"),
         **_probability_columns("length_"),
+        **_probability_columns(ORIGINAL_ORDER),
+        **_probability_columns(SWAPPED_ORDER),
+        **_probability_columns("bow_"),
+        **_probability_columns("cross_encoder_", required=False),
     },
     checks=pa.Check(_is_distribution, error="the three probabilities of each row sum to 1"),
     strict=True,
     name="OutOfFoldPredictions",
 )
 
-#: Calibrated probabilities for the test split.
+#: Final probabilities of the test battles.
 Predictions: Final = pa.DataFrameSchema(
     {ID: ID_COLUMN, **_probability_columns()},
     checks=pa.Check(_is_distribution, error="the three probabilities of each row sum to 1"),

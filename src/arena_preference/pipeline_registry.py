@@ -1,7 +1,5 @@
 """The pipelines of the project, and what a plain ``kedro run`` does."""
 
-import warnings
-
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
@@ -16,8 +14,6 @@ def register_pipelines() -> dict[str, Pipeline]:
     Returns:
         Pipelines by name. ``kedro run --pipelines=x`` imports only the packages that x needs.
     """
-    # Kedro expects the text before a dot to be the node's namespace, which is the stage; here it is the split.
-    warnings.filterwarnings("ignore", message="One or more dataset names contain '.'")
     pipelines = find_pipelines(raise_errors=True)
     if "submission" in pipelines:
         pipelines["submission"] += _predict_test_battles()

@@ -11,7 +11,7 @@ from arena_preference.battles import ID, ID_COLUMN, PREFERS_A, PREFERS_B, TIE, F
 
 # A feature is named <quantity>__<form>; the form says what swapping the responses does to it.
 FORM_SEPARATOR: Final = "__"
-ANTISYMMETRIC_FORMS: Final = frozenset({"diff", "share"})
+ANTISYMMETRIC_FORMS: Final = frozenset({"diff", "reldiff"})
 SYMMETRIC_FORMS: Final = frozenset({"sum", "pair", "prompt"})
 
 

@@ -41,11 +41,11 @@ logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 dataset = EmbeddingStoreDataset(filepath=str(folder / "store"))
 battles = pd.DataFrame(json.loads((inputs / "battles.json").read_text()))
 data = {
-    "train.battles": battles,
-    "train.sampled_battles": battles,
+    "train_battles": battles,
+    "train_sampled_battles": battles,
     "params:embedding": EmbeddingConfig(**json.loads((inputs / "config.json").read_text())),
 }
-data |= dict.fromkeys(["embedding_store", "train.text_embeddings", "train.response_scores"], dataset.load())
+data |= dict.fromkeys(["embedding_store", "train_text_embeddings", "train_response_scores"], dataset.load())
 shards, writes, write = itertools.count(), itertools.count(1), LocalFileOpener.write
 
 
@@ -73,8 +73,8 @@ for node in create_pipeline(splits=("train",)).nodes:
             if next(shards) == stop_before_shard:
                 stop()
             dataset.save(shard)
-        data |= dict.fromkeys(["train.text_embeddings", "train.response_scores"], dataset.load())
-data["train.embedding_features"].to_parquet(folder / "features.parquet")
+        data |= dict.fromkeys(["train_text_embeddings", "train_response_scores"], dataset.load())
+data["train_embedding_features"].to_parquet(folder / "features.parquet")
 projection = data["embedding_projection"]
 (folder / "projection").write_bytes(b"".join(np.asarray(projection[name]).tobytes() for name in sorted(projection)))
 print("model loaded:", "transformers.models.bert.modeling_bert" in sys.modules)

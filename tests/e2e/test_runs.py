@@ -64,7 +64,7 @@ def test_the_manifest_has_what_the_run_read_its_parameters_costs_and_metrics(
     kedro, manifest: dict, trained: Path, raw_dir: Path
 ) -> None:
     assert manifest["status"] == "completed"
-    assert manifest["read"]["train.raw_battles"]["path"] == str(raw_dir / "train.csv")
+    assert manifest["read"]["train_raw_battles"]["path"] == str(raw_dir / "train.csv")
     assert manifest["parameters"]["ingestion"]["n_splits"] == manifest["metrics"]["folds"] == 3
     assert all(node["seconds"] is not None for node in manifest["nodes"])
     listed = kedro("runs", "list", f"--params=data_root={trained}").stdout
@@ -127,10 +127,11 @@ def test_an_ablation_is_measured_on_demand_and_shown_in_the_report(
 ) -> None:
     parameters = f"--params=raw_dir={raw_dir},data_root={data_root},modelling.ablation=true"
     kedro("run", "--env=test", "--pipelines=modelling,reporting", parameters)
-    assert "ablation" not in newest(trained, "08_reporting/report.html").read_text().lower()
+    assert "Ablation" not in newest(trained, "08_reporting/report.html").read_text()
     table = pd.read_parquet(newest(data_root, "08_reporting/ablation.parquet"))
-    assert {"text", "relevance", "consensus", "embedding"} < set(table["left_out"])
-    assert "ablation" in newest(data_root, "08_reporting/report.html").read_text().lower()
+    assert table["left_out"].tolist() == ["text", "LSA", "relevance", "consensus", "embedding", "bag of words"]
+    assert "Ablation" in newest(data_root, "08_reporting/report.html").read_text()
+    assert (newest(data_root, "08_reporting/figures") / "ablation.png").is_file()
 
 
 def test_submission_reads_whatever_the_test_file_holds_now(
@@ -150,7 +151,7 @@ def test_submission_reads_whatever_the_test_file_holds_now(
     in_order = submission.loc[battles["id"].astype(int), ["winner_model_a", "winner_model_b", "winner_tie"]]
     exchanged = submission.loc[swapped["id"].astype(int), ["winner_model_b", "winner_model_a", "winner_tie"]]
     np.testing.assert_allclose(exchanged.to_numpy(), in_order.to_numpy(), rtol=0, atol=1e-9)
-    report = pd.read_parquet(newest(data_root, "08_reporting/test.rejected_rows.parquet"))
+    report = pd.read_parquet(newest(data_root, "08_reporting/test_rejected_rows.parquet"))
     assert report["id"].tolist() == ["12"]
 
 

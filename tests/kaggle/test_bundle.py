@@ -106,9 +106,11 @@ def test_models_are_copied_and_the_parameters_name_the_copies(tmp_path: Path) ->
     for name in ("config.json", "model.safetensors"):
         (original / name).write_text("{}")
     encoder = {"enabled": True, "model": str(original), "revision": None}
-    changed = copy_models({"embedding": {"encoder": encoder}}, bundle)
+    changed = copy_models({"seed": 0, "embedding": {"preset": "qwen3", "encoder": encoder}}, bundle)
     assert changed["embedding"]["encoder"]["model"] == "models/embedding.encoder"
     assert (bundle / "models" / "embedding.encoder" / "config.json").exists()
+    # The preset would be merged over the folder of the copied model.
+    assert changed["embedding"]["preset"] is None
     assert encoder["model"] == str(original)
 
 
@@ -120,5 +122,3 @@ def test_the_configuration_has_the_catalog_and_the_run_s_own_parameters(tmp_path
     assert parameters["from_run"] is None
     assert "raw_dir" not in parameters
     assert parameters["embedding"] == PARAMETERS["embedding"]
-    # The preset would be merged over the folder of the copied model.
-    assert parameters["finetuning"] == {**PARAMETERS["finetuning"], "preset": None}

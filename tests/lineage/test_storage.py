@@ -10,7 +10,7 @@ from kedro.io import CatalogConfigResolver
 from arena_preference.lineage.storage import CatalogStorage, StoredPath
 
 CATALOG = {
-    "{split}.battles": {"type": "json.JSONDataset", "filepath": "data/{split}.json", "versioned": True},
+    "{split}_battles": {"type": "json.JSONDataset", "filepath": "data/{split}.json", "versioned": True},
     "raw": {"type": "pandas.CSVDataset", "filepath": "data/raw.csv"},
     "study": {"type": "SQLStudy", "url": "sqlite://"},
     "far": {
@@ -28,22 +28,22 @@ def storage(tmp_path: Path) -> CatalogStorage:
 
 
 def test_the_configuration_says_what_is_stored_and_what_is_versioned(storage: CatalogStorage) -> None:
-    names = ["train.battles", "raw", "study", "nothing", "params:seed"]
-    assert [name for name in names if storage.is_stored(name)] == ["train.battles", "raw"]
-    assert [name for name in names if storage.is_versioned(name)] == ["train.battles"]
+    names = ["train_battles", "raw", "study", "nothing", "params:seed"]
+    assert [name for name in names if storage.is_stored(name)] == ["train_battles", "raw"]
+    assert [name for name in names if storage.is_versioned(name)] == ["train_battles"]
 
 
 def test_versions_are_where_kedro_puts_them(storage: CatalogStorage, tmp_path: Path) -> None:
-    path = storage.locate("train.battles", "1")
+    path = storage.locate("train_battles", "1")
     assert path.path == f"{tmp_path}/data/train.json/1/train.json"
-    assert storage.locate_folder("train.battles", "1").path == f"{tmp_path}/data/train.json/1"
+    assert storage.locate_folder("train_battles", "1").path == f"{tmp_path}/data/train.json/1"
 
 
 def test_versions_are_listed_whole_or_not(storage: CatalogStorage, tmp_path: Path) -> None:
-    assert list(storage.list_versions("train.battles")) == []
+    assert list(storage.list_versions("train_battles")) == []
     (tmp_path / "data/train.json/2").mkdir(parents=True)
     (tmp_path / "data/train.json/1").mkdir()
-    assert [name for name, _ in storage.list_versions("train.battles")] == ["1", "2"]
+    assert [name for name, _ in storage.list_versions("train_battles")] == ["1", "2"]
 
 
 def test_size_and_hash_of_a_file_and_of_a_compressed_one(storage: CatalogStorage, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Catalog types that the ecosystem lacks. Each writes a whole file or none, and none of them is a pickle."""
+"""Catalog types that kedro-datasets lacks. Each writes whole files or none, and none of them is a pickle."""
 
 import lazy_loader
 
@@ -6,20 +6,19 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "atomic_datasets": ["CSVDataset", "JSONDataset", "ParquetDataset", "TextDataset", "YAMLDataset"],
+        "atomic_write": ["AtomicWriteHooks"],
         "catboost_dataset": ["CatBoostDataset"],
         "embedding_store_dataset": [
+            "EmbeddingCollection",
             "EmbeddingShard",
-            "EmbeddingSpace",
             "EmbeddingStore",
             "EmbeddingStoreDataset",
             "make_keys",
         ],
+        "figures_dataset": ["FiguresDataset", "StoredFigure"],
+        "handle_dataset": ["HandleDataset", "open_optuna_journal", "read_optional_json"],
         "marked_csv_dataset": ["MarkedCSVDataset"],
-        "matplotlib_dataset": ["MatplotlibDataset"],
-        "model_store_dataset": ["ModelStore", "ModelStoreDataset"],
-        "optional_json_dataset": ["OptionalJSONDataset"],
-        "optuna_storage_dataset": ["OptunaStorageDataset"],
+        "model_store": ["ModelStore"],
         "partitioned_parquet_dataset": ["PartitionedParquetDataset"],
         "raw_csv_dataset": ["RawCSVDataset"],
         "safetensors_dataset": ["SafetensorsDataset"],

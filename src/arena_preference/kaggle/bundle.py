@@ -92,6 +92,10 @@ def copy_models(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         The parameters, in which the models are folders relative to the run's.
     """
     changed: dict[str, Any] = deepcopy(dict(parameters))
+    for section in changed.values():
+        # A preset's values are among the parameters, and its model would override the bundle's.
+        if isinstance(section, dict) and "preset" in section:
+            section["preset"] = None
     for name, transformer in list_transformers(changed).items():
         copy = folder / "models" / name
         # The Hub's cache consists of links.
@@ -109,10 +113,6 @@ def write_conf(conf_source: Path, parameters: Mapping[str, Any], folder: Path) -
     (folder / ENVIRONMENT).mkdir()
     (folder / ENVIRONMENT / "globals.yml").write_text("# The notebook sets the folders.\n", encoding="utf-8")
     own = {name: value for name, value in parameters.items() if name not in (*RUN_KEYS, FROM_RUN)}
-    for name, value in own.items():
-        # The parameters have the values of the preset already.
-        if isinstance(value, Mapping) and "preset" in value:
-            own[name] = {**value, "preset": None}
     text = json.dumps({**own, FROM_RUN: None}, indent=2)
     (folder / "base" / "parameters.json").write_text(text, encoding="utf-8")
 

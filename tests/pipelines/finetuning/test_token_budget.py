@@ -4,38 +4,36 @@ from hypothesis import strategies as st
 from arena_preference.pipelines.finetuning.token_budget import Turn, fit_turns, share_budget
 
 LENGTHS = st.integers(0, 60)
-ANSWERS = st.lists(LENGTHS, min_size=1, max_size=2)
+RESPONSES = st.lists(LENGTHS, min_size=1, max_size=2)
 BUDGETS = st.integers(0, 150)
 
 
-def make_turn(prompt: int, *answers: int, mark: int = 0) -> Turn:
-    return Turn([mark] * prompt, tuple([mark] * answer for answer in answers))
+def make_turn(prompt: int, *responses: int, mark: int = 0) -> Turn:
+    return Turn([mark] * prompt, tuple([mark] * response for response in responses))
 
 
 def count(turns: list[Turn]) -> int:
-    return sum(len(turn.prompt) + sum(map(len, turn.answers)) for turn in turns)
+    return sum(len(turn.prompt) + sum(map(len, turn.responses)) for turn in turns)
 
 
-@given(LENGTHS, ANSWERS, BUDGETS)
-def test_the_budget_is_used_up_but_for_a_token_that_cannot_be_halved(
-    prompt: int, answers: list[int], budget: int
-) -> None:
-    of_prompt, of_answers = share_budget(prompt, answers, budget)
-    needed, kept = prompt + sum(answers), of_prompt + sum(of_answers)
+@given(LENGTHS, RESPONSES, BUDGETS)
+def test_the_budget_is_used_up_except_for_an_odd_token(prompt: int, responses: list[int], budget: int) -> None:
+    of_prompt, of_responses = share_budget(prompt, responses, budget)
+    needed, kept = prompt + sum(responses), of_prompt + sum(of_responses)
     assert kept <= budget
-    assert kept >= min(needed, budget) - (len(answers) == 2)
+    assert kept >= min(needed, budget) - (len(responses) == 2)
     assert 0 <= of_prompt <= prompt
-    assert all(0 <= kept <= answer for kept, answer in zip(of_answers, answers, strict=True))
+    assert all(0 <= kept <= response for kept, response in zip(of_responses, responses, strict=True))
 
 
 @given(LENGTHS, LENGTHS, LENGTHS, BUDGETS)
-def test_exchanging_the_answers_exchanges_their_shares(prompt: int, a: int, b: int, budget: int) -> None:
+def test_swapping_the_responses_swaps_their_shares(prompt: int, a: int, b: int, budget: int) -> None:
     of_prompt, (of_a, of_b) = share_budget(prompt, [a, b], budget)
     assert share_budget(prompt, [b, a], budget) == (of_prompt, [of_b, of_a])
 
 
 @given(LENGTHS, LENGTHS, LENGTHS, BUDGETS)
-def test_the_longer_answer_is_cut_first_and_nobody_gets_more_than_his_share_while_another_is_short(
+def test_the_longer_response_is_cut_first_and_none_exceeds_its_share_while_another_is_cut(
     prompt: int, a: int, b: int, budget: int
 ) -> None:
     of_prompt, (of_a, of_b) = share_budget(prompt, [a, b], budget)

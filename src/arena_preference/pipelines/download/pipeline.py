@@ -12,7 +12,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 download_battles,
                 inputs=["params:download", "params:seed"],
-                outputs=["downloaded.train", "downloaded.test", "downloaded.test_labels", "downloaded.summary"],
+                outputs=["downloaded_train", "downloaded_test", "downloaded_test_labels", "downloaded_summary"],
                 name="download_battles",
             )
         ],

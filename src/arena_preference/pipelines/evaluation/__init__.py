@@ -1,4 +1,4 @@
-"""Scoring: a submission against verdicts that were held out."""
+"""Evaluation: a submission against labels that were held out."""
 
 from .pipeline import create_pipeline
 

@@ -6,12 +6,12 @@ from .nodes import evaluate_submission
 
 
 def create_pipeline() -> Pipeline:
-    """A submission and the labels of its battles, held out until now, to its log loss and accuracy."""
+    """A submission and the held-out labels of its battles to metrics."""
     return Pipeline(
         [
             Node(
                 evaluate_submission,
-                inputs=["submission", "test.battles", "test.labels", "params:seed"],
+                inputs=["submission", "test_battles", "test_labels", "params:modelling.n_resamples", "params:seed"],
                 outputs="submission_metrics",
                 name="evaluate_submission",
                 tags="test",

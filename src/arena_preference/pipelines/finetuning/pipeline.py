@@ -16,15 +16,15 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
         nodes += [
             Node(
                 train_cross_encoders,
-                inputs=["train.battles", "labels", "cross_encoder_store", "params:finetuning", "params:seed"],
+                inputs=["train_battles", "labels", "cross_encoder_store", "params:finetuning", "params:seed"],
                 outputs=["cross_encoders", "finetuning_history"],
                 name="train_cross_encoders",
                 tags=["train", "gpu"],
             ),
             Node(
                 predict_oof_logits,
-                inputs=["train.battles", "labels", "cross_encoder_store", "cross_encoders", "params:finetuning"],
-                outputs="train.cross_encoder_logits",
+                inputs=["train_battles", "labels", "cross_encoder_store", "cross_encoders", "params:finetuning"],
+                outputs="train_cross_encoder_logits",
                 name="predict_train_cross_encoder_logits",
                 tags=["train", "gpu"],
             ),
@@ -33,8 +33,8 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
         nodes += [
             Node(
                 predict_test_logits,
-                inputs=["test.battles", "cross_encoder_store", "cross_encoders", "params:finetuning"],
-                outputs="test.cross_encoder_logits",
+                inputs=["test_battles", "cross_encoder_store", "cross_encoders", "params:finetuning"],
+                outputs="test_cross_encoder_logits",
                 name="predict_test_cross_encoder_logits",
                 tags=["test", "gpu", "per_battle"],
             ),

@@ -1,4 +1,4 @@
-"""What is kept of a battle that is longer than the model reads."""
+"""Truncation of battles that are longer than the model reads."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -6,53 +6,52 @@ from typing import NamedTuple
 
 
 class Turn(NamedTuple):
-    """One exchange as token ids: what was asked, and the answers to it, one or two of them."""
+    """Token ids of a prompt and of the one or two responses to it."""
 
     prompt: list[int]
-    answers: tuple[list[int], ...]
+    responses: tuple[list[int], ...]
 
 
-def share_budget(prompt: int, answers: Sequence[int], budget: int) -> tuple[int, list[int]]:
-    """Share tokens between a prompt and its answers.
+def share_budget(prompt: int, responses: Sequence[int], budget: int) -> tuple[int, list[int]]:
+    """Share tokens between a prompt and its responses.
 
-    An answer's share is twice the prompt's; what one does not need goes to the others, so that the longer answer is cut
-    first. Two answers that are both cut keep equally many tokens: a token that cannot be halved goes to the prompt or,
-    if that is whole, to nobody.
+    A response's share is twice the prompt's; what one does not need goes to the others, so that the longer response is
+    cut first. Two responses that are both cut keep equally many tokens; an odd token goes to the prompt or, if that is
+    complete, is left over.
 
     Args:
         prompt: Tokens of the prompt.
-        answers: Tokens of each answer.
+        responses: Tokens of each response.
         budget: Tokens that may be kept.
 
     Returns:
-        The tokens that are kept of the prompt and of each answer.
+        Kept tokens of the prompt and of each response.
     """
-    needed = (prompt, *answers)
+    needed = (prompt, *responses)
     if sum(needed) <= budget:
-        return prompt, list(answers)
+        return prompt, list(responses)
 
     def keep(level: int) -> tuple[int, list[int]]:
-        return min(prompt, level // 2), [min(answer, level) for answer in answers]
+        return min(prompt, level // 2), [min(response, level) for response in responses]
 
     def count(level: int) -> int:
-        of_prompt, of_answers = keep(level)
-        return of_prompt + sum(of_answers)
+        of_prompt, of_responses = keep(level)
+        return of_prompt + sum(of_responses)
 
     level = bisect_right(range(2 * max(needed) + 1), budget, key=count) - 1
-    of_prompt, of_answers = keep(level)
-    extra = min(budget - count(level), prompt - of_prompt)
-    return of_prompt + extra, of_answers
+    of_prompt, of_responses = keep(level)
+    return min(prompt, of_prompt + budget - count(level)), of_responses
 
 
 def fit_turns(turns: Sequence[Turn], find_budget: Callable[[int], int]) -> list[Turn]:
-    """Cut a conversation down to a budget: whole early turns first, then the last one, of which the ends are kept.
+    """Cut a conversation to a budget: early turns are dropped, then the starts of the last turn's texts.
 
     Args:
         turns: At least one.
-        find_budget: Gives the tokens that may be kept of so many turns.
+        find_budget: From a number of turns to the tokens that these may have.
 
     Returns:
-        The turns that are left, at least one.
+        The remaining turns, at least one.
     """
     kept = list(turns)
     while len(kept) > 1 and _count(kept) > find_budget(len(kept)):
@@ -60,13 +59,13 @@ def fit_turns(turns: Sequence[Turn], find_budget: Callable[[int], int]) -> list[
     if len(kept) > 1:
         return kept
     (last,) = kept
-    of_prompt, of_answers = share_budget(len(last.prompt), [len(answer) for answer in last.answers], find_budget(1))
-    answers = tuple(_keep_end(answer, size) for answer, size in zip(last.answers, of_answers, strict=True))
-    return [Turn(_keep_end(last.prompt, of_prompt), answers)]
+    of_prompt, of_responses = share_budget(len(last.prompt), list(map(len, last.responses)), find_budget(1))
+    responses = tuple(_keep_end(response, size) for response, size in zip(last.responses, of_responses, strict=True))
+    return [Turn(_keep_end(last.prompt, of_prompt), responses)]
 
 
 def _count(turns: Sequence[Turn]) -> int:
-    return sum(len(turn.prompt) + sum(map(len, turn.answers)) for turn in turns)
+    return sum(len(turn.prompt) + sum(map(len, turn.responses)) for turn in turns)
 
 
 def _keep_end(tokens: list[int], size: int) -> list[int]:

@@ -70,8 +70,8 @@ def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
         raw_battles: Text columns id, prompt, response_a, response_b.
 
     Returns:
-        Battles (schema ``Battles``, without label), every row of the file in its order, and the rows of which a cell was
-        read as plain text (``RejectedRows``).
+        Battles (schema ``Battles``, without label), every row of the file in its order, and the rows with a cell that
+        was read as plain text (``RejectedRows``).
 
     Raises:
         ValueError: If an id is not an integer or occurs twice, so that the submission could not name it.

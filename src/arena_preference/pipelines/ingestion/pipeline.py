@@ -16,22 +16,22 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
         nodes += [
             Node(
                 parse_train_battles,
-                inputs="train.raw_battles",
-                outputs=["train.battles", "train.rejected_rows"],
+                inputs="train_raw_battles",
+                outputs=["train_battles", "train_rejected_rows"],
                 name="parse_train_battles",
                 tags=["train", "per_battle"],
             ),
             Node(
                 assign_folds,
-                inputs=["train.battles", "params:ingestion", "params:seed"],
+                inputs=["train_battles", "params:ingestion", "params:seed"],
                 outputs="labels",
                 name="assign_folds",
                 tags="train",
             ),
             Node(
                 sample_battles,
-                inputs=["train.battles", "params:ingestion", "params:seed"],
-                outputs="train.sampled_battles",
+                inputs=["train_battles", "params:ingestion", "params:seed"],
+                outputs="train_sampled_battles",
                 name="sample_battles",
                 tags=["train", "per_battle"],
             ),
@@ -40,8 +40,8 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
         nodes += [
             Node(
                 parse_test_battles,
-                inputs="test.raw_battles",
-                outputs=["test.battles", "test.rejected_rows"],
+                inputs="test_raw_battles",
+                outputs=["test_battles", "test_rejected_rows"],
                 name="parse_test_battles",
                 tags=["test", "per_battle"],
             ),

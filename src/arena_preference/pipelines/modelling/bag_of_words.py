@@ -1,8 +1,7 @@
-"""The bag-of-words model: a sparse linear model of which words the two answers use, the first level below CatBoost."""
+"""Bag-of-words model: two logistic regressions on TF-IDF differences, whose log-odds are features of CatBoost."""
 
-from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,70 +9,101 @@ import pandas as pd
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from arena_preference.battles import ID, PREFERS_A, TIE, FloatArray
+from arena_preference.battles import ID, PREFERS_A, TIE, FloatArray, align_rows
 
-from .config import BagOfWordsConfig
+from .config import BagOfWordsConfig, ModellingConfig
 
 Arrays = dict[str, npt.NDArray[Any]]
-Labels = npt.NDArray[np.integer[Any]]
+IntArray = npt.NDArray[np.integer[Any]]
 
-#: Log-odds of A against B, and of a tie against a verdict, as features of CatBoost.
-SCORE_COLUMNS = ("bow_side__diff", "bow_tie__pair")
+#: Log-odds of A against B, and of a tie against a preference.
+BOW_COLUMNS: Final = ("bow_side__diff", "bow_tie__pair")
 
 
-def read_differences(tfidf_differences: pd.DataFrame) -> Any:
-    """Build the sparse matrix of battles by words, at least one battle, from schema ``TfidfDifferences``."""
+def fit_bow_model(
+    tfidf_differences: pd.DataFrame, labels: pd.DataFrame, config: ModellingConfig
+) -> tuple[Arrays, pd.DataFrame]:
+    """Fit a bag-of-words model outside each pair of folds, and average them for new battles.
+
+    CatBoost for fold k is fitted on the other folds. To learn how far to trust the bag-of-words model, it needs scores
+    from models that have seen neither the battle nor fold k: for a battle of fold j, those of the model without j and
+    k. On fold k itself, it uses the mean of all models without k.
+
+    Args:
+        tfidf_differences: Schema ``TfidfDifferences``, of the training battles.
+        labels: Schema ``Labels``.
+        config: Parameters ``modelling``.
+
+    Returns:
+        The average model: ``side`` and ``tie``, shape (words,), and ``tie_intercept``, shape (1,). And the out-of-fold
+        log-odds: id, fold, for each fold k ``bow_side__diff_<k>`` and ``bow_tie__pair_<k>``, which no label of fold k
+        has reached, and ``bow_side__diff`` and ``bow_tie__pair``, those of the battle's own fold.
+    """
+    aligned = align_rows(labels, tfidf_differences[ID], "labels")
+    label, fold = aligned["label"].to_numpy(), aligned["fold"].to_numpy()
+    differences = _build_matrix(tfidf_differences)
+    numbers = np.unique(fold)
+    logits = {number: np.zeros((len(fold), len(BOW_COLUMNS))) for number in numbers}
+    models = []
+    for pair in combinations(numbers, 2):
+        rows = np.flatnonzero(~np.isin(fold, pair))
+        models.append(_fit_regressions(differences[rows], label[rows], config.bow_model))
+        of_pair = _compute_logits(differences, models[-1])
+        for number, other in (pair, pair[::-1]):
+            logits[number][fold == other] = of_pair[fold == other]
+            logits[number][fold == number] += of_pair[fold == number] / (len(numbers) - 1)
+    average = {name: np.mean([model[name] for model in models], axis=0) for name in models[0]}
+    table = aligned[[ID, "fold"]].copy()
+    for number in numbers:
+        table[[f"{name}_{number}" for name in BOW_COLUMNS]] = logits[number].astype(np.float32)
+    own = np.select([(fold == number)[:, None] for number in numbers], list(logits.values()))
+    table[list(BOW_COLUMNS)] = own.astype(np.float32)
+    return average, table
+
+
+def predict_bow_logits(tfidf_differences: pd.DataFrame, bow_model: Arrays) -> pd.DataFrame:
+    """Return id and the float32 columns ``bow_side__diff`` and ``bow_tie__pair`` of new battles.
+
+    Raises:
+        ValueError: If the model was fitted on another vocabulary.
+    """
+    differences = _build_matrix(tfidf_differences)
+    if differences.shape[1] != len(bow_model["side"]):
+        raise ValueError(
+            f"bow_model was fitted on {len(bow_model['side'])} words and tfidf_differences has {differences.shape[1]}, "
+            "so they come from different runs. Run the pipelines features and modelling again, or take all inputs from "
+            "one run with --params=from_run=RUN."
+        )
+    logits = _compute_logits(differences, bow_model).astype(np.float32)
+    return pd.concat([tfidf_differences[[ID]], pd.DataFrame(logits, columns=list(BOW_COLUMNS))], axis=1)
+
+
+def select_fold_logits(oof_bow_logits: pd.DataFrame, fold: int) -> pd.DataFrame:
+    """Return id and the scores that no label of the fold has reached, under the names that CatBoost knows."""
+    columns = {f"{name}_{fold}": name for name in BOW_COLUMNS}
+    return oof_bow_logits[[ID, *columns]].rename(columns=columns)
+
+
+def _build_matrix(tfidf_differences: pd.DataFrame) -> Any:
+    """Sparse matrix of battles by words."""
     words, weights = tfidf_differences["words"], tfidf_differences["weights"]
     starts = np.concatenate([[0], words.map(len).to_numpy().cumsum()])
     shape = (len(tfidf_differences), int(tfidf_differences["vocabulary"].iloc[0]))
     return sparse.csr_matrix((np.concatenate(weights.to_list()), np.concatenate(words.to_list()), starts), shape=shape)
 
 
-def fit_bow_model(differences: Any, labels: Labels, options: BagOfWordsConfig) -> Arrays:
-    """Fit two logistic regressions: which side wins, from the differences, and whether there is a tie, from their size.
+def _fit_regressions(differences: Any, label: IntArray, config: BagOfWordsConfig) -> Arrays:
+    """Fit which side wins on the differences, and whether there is a tie on their absolute values.
 
-    The first has no intercept and the second sees absolute values alone, so swapping the sides of any battle changes
-    neither.
-
-    Args:
-        differences: Sparse, shape (n, words).
-        labels: Shape (n,), all three present.
-        options: Parameters ``modelling.bow_model``.
-
-    Returns:
-        ``side`` and ``tie``, shape (words,), and ``tie_intercept``, shape (1,).
+    The first has no intercept and the second sees no sign, so swapping the sides of any battle changes neither.
     """
-    decided = np.flatnonzero(labels != TIE)
-    side = LogisticRegression(C=options.C_side, fit_intercept=False, max_iter=options.max_iter)
-    side.fit(differences[decided], labels[decided] == PREFERS_A)
-    tie = LogisticRegression(C=options.C_tie, max_iter=options.max_iter).fit(abs(differences), labels == TIE)
+    decided = np.flatnonzero(label != TIE)
+    side = LogisticRegression(C=config.C_side, fit_intercept=False, max_iter=config.max_iter)
+    side.fit(differences[decided], label[decided] == PREFERS_A)
+    tie = LogisticRegression(C=config.C_tie, max_iter=config.max_iter).fit(abs(differences), label == TIE)
     return {"side": side.coef_[0], "tie": tie.coef_[0], "tie_intercept": tie.intercept_}
 
 
-def score_by_words(differences: Any, model: Arrays) -> FloatArray:
-    """Give the two log-odds of each battle, shape (n, 2), in the order of ``SCORE_COLUMNS``."""
+def _compute_logits(differences: Any, model: Arrays) -> FloatArray:
+    """Log-odds, shape (n, 2), in the order of ``BOW_COLUMNS``."""
     return np.column_stack([differences @ model["side"], abs(differences) @ model["tie"] + model["tie_intercept"]])
-
-
-def fit_without_pairs(
-    differences: Any, labels: Labels, fold: npt.NDArray[Any], options: BagOfWordsConfig
-) -> Iterator[tuple[tuple[int, int], Arrays]]:
-    """Fit one bag-of-words model on all battles outside each pair of folds.
-
-    Yields:
-        The pair and its model.
-    """
-    for pair in combinations(np.unique(fold).tolist(), 2):
-        rows = np.flatnonzero(~np.isin(fold, pair))
-        yield pair, fit_bow_model(differences[rows], labels[rows], options)
-
-
-def average_models(models: list[Arrays]) -> Arrays:
-    """Average the coefficients, so that the model's scores are the mean of the models' scores."""
-    return {name: np.mean([model[name] for model in models], axis=0) for name in models[0]}
-
-
-def take_fold_scores(oof_bow_logits: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Take the scores that no label of a fold had a part in, under the names of ``SCORE_COLUMNS``."""
-    columns = {f"{name}_{number}": name for name in SCORE_COLUMNS}
-    return oof_bow_logits[[ID, *columns]].rename(columns=columns)

@@ -1,34 +1,18 @@
 """Parameters of the pipeline ``tuning``."""
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Range(BaseModel):
-    """Where a setting is searched, both ends included; in equal ratios rather than equal steps if ``log``."""
+    """Range of a parameter, both ends included; sampled on a log scale if ``log``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     low: float = Field(gt=0)
     high: float = Field(gt=0)
     log: bool = False
-
-    @model_validator(mode="after")
-    def _check_order(self) -> "Range":
-        if self.low > self.high:
-            raise ValueError(f"low {self.low} is above high {self.high}: exchange them.")
-        return self
-
-
-class SearchSpace(BaseModel):
-    """Ranges of CatBoost's settings; the names are those of ``modelling.catboost``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    iterations: Range
-    learning_rate: Range
-    depth: Range
-    l2_leaf_reg: Range
-    rsm: Range
 
 
 class TuningConfig(BaseModel):
@@ -37,5 +21,8 @@ class TuningConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     trials: int = Field(ge=1)
-    """Finished trials that the study is to have, those of earlier runs among them."""
-    space: SearchSpace
+    """Complete trials of the study after the run, those of earlier runs included."""
+    seed: int = Field(ge=0, lt=2**32)
+    """Seed of the sampler and of every trial's models, so that trials differ in their parameters alone."""
+    space: dict[Literal["iterations", "learning_rate", "depth", "l2_leaf_reg", "rsm"], Range]
+    """Range of each parameter of ``modelling.catboost`` that is searched."""

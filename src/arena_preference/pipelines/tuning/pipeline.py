@@ -6,19 +6,18 @@ from .nodes import tune_catboost
 
 
 def create_pipeline() -> Pipeline:
-    """From the tables of a training run to better parameters of its models."""
+    """The tables of a training run to better parameters of its models."""
     return Pipeline(
         [
             Node(
                 tune_catboost,
                 inputs=[
-                    "train.model_input",
+                    "train_model_input",
                     "oof_bow_logits",
                     "labels",
                     "tuning_trials",
                     "params:modelling",
                     "params:tuning",
-                    "params:seed",
                 ],
                 outputs="tuned_parameters",
                 name="tune_catboost",
