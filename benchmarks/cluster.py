@@ -4,7 +4,7 @@
     python benchmarks/cluster.py --battles 20000 --memory-limit 1GB --workers 1 2 4
 
 Simulates battles and computes the table that CatBoost reads, in env cluster on each number of workers and in env base
-with Kedro's SequentialRunner, each process with one thread of computation. The encoder, which has a benchmark of its own
+with the SequentialRunner, each process with one thread of computation. The encoder, which has a benchmark of its own
 (benchmarks/embedding.py), is switched off.
 
 Prints a row per run: seconds from the start of the cluster, battles per second, peak memory of a process, how often a
