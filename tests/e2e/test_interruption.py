@@ -188,13 +188,13 @@ def make_battles() -> list[dict[str, Any]]:
 
     prompts = [[write(rng.randint(1, 30))] for _ in range(60)]
     repeated = write(100)
-    answers: list[list[str | None]] = [[write(rng.randint(0, 150)), None, ""] for _ in range(300)]
-    answers[0] = [("The river runs down to the sea. " * 1563)[:50_000]]
-    answers[1:5] = [[""], [None], ["猫"], [write(1)]]
-    answers[5:60] = [[repeated]] * 55
+    responses: list[list[str | None]] = [[write(rng.randint(0, 150)), None, ""] for _ in range(300)]
+    responses[0] = [("The river runs down to the sea. " * 1563)[:50_000]]
+    responses[1:5] = [[""], [None], ["猫"], [write(1)]]
+    responses[5:60] = [[repeated]] * 55
     return [
         {"id": number, "prompt": rng.choice(prompts), "response_a": a, "response_b": b}
-        for number, (a, b) in enumerate(zip(answers[::2], answers[1::2], strict=True))
+        for number, (a, b) in enumerate(zip(responses[::2], responses[1::2], strict=True))
     ]
 
 

@@ -179,7 +179,7 @@ def test_a_time_budget_that_is_too_short_stops_the_notebook_early_with_the_reaso
     done = notebook(reinstall=False, TIME_BUDGET="0.5")
     assert done.returncode != 0
     assert "There is no submission" in done.stderr
-    assert "time_budget allows" in done.stderr
+    assert "inference.time_budget" in done.stderr
     assert not (Path(done.args[-1]).parent / "submission.csv").exists()
 
 
@@ -188,5 +188,5 @@ def test_the_run_without_a_transformer_predicts_instead_if_it_is_allowed_to(note
     done = notebook(reinstall=False, TIME_BUDGET="0.5", ALLOW_FALLBACK="True")
     assert done.returncode == 0, done.stderr[-4000:]
     working = Path(done.args[-1]).parent
-    assert "time_budget allows" in read_outputs(working)
+    assert "inference.time_budget" in read_outputs(working)
     assert len(pd.read_csv(working / "submission.csv")) == BATTLES

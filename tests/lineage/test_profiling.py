@@ -10,7 +10,7 @@ import fsspec
 import pytest
 from kedro.pipeline import Node, Pipeline
 
-from arena_preference.lineage.profiling import Profiler
+from arena_preference.lineage.profiling import start_profiling, stop_profiling
 from arena_preference.lineage.storage import StoredPath
 
 
@@ -44,19 +44,19 @@ def folder(tmp_path: Path) -> StoredPath:
 
 
 @pytest.fixture
-def profiler(nodes: dict[str, Node], folder: StoredPath) -> Profiler:
-    return Profiler(Pipeline(nodes.values()), folder)
+def pipeline(nodes: dict[str, Node]) -> Pipeline:
+    return Pipeline(nodes.values())
 
 
 def test_functions_generators_and_failures_are_profiled_and_restored(
-    nodes: dict[str, Node], profiler: Profiler, folder: StoredPath
+    nodes: dict[str, Node], pipeline: Pipeline, folder: StoredPath
 ) -> None:
-    profiler.start()
+    start_profiling(pipeline, folder)
     assert nodes["grow"].run({"megabytes": 200}) == {"size": 200 * 2**20}
     assert list(nodes["count"].run({"number": 2})["numbers"]) == [0, 1]
     with pytest.raises(ArithmeticError):
         nodes["fail"].run({"number": 1})
-    profiles = profiler.stop()
+    profiles = stop_profiling(pipeline, folder)
     assert not folder.exists()
     assert set(profiles) == {"grow", "count", "fail"}
     assert all(seconds >= 0 and peak_memory > 2**20 for seconds, peak_memory in profiles.values())
@@ -66,42 +66,42 @@ def test_functions_generators_and_failures_are_profiled_and_restored(
 
 
 def test_of_a_node_that_runs_in_partitions_seconds_are_added_and_the_highest_peak_counts(
-    nodes: dict[str, Node], profiler: Profiler
+    nodes: dict[str, Node], pipeline: Pipeline, folder: StoredPath
 ) -> None:
-    profiler.start()
+    start_profiling(pipeline, folder)
     for megabytes in (1, 200, 1):
         nodes["grow"].run({"megabytes": megabytes})
-    profiles = profiler.stop()
+    profiles = stop_profiling(pipeline, folder)
     assert set(profiles) == {"grow"}
     assert profiles["grow"][0] >= 0.9
     assert profiles["grow"][1] > 200 * 2**20
 
 
 def test_each_node_that_succeeds_is_logged_once_when_it_is_done(
-    nodes: dict[str, Node], profiler: Profiler, caplog: pytest.LogCaptureFixture
+    nodes: dict[str, Node], pipeline: Pipeline, folder: StoredPath, caplog: pytest.LogCaptureFixture
 ) -> None:
-    profiler.start()
+    start_profiling(pipeline, folder)
     with caplog.at_level(logging.INFO, logger="arena_preference.lineage"):
         numbers = nodes["count"].run({"number": 2})["numbers"]
         assert "count" not in caplog.text
         list(numbers)
         with pytest.raises(ArithmeticError):
             nodes["fail"].run({"number": 1})
-    profiler.stop()
+    stop_profiling(pipeline, folder)
     (line,) = (record.message for record in caplog.records if record.name.startswith("arena_preference"))
     assert line.split()[::2] == ["count", "s", "GiB"]
 
 
-def test_a_run_of_which_no_node_started_has_no_profiles(profiler: Profiler) -> None:
-    profiler.start()
-    assert profiler.stop() == {}
+def test_a_run_of_which_no_node_started_has_no_profiles(pipeline: Pipeline, folder: StoredPath) -> None:
+    start_profiling(pipeline, folder)
+    assert stop_profiling(pipeline, folder) == {}
 
 
 def test_decorated_functions_keep_their_name_on_the_way_to_another_process(
-    nodes: dict[str, Node], profiler: Profiler
+    nodes: dict[str, Node], pipeline: Pipeline, folder: StoredPath
 ) -> None:
-    profiler.start()
+    start_profiling(pipeline, folder)
     for name, node in nodes.items():
         sent = pickle.loads(ForkingPickler.dumps(node))  # noqa: S301
         assert sent.func.__name__ == name
-    profiler.stop()
+    stop_profiling(pipeline, folder)

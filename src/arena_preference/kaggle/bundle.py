@@ -46,8 +46,7 @@ def add_run(source: CatalogStorage, target: CatalogStorage, inputs: Iterable[str
     Args:
         source: Where the run is stored.
         target: Where the copies go.
-        inputs: The datasets that predicting reads. Those without versions are not copied, except for the run's cross
-            encoders.
+        inputs: The datasets that predicting reads. Of those without versions, only the run's cross encoders are copied.
         run: Its id, a prefix of it, or its name; None takes the newest completed run that has all inputs.
 
     Returns:
@@ -55,7 +54,6 @@ def add_run(source: CatalogStorage, target: CatalogStorage, inputs: Iterable[str
 
     Raises:
         LineageError: If no such run has all inputs, or a file is not what its run wrote.
-        ValueError: If there is no such run.
     """
     folder = open_manifests(source)
     manifests = folder.read_all()
@@ -89,17 +87,17 @@ def list_transformers(parameters: Mapping[str, Any], prefix: str = "") -> dict[s
 
 
 def copy_models(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Copy the files of the published transformers of a run.
-
-    Args:
-        parameters: Parameters of the run.
-        folder: The run's folder in the bundle.
+    """Copy the published transformers of a run to its folder in the bundle.
 
     Returns:
+    <<<<<<< HEAD
         The parameters, in which these models are now folders relative to the run's, without presets.
 
     Raises:
         FileNotFoundError: If a model is missing.
+    =======
+        The parameters, in which the models are folders relative to the run's.
+    >>>>>>> lineage
     """
     changed: dict[str, Any] = deepcopy(dict(parameters))
     # Their values are among the parameters, and would override the folders.
@@ -114,13 +112,7 @@ def copy_models(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def write_conf(conf_source: Path, parameters: Mapping[str, Any], folder: Path) -> None:
-    """Write the configuration of a run: the project's catalog, and the run's parameters, however they were set.
-
-    Args:
-        conf_source: The project's configuration.
-        parameters: Parameters of the run.
-        folder: Where the configuration goes.
-    """
+    """Write the configuration of a run: the project's catalog, and the run's parameters, however they were set."""
     for path in (*conf_source.glob("base/catalog*.yml"), conf_source / "base/globals.yml", conf_source / "logging.yml"):
         target = folder / path.relative_to(conf_source)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -138,11 +130,6 @@ def write_conf(conf_source: Path, parameters: Mapping[str, Any], folder: Path) -
 
 def download_wheels(project_path: Path, python: str, folder: Path) -> list[str]:
     """Download the wheels of the packages that Kaggle's image lacks, and build the project's own.
-
-    Args:
-        project_path: The project's source.
-        python: Version of Kaggle's Python, such as 3.12.
-        folder: Where the wheels go.
 
     Returns:
         Each package with its version, as in a requirements file.

@@ -81,10 +81,10 @@ def show(folder: ManifestFolder, storage: CatalogStorage, run: str) -> None:
     """Show RUN (its id, a prefix of it, or its name): how it ran, and what it read and wrote."""
     manifest = folder.find(run)
     _print_table(["run", manifest.run_id], _flatten(manifest, _TABLES | {"run_id"}).items())
-    nodes = [(node.name, node.seconds, _format_bytes(node.peak_memory)) for node in manifest.nodes]
+    nodes = [(node.name, node.seconds, node.peak_memory and decimal(node.peak_memory)) for node in manifest.nodes]
     _print_table(["node", "seconds", "peak memory"], nodes)
     datasets = [
-        (name, verb, file.version, _format_bytes(file.size), file.sha256[:12], file.path)
+        (name, verb, file.version, decimal(file.size), file.sha256[:12], file.path)
         for verb, files in {"read": manifest.read, "written": manifest.written}.items()
         for name, file in files.items()
     ]
@@ -139,7 +139,7 @@ def prune(folder: ManifestFolder, storage: CatalogStorage, keep: int, dry_run: b
         for name, version in list_versions_of(manifests[run_id], storage):
             size = version.fs.du(version.path)
             freed += size
-            click.echo(f"{would}removed: {name}, version {run_id}, {_format_bytes(size)}")
+            click.echo(f"{would}removed: {name}, version {run_id}, {decimal(size)}")
             if not dry_run:
                 version.remove()
         # The manifest goes last, so that a removal that was cut off can be repeated.
@@ -147,7 +147,7 @@ def prune(folder: ManifestFolder, storage: CatalogStorage, keep: int, dry_run: b
             folder.remove(run_id)
     click.echo(
         f"Runs {would}removed: {len(manifests) - len(kept)}. Runs kept: {len(kept)}. Bytes {would}freed: {freed} "
-        f"({_format_bytes(freed)})."
+        f"({decimal(freed)})."
     )
 
 
@@ -156,9 +156,9 @@ def prune(folder: ManifestFolder, storage: CatalogStorage, keep: int, dry_run: b
 @click.argument("name", required=False)
 @click.option("--remove", is_flag=True, help="Remove the run's name.")
 def tag(folder: ManifestFolder, storage: CatalogStorage, run: str, name: str | None, remove: bool) -> None:
-    """Give RUN a NAME that commands accept in place of its id. Named runs are never pruned."""
+    """Name RUN. Commands accept NAME in place of its id, and named runs are never pruned."""
     if bool(name) == remove:
-        raise click.UsageError("Give either a NAME or --remove.")
+        raise click.UsageError("Pass either NAME or --remove.")
     manifest = folder.find(run)
     if manifest.is_running:
         raise ValueError(f"Run {manifest.run_id} is running. Name it when it has ended.")
@@ -185,10 +185,6 @@ def _format(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_format, value))
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _format_bytes(size: int | None) -> str:
-    return "" if size is None else decimal(size)
 
 
 def _print_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

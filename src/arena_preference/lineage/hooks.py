@@ -22,7 +22,7 @@ from kedro.pipeline import Pipeline
 from .environment import RunProcess, describe_git, describe_machine, list_packages
 from .manifest import Manifest, NodeRecord, Status, open_manifests
 from .pinning import LineageError, choose_run, read_versions
-from .profiling import Profiler
+from .profiling import start_profiling, stop_profiling
 from .redaction import list_secrets, redact
 from .storage import CatalogStorage, StoredDataset
 
@@ -44,14 +44,13 @@ class LineageHooks:
 
         Args:
             distribution: Name of the project's package as pip knows it; its dependencies' versions are recorded.
-            metrics: Dataset with the metrics to record: a mapping of names to numbers, or to mappings with a number
-                ``value``.
+            metrics: Dataset with the metrics to record, a mapping to numbers or mappings with a number ``value``.
         """
-        self._distribution = distribution
-        self._metrics = metrics
+        self._distribution, self._metrics = distribution, metrics
         self._parameters: dict[str, Any] = {}
         self._secrets: set[str] = set()
-        self._run: _Run | None = None
+        self._is_running = False
+        self._old_handler: Any = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -70,13 +69,24 @@ class LineageHooks:
         Raises:
             LineageError: If the stored datasets that the run starts from are not of one run, or were changed.
         """
-        self._run = _Run(self._describe(run_params, pipeline), pipeline, catalog, Path(run_params["project_path"]))
-        self._run.start()
+        self._pipeline, self._catalog = pipeline, catalog
+        self._storage = CatalogStorage(catalog.config_resolver, Path(run_params["project_path"]))
+        self._folder = open_manifests(self._storage)
+        self._manifest = self._describe(run_params)
+        self._folder.create(self._manifest)
+        self._is_running = True
+        # Kedro tells hooks of errors, but not of Ctrl-C. SIGTERM becomes an ordinary exit.
+        atexit.register(self._end_interrupted)
         try:
-            self._run.pin(run_params["load_versions"] or {}, run_params["only_missing_outputs"])
+            self._old_handler = signal.signal(signal.SIGTERM, _exit_on_signal)
+        except ValueError:
+            logger.debug("Outside the main thread, SIGTERM cannot be recorded.")
+        try:
+            self._pin(run_params["load_versions"] or {}, run_params["only_missing_outputs"])
         except BaseException as error:
             self._end("failed", error)
             raise
+        start_profiling(pipeline, self._folder.open_profiles(self._manifest.run_id))
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -88,21 +98,14 @@ class LineageHooks:
         """Complete the manifest of a run that failed."""
         self._end("failed", error)
 
-    def _end(self, status: Status, error: BaseException | None = None) -> None:
-        run, self._run = self._run, None
-        if run is None:
-            return
-        try:
-            message = redact(f"{type(error).__name__}: {error}", self._secrets) if error else None
-            run.end(status, message, self._metrics)
-        except OSError as reason:
-            if error is None:
-                raise
-            # The run's own error is the one to show; on a full disk both occur.
-            logger.error("The manifest of run %s could not be completed: %s", run.manifest.run_id, reason)
+    def _end_interrupted(self) -> None:
+        # A forked worker that exits has inherited the handler of its parent, whose run this is.
+        if os.getpid() == self._manifest.process.pid:
+            self._end("interrupted")
 
-    def _describe(self, run_params: dict[str, Any], pipeline: Pipeline) -> Manifest:
+    def _describe(self, run_params: dict[str, Any]) -> Manifest:
         commit, is_dirty = describe_git(Path(run_params["project_path"]))
+        nodes = self._pipeline.nodes
         return Manifest(
             run_id=run_params["run_id"],
             started=datetime.now(UTC),
@@ -117,119 +120,93 @@ class LineageHooks:
             packages=list_packages(self._distribution),
             machine=describe_machine(),
             process=RunProcess.current(),
-            nodes=[NodeRecord(name=node.name, inputs=node.inputs, outputs=node.outputs) for node in pipeline.nodes],
+            nodes=[NodeRecord(name=node.name, inputs=node.inputs, outputs=node.outputs) for node in nodes],
         )
 
-
-class _Run:
-    """One run, from its first manifest to its last."""
-
-    def __init__(self, manifest: Manifest, pipeline: Pipeline, catalog: DataCatalog, project_path: Path) -> None:
-        self.manifest = manifest
-        self._pipeline = pipeline
-        self._catalog = catalog
-        self._storage = CatalogStorage(catalog.config_resolver, project_path)
-        self._folder = open_manifests(self._storage)
-        self._profiler = Profiler(pipeline, self._folder.open_profiles(manifest.run_id))
-        self._old_handler: Any = None
-
-    def start(self) -> None:
-        """Write the first manifest, and see to it that an interrupted run writes its last one, too."""
-        self._folder.create(self.manifest)
-        # Kedro tells hooks of errors, but not of Ctrl-C. SIGTERM becomes an ordinary exit.
-        atexit.register(self._end_interrupted)
-        try:
-            self._old_handler = signal.signal(signal.SIGTERM, _exit_on_signal)
-        except ValueError:
-            logger.debug("Outside the main thread, SIGTERM cannot be recorded.")
-
-    def pin(self, load_versions: dict[str, str], only_missing_outputs: bool) -> None:
+    def _pin(self, load_versions: dict[str, str], only_missing_outputs: bool) -> None:
         """Set the version of every dataset that the run loads: its own, or that of the run that it starts from."""
         if only_missing_outputs:
             raise LineageError(
                 "--only-missing-outputs checks that outputs exist, not what they were derived from, and so would mix "
                 "runs. Choose what to run with --pipelines or --from-nodes, and from what with --params=from_run=RUN."
             )
-        inputs = {name for name in self._pipeline.inputs() if not is_parameter(name) and self._storage.is_stored(name)}
-        written = {name for name in self._pipeline.all_outputs() if self._storage.is_versioned(name)}
+        manifest, storage = self._manifest, self._storage
+        inputs = {name for name in self._pipeline.inputs() if not is_parameter(name) and storage.is_stored(name)}
+        written = {name for name in self._pipeline.all_outputs() if storage.is_versioned(name)}
         if useless := sorted(written & set(load_versions)):
             raise LineageError(
                 f"--load-versions names {', '.join(useless)}, which this run writes itself. Leave out these names, or "
                 "run only the nodes after them, with --from-nodes."
             )
-        versioned = {name for name in inputs if self._storage.is_versioned(name)}
-        explicit = {name: version for name, version in load_versions.items() if name in versioned}
+        versioned = {name for name in inputs if storage.is_versioned(name)}
+        versions = {name: version for name, version in load_versions.items() if name in versioned}
+        manifest.load_versions = dict(versions)
         manifests = self._folder.read_all()
-        from_run = self._find_from_run(versioned - set(explicit))
-        versions = dict(explicit)
-        if versioned - set(explicit):
-            from_run, found = choose_run(versioned - set(explicit), manifests, from_run)
+        from_run = manifest.parameters.get(FROM_RUN)
+        if needed := versioned - set(versions):
+            if from_run is not None:
+                from_run = self._folder.find(str(from_run), other_than=manifest.run_id).run_id
+            manifest.from_run, found = choose_run(needed, manifests, from_run)
             versions |= found
-        origin = f"inputs from run {from_run}" if from_run else "no inputs from other runs"
-        logger.info("Run %s, number of nodes: %d, %s", self.manifest.run_id, len(self._pipeline.nodes), origin)
-        self.manifest.from_run = from_run
-        self.manifest.load_versions = explicit
-        self.manifest.read = read_versions(versions, manifests, self._storage)
-        self.manifest.read |= self._record_unversioned(inputs - versioned)
-        self._folder.write(self.manifest)
-        versions |= dict.fromkeys(written, self.manifest.run_id)
-        for node in self._pipeline.nodes:
+        elif from_run is not None:
+            logger.warning("from_run=%s has no effect: this run loads nothing that another run stored.", from_run)
+        origin = f"inputs from run {manifest.from_run}" if manifest.from_run else "no inputs from other runs"
+        logger.info("Run %s, number of nodes: %d, %s", manifest.run_id, len(manifest.nodes), origin)
+        manifest.read = read_versions(versions, manifests, storage) | self._record_unversioned(inputs - versioned)
+        self._folder.write(manifest)
+        versions |= dict.fromkeys(written, manifest.run_id)
+        for node in manifest.nodes:
             for name in filter(versions.get, node.inputs):
                 logger.debug("%s loads %s, version %s", node.name, name, versions[name])
-        self._set_versions(versions)
-        self._profiler.start()
+        for name, version in versions.items():
+            dataset = self._catalog.get(name)
+            if isinstance(dataset, AbstractVersionedDataset):
+                # The one private attribute of Kedro in this package. The catalog takes load versions only when it is
+                # created, before the pipeline is known, and a dataset put in this one's place would lose its validator.
+                dataset._version = Version(version, manifest.run_id)
 
-    def end(self, status: Status, error: str | None, metrics: str | None = None) -> None:
-        """Write the last manifest."""
+    def _end(self, status: Status, error: BaseException | None = None) -> None:
+        if not self._is_running:
+            return
+        self._is_running = False
         atexit.unregister(self._end_interrupted)
         if self._old_handler is not None:
             signal.signal(signal.SIGTERM, self._old_handler)
-        profiles, manifest = self._profiler.stop(), self.manifest
+        try:
+            self._complete(status, redact(f"{type(error).__name__}: {error}", self._secrets) if error else None)
+        except OSError as reason:
+            if error is None:
+                raise
+            # The run's own error is the one to show; on a full disk both occur.
+            logger.error("The manifest of run %s could not be completed: %s", self._manifest.run_id, reason)
+
+    def _complete(self, status: Status, error: str | None) -> None:
+        """Write the last manifest."""
+        manifest, storage = self._manifest, self._storage
+        profiles = stop_profiling(self._pipeline, self._folder.open_profiles(manifest.run_id))
         ended = [node for node in manifest.nodes if node.name in profiles]
         for node in ended:
             node.seconds, node.peak_memory = profiles[node.name]
-        outputs = {name for node in ended for name in node.outputs if self._storage.is_stored(name)}
-        versioned = {name for name in outputs if self._storage.is_versioned(name)}
-        paths = {name: self._storage.locate(name, manifest.run_id) for name in sorted(versioned)}
+        outputs = {name for node in ended for name in node.outputs if storage.is_stored(name)}
+        versioned = {name for name in outputs if storage.is_versioned(name)}
+        paths = {name: storage.locate(name, manifest.run_id) for name in sorted(versioned)}
         manifest.written = {
-            **{name: self._storage.record(path, manifest.run_id) for name, path in paths.items() if path.exists()},
+            **{name: storage.record(path, manifest.run_id) for name, path in paths.items() if path.exists()},
             **self._record_unversioned(outputs - versioned),
         }
-        if metrics in manifest.written:
-            values = self._catalog.load(metrics)
-            numbers = {name: value["value"] if isinstance(value, dict) else value for name, value in values.items()}
+        if status == "completed" and self._metrics in manifest.written:
+            values = self._catalog.load(self._metrics)
+            numbers = {name: value.get("value") if isinstance(value, dict) else value for name, value in values.items()}
             manifest.metrics = {name: value for name, value in numbers.items() if isinstance(value, int | float)}
         manifest.status, manifest.error, manifest.ended = status, error, datetime.now(UTC)
         self._folder.write(manifest)
         logger.info("Run %s %s after %.0f s", manifest.run_id, status, manifest.seconds)
-
-    def _end_interrupted(self) -> None:
-        # A forked worker that exits has inherited the handler of its parent, whose run this is.
-        if os.getpid() == self.manifest.process.pid:
-            self.end("interrupted", None)
-
-    def _find_from_run(self, names: Set[str]) -> str | None:
-        run = self.manifest.parameters.get(FROM_RUN)
-        if run is None:
-            return None
-        if not names:
-            logger.warning("from_run=%s has no effect: this run loads nothing that another run stored.", run)
-            return None
-        return self._folder.find(str(run), other_than=self.manifest.run_id).run_id
 
     def _record_unversioned(self, names: Set[str]) -> dict[str, StoredDataset]:
         """Return the records of datasets without versions, hashing a path once that has several names."""
         paths = {name: path for name in sorted(names) if (path := self._storage.find_unversioned(name))}
         records = {path: self._storage.record(path, None) for path in set(paths.values())}
         return {name: records[path] for name, path in paths.items()}
-
-    def _set_versions(self, versions: dict[str, str]) -> None:
-        for name, version in versions.items():
-            dataset = self._catalog.get(name)
-            if isinstance(dataset, AbstractVersionedDataset):
-                # The one private attribute of Kedro in this package. The catalog takes load versions only when it is
-                # created, before the pipeline is known, and a dataset put in this one's place would lose its validator.
-                dataset._version = Version(version, self.manifest.run_id)
 
 
 def _exit_on_signal(number: int, _: Any) -> NoReturn:

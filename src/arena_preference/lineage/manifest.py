@@ -110,14 +110,10 @@ class ManifestFolder:
         return manifests
 
     def find(self, run: str, *, other_than: str | None = None) -> Manifest:
-        """Return the manifest of a run.
-
-        Args:
-            run: Its id, name, or a prefix of its id.
-            other_than: Id of a run that cannot be meant, such as the one that asks.
+        """Return the manifest of a run by its id, its name, or a prefix of its id that no other run has.
 
         Raises:
-            ValueError: If no run or more than one matches.
+            ValueError: If no run or more than one matches. The run ``other_than`` is not searched.
         """
         manifests = self.read_all()
         manifests.pop(other_than or "", None)

@@ -92,13 +92,10 @@ def read_versions(
 ) -> dict[str, StoredDataset]:
     """Return the records of stored versions, after checking that they are what their run wrote.
 
-    Args:
-        versions: Version by name of the dataset. One without a manifest is not checked.
-        manifests: All manifests by run id.
-        storage: Where the versions are stored.
+    A version without a manifest only has to exist.
 
     Raises:
-        LineageError: If a version is missing or has other bytes; it lists all of them.
+        LineageError: If versions are missing or have other bytes; it lists all of them.
     """
     expected = {
         (name, version): manifests[version].written.get(name) if version in manifests else None

@@ -32,39 +32,33 @@ _SAMPLE_SECONDS = 0.02
 _SUFFIX = ".json"
 
 
-class Profiler:
-    """Profiles the nodes of a pipeline from ``start`` to ``stop``."""
+def start_profiling(pipeline: Pipeline, folder: StoredPath) -> None:
+    """Decorate the functions of a pipeline's nodes, with a folder of this run that all their processes can write to."""
+    folder.fs.makedirs(folder.path, exist_ok=True)
+    for node in pipeline.nodes:
+        profiled = _call_generator if inspect.isgeneratorfunction(node.func) else _call
+        decorated = _Decorated(profiled, node.func, node.name, folder)
+        _set_function(node, functools.update_wrapper(decorated, node.func))
 
-    def __init__(self, pipeline: Pipeline, folder: StoredPath) -> None:
-        """Take the pipeline, and a folder of this run alone that every process that runs a node can write to."""
-        self._functions = [(node, node.func) for node in pipeline.nodes]
-        self._folder = folder
 
-    def start(self) -> None:
-        """Decorate the functions."""
-        self._folder.fs.makedirs(self._folder.path, exist_ok=True)
-        for node, function in self._functions:
-            profiled = _call_generator if inspect.isgeneratorfunction(function) else _call
-            decorated = _Decorated(profiled, function, node.name, self._folder)
-            _set_function(node, functools.update_wrapper(decorated, function))
+def stop_profiling(pipeline: Pipeline, folder: StoredPath) -> dict[str, tuple[float, int]]:
+    """Restore the functions, and return seconds and peak memory (bytes) of each node that ended, well or not.
 
-    def stop(self) -> dict[str, tuple[float, int]]:
-        """Restore the functions, and return seconds and peak memory (bytes) of each node that ended, well or not.
-
-        If a node ran in partitions, these are the sum of their seconds and the maximum of their peaks.
-        """
-        for node, function in self._functions:
-            _set_function(node, function)
-        profiles: dict[str, tuple[float, int]] = {}
-        if self._folder.exists():
-            # A profile that was not completed has another suffix.
-            for path in self._folder.fs.glob(f"{self._folder.path}/*{_SUFFIX}"):
-                name = PurePosixPath(path).name.removesuffix(_SUFFIX).rpartition(".")[0]
-                seconds, memory = json.loads(self._folder.fs.cat_file(path))
-                seconds_before, memory_before = profiles.get(name, (0.0, 0))
-                profiles[name] = round(seconds_before + seconds, 3), max(memory_before, memory)
-            self._folder.remove()
-        return profiles
+    If a node ran in partitions, these are the sum of their seconds and the maximum of their peaks.
+    """
+    for node in pipeline.nodes:
+        if isinstance(node.func, _Decorated):
+            _set_function(node, node.func.args[0])
+    profiles: dict[str, tuple[float, int]] = {}
+    if folder.exists():
+        # A profile that was not completed has another suffix.
+        for path in folder.fs.glob(f"{folder.path}/*{_SUFFIX}"):
+            name = PurePosixPath(path).name.removesuffix(_SUFFIX).rpartition(".")[0]
+            seconds, memory = json.loads(folder.fs.cat_file(path))
+            seconds_before, memory_before = profiles.get(name, (0.0, 0))
+            profiles[name] = round(seconds_before + seconds, 3), max(memory_before, memory)
+        folder.remove()
+    return profiles
 
 
 class _Decorated(functools.partial):

@@ -24,11 +24,8 @@ def redact(value: Any, secrets: Iterable[str]) -> Any:
     """Return a copy in which ``***`` replaces what is secret, at any depth.
 
     Secret are the given texts, the user of a URL, and texts that are called a token, key, password, secret or
-    credential: under such a key of a mapping, or after such a word and ``=`` or ``:``.
-
-    Args:
-        value: Mappings, lists and scalars. Numbers stay, such as ``max_tokens``.
-        secrets: Texts to replace wherever they occur.
+    credential: under such a key of a mapping, or after such a word and ``=`` or ``:``. Numbers such as ``max_tokens``
+    are kept.
     """
     if isinstance(value, dict):
         return {

@@ -74,12 +74,7 @@ class CatalogStorage:
     """Finds the files of a catalog's datasets by its configuration, without loading any."""
 
     def __init__(self, resolver: CatalogConfigResolver, project_path: Path) -> None:
-        """Take the configuration of a catalog.
-
-        Args:
-            resolver: The catalog's ``config_resolver``.
-            project_path: Folder that relative paths start from.
-        """
+        """Take a catalog's ``config_resolver`` and the folder that relative paths start from."""
         self._resolver = resolver
         self._project_path = project_path
 

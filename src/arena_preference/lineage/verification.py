@@ -12,11 +12,9 @@ VersionKey = tuple[str, str]
 def check_versions(
     expected: Mapping[VersionKey, StoredDataset | None], storage: CatalogStorage
 ) -> tuple[dict[VersionKey, StoredDataset], list[str]]:
-    """Return the records of stored versions, and a line for each that is missing or has other bytes.
+    """Return the records of stored versions, and a line for each that is missing or has other bytes than expected.
 
-    Args:
-        expected: The version's record in a manifest, or None if it only has to exist.
-        storage: Where the versions are stored.
+    One that is expected to be None only has to exist.
     """
     found, problems = {}, []
     for (name, version), before in sorted(expected.items()):

@@ -17,7 +17,7 @@ def double(numbers, wait_for):
 
 
 def add(doubles):
-    yield {"log_loss": float(sum(doubles))}
+    yield {"log_loss": float(sum(doubles)), "blend": {"difference": {"value": 0.0}}}
 
 
 def write(total, doubles):
