@@ -90,14 +90,10 @@ def copy_models(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Copy the published transformers of a run to its folder in the bundle.
 
     Returns:
-    <<<<<<< HEAD
-        The parameters, in which these models are now folders relative to the run's, without presets.
+            The parameters, in which these models are now folders relative to the run's, without presets.
 
     Raises:
         FileNotFoundError: If a model is missing.
-    =======
-        The parameters, in which the models are folders relative to the run's.
-    >>>>>>> lineage
     """
     changed: dict[str, Any] = deepcopy(dict(parameters))
     # Their values are among the parameters, and would override the folders.
