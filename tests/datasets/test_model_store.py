@@ -43,17 +43,16 @@ def test_interrupted_work_is_found_again_and_is_not_a_model(store: ModelStore) -
 
 def test_a_second_process_waits_for_the_first_and_finds_its_model(store: ModelStore) -> None:
     found = []
-    is_waiting = threading.Event()
 
     def train() -> None:
-        is_waiting.set()
         with ModelStore(store.path).work_on("one"):
             found.append(store.find("one"))
 
     with store.work_on("one") as folder:
         other = threading.Thread(target=train)
         other.start()
-        is_waiting.wait()
+        other.join(timeout=0.2)
+        assert other.is_alive()
         (folder / "model").mkdir()
         store.commit("one", folder / "model")
     other.join()

@@ -1,4 +1,4 @@
-"""No artefact runs code when it is loaded, whatever somebody put in its place."""
+"""No artefact runs code when it is loaded, whatever was put in its place."""
 
 import hashlib
 import io

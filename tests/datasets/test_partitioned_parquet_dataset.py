@@ -59,7 +59,7 @@ def test_what_is_saved_by_partition_exists_once_it_is_committed(tmp_path: Path, 
     whole.save(battles)
     partitions = whole.list_partitions()
     for partition in partitions:
-        # As on workers: each has datasets of its own.
+        # Each worker has its own datasets.
         read, written = make_dataset(tmp_path / "whole"), make_dataset(tmp_path / "partitions", partition_by=None)
         read.select(partition)
         written.select(partition)
@@ -104,7 +104,7 @@ def test_rows_of_chunks_are_assigned_to_their_partitions(tmp_path: Path, battles
     dataset = make_dataset(tmp_path)
     for chunk in range(3):
         dataset.select(chunk=chunk)
-        # A chunk that is written twice, as after a worker has died, is there once.
+        # A chunk that is written twice, as after a worker has died, counts once.
         for _ in range(2):
             dataset.save(battles[chunk * 80 : (chunk + 1) * 80])
     dataset.commit()

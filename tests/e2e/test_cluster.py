@@ -161,7 +161,7 @@ def test_the_submission_has_the_bytes_of_a_plain_run(
 
 @pytest.mark.parametrize(
     ("pipelines", "dataset"),
-    [("ingestion,features", "train_text_features"), ("ingestion,features,embedding", "embedding_store")],
+    [("ingestion,features", "train_text_features"), ("ingestion,features,embedding", "train_text_embeddings")],
 )
 def test_workers_that_are_killed_between_partitions_change_no_byte(
     project: Path, undisturbed: dict[str, str], pipelines: str, dataset: str
@@ -180,7 +180,7 @@ def test_after_a_lost_scheduler_the_next_run_reuses_the_stored_shards(
     project: Path, undisturbed: dict[str, str], cluster: tuple[str, int]
 ) -> None:
     address, scheduler = cluster
-    (project / "kill").write_text(f"embedding_store {scheduler}")
+    (project / "kill").write_text(f"train_text_embeddings {scheduler}")
     printed = run(project, DASK, f"--runner-params=address={address}", BEFORE_MODELLING, ends_with=1)
     assert re.search(f"scheduler at {re.escape(address)}", printed)
     (project / "kill").unlink()

@@ -84,12 +84,8 @@ class EmbeddingCollection:
         sizes = np.array([len(shard_keys) for shard_keys in keys], dtype=np.int64)
         self._shard_of_key = np.repeat(np.arange(len(sizes)), sizes)[order]
         self._row_of_key = (np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes))[order]
-        self._dtype = _read_dtype(fs, f"{folder}/{_COLLECTION_FILE}")
-
-    @property
-    def dtype(self) -> str | None:
-        """Name of the dtype in which the first vectors were computed; None if there never were any."""
-        return self._dtype
+        #: Name of the dtype in which the first vectors were computed; None if there never were any.
+        self.dtype = _read_dtype(fs, f"{folder}/{_COLLECTION_FILE}")
 
     def holds(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """Return for each key whether it has a vector; shape (n,)."""

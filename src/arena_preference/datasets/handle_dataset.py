@@ -79,17 +79,5 @@ def open_optuna_journal(path: Path) -> "JournalStorage":
 
 
 def read_optional_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file, or an empty dictionary if there is no such file.
-
-    Raises:
-        DatasetError: If the file is not a JSON object.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as reason:
-        raise DatasetError(f"{path} is not JSON ({reason}). Fix or remove it.") from reason
-    if not isinstance(content, dict):
-        raise DatasetError(f"{path} is not a JSON object. Fix or remove it.")
-    return content
+    """Return the object in a JSON file, or an empty dictionary if there is no such file."""
+    return json.loads(path.read_bytes()) if path.is_file() else {}

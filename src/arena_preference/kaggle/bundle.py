@@ -89,7 +89,7 @@ def copy_models(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Copy the published transformers of a run to its folder in the bundle.
 
     Returns:
-        The parameters, in which the models are folders relative to the run's.
+        The parameters, in which the models are folders relative to the run's, and no preset is set.
     """
     changed: dict[str, Any] = deepcopy(dict(parameters))
     for section in changed.values():

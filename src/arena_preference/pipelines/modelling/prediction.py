@@ -119,6 +119,6 @@ def predict_preferences(
 
 def _compute_length_features(model_input: pd.DataFrame) -> FloatArray:
     """Length features, shape (n, 2), from a + b and (a - b) / (a + b) of the responses' character counts a and b."""
-    total, difference = (model_input[f"characters__{form}"].to_numpy(dtype=float) for form in ("sum", "share"))
+    total, difference = (model_input[f"characters__{form}"].to_numpy(dtype=float) for form in ("sum", "reldiff"))
     # The float32 features are precise enough for the exact counts.
     return length_features(np.rint(np.column_stack([1 + difference, 1 - difference]) * total[:, None] / 2))
