@@ -97,7 +97,7 @@ def test_the_contributions_sum_to_the_margin_that_the_model_predicts(run: Run) -
 
 @pytest.mark.parametrize(
     ("table", "name"),
-    [("battles", r"train\.battles"), ("model_input", r"train\.model_input"), ("oof_bow_logits", "oof_bow_logits")],
+    [("battles", r"train_battles"), ("model_input", r"train_model_input"), ("oof_bow_logits", "oof_bow_logits")],
 )
 def test_tables_of_another_run_are_rejected_by_name(run: Run, config: ReportingConfig, table: str, name: str) -> None:
     setattr(run, table, getattr(run, table)[1:])

@@ -118,7 +118,7 @@ def test_importance_shows_the_top_features_and_adds_up_the_groups() -> None:
         }
     )
     figure = plot_feature_importance(importance, 2)
-    assert row_labels(figure) == ["characters · share", "words · sum"]
+    assert row_labels(figure) == ["characters · reldiff", "words · sum"]
     assert max(figure.axes[0].patches, key=lambda bar: bar.get_y()).get_width() == 60
     groups = plot_feature_groups(importance)
     assert row_labels(groups) == ["text (2)", "prompt (1)"]

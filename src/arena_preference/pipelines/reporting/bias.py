@@ -167,7 +167,7 @@ def measure_formatting_bias(
         One row per style that differs in some battle: ``style``, and the change of the log odds of winning by one
         standard deviation in ``votes`` and ``predictions`` and their ``difference``, each with ``_low`` and ``_high``.
     """
-    styles = np.nan_to_num(features[[f"{style}{FORM_SEPARATOR}share" for style in STYLES]].to_numpy(dtype=float))
+    styles = np.nan_to_num(features[[f"{style}{FORM_SEPARATOR}reldiff" for style in STYLES]].to_numpy(dtype=float))
     spread = np.sqrt((styles**2).mean(axis=0))
     used = np.flatnonzero(spread > 0)
     table = pd.DataFrame({"style": [STYLES[column] for column in used]})

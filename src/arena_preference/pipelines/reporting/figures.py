@@ -179,7 +179,7 @@ def plot_probabilities(histograms: dict[str, list[int]]) -> Figure:
     bottom.legend(frameon=False, fontsize=9)
     for axes in (top, bottom):
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
-        axes.set_ylabel("share of battles")
+        axes.set_ylabel("fraction of battles")
     return figure
 
 
