@@ -21,7 +21,7 @@ from arena_preference.battles import (
     count_characters,
     length_features,
 )
-from arena_preference.metrics import as_interval, estimate_means, estimate_ratios, select_probabilities
+from arena_preference.metrics import estimate_intervals, estimate_ratios, select_probabilities
 from arena_preference.symmetry import FORM_SEPARATOR
 
 from .config import ReportingConfig
@@ -97,9 +97,7 @@ def measure_position_bias(
         "bias": (subtract_b(original) - subtract_b(swapped)) / 2,
         "flips": (original.argmax(axis=1) != swapped.argmax(axis=1)).astype(float),
     }
-    values, groups = np.column_stack(list(measured.values())), oof_predictions["prompt_group"]
-    table = estimate_means(values, groups, config.n_resamples, seed)
-    return {name: as_interval(row) for name, row in zip(measured, table.to_dict("records"), strict=True)}
+    return estimate_intervals(measured, oof_predictions["prompt_group"], config.n_resamples, seed)
 
 
 def measure_verbosity_bias(
