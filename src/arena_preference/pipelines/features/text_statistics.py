@@ -53,16 +53,14 @@ class Quantities(NamedTuple):
 
 
 def compute_text_features(battles: pd.DataFrame, config: TextFeatureConfig) -> pd.DataFrame:
-    """Describe each battle by how its texts are written and what they share.
+    """Describe each battle by how its texts are written and what they have in common.
 
-    Args:
-        battles: Schema ``Battles``; null turns, no turns and sides with different numbers of turns are valid.
-        config: Parameters ``features.text``.
+    Null turns, no turns and sides with different numbers of turns are valid.
 
     Returns:
-        Schema ``Features``, one row per battle in the order of ``battles``, without missing values. A count x of a side
-        enters as (x_a - x_b) / (x_a + x_b), as in LMArena's style control (Chiang et al., 2024), some also as
-        x_a + x_b; a ratio enters as x_a - x_b; quantities of the pair and of the prompt enter unchanged.
+        Schema ``Features``, in the order of ``battles``, without missing values. A count x of a side enters as
+        (x_a - x_b) / (x_a + x_b), as in LMArena's style control (Chiang et al., 2024), some also as x_a + x_b; a ratio
+        enters as x_a - x_b; quantities of the pair and of the prompt enter unchanged.
 
     Raises:
         ValueError: If a text column is missing.
@@ -88,12 +86,7 @@ def _contrast_quantities(quantities: Quantities) -> Columns:
 
 
 def measure_quantities(turns: pl.DataFrame, compressed_characters: int) -> Quantities:
-    """Evaluate all quantities.
-
-    Args:
-        turns: Output of ``read_turns``, at most ``MAX_CHUNK_ROWS`` rows.
-        compressed_characters: The compressor reads at most this many characters of a response.
-    """
+    """Evaluate all quantities on the output of ``read_turns``, at most ``MAX_CHUNK_ROWS`` rows."""
     statistics = _compute_statistics(turns, compressed_characters)
     prompt, *sides = (_select_field(statistics, field) for field in FIELDS)
     prompt = prompt.select(pl.all().name.prefix("prompt_"))
