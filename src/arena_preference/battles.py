@@ -153,7 +153,7 @@ Logits: Final = pa.DataFrameSchema(
     name="Logits",
 )
 
-#: Prompt group, label and fold of each training battle; a prompt group lies in one fold.
+#: Prompt group, label and fold of each training battle; no fold splits a prompt group.
 Labels: Final = pa.DataFrameSchema(
     {
         ID: ID_COLUMN,

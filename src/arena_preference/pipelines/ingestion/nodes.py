@@ -31,7 +31,7 @@ class UnusableCellError(ValueError):
 
 
 def parse_train_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training battles from raw rows; an incomplete row is rejected, since there is nothing to learn its label from.
+    """Training battles from raw rows; a row with a cell that cannot be parsed is rejected.
 
     Args:
         raw_battles: Text columns id, prompt, response_a, response_b, the three winners; model names if there are any.
@@ -103,14 +103,6 @@ def sample_battles(battles: pd.DataFrame, config: IngestionConfig, seed: int) ->
     """Training battles of a random sample of prompt groups, which transformers and projection are fitted on.
 
     Whether a group is drawn depends on its name and the seed alone, so partitions can be sampled one by one.
-
-    Args:
-        battles: Schema ``Battles``.
-        config: Parameters ``ingestion``.
-        seed: The project's seed.
-
-    Returns:
-        Schema ``Battles``; all of them if ``sample_fraction`` is 1.
     """
     groups = battles["prompt_group"].to_numpy(dtype=object)
     chance = hash_array(groups, hash_key=f"{seed:016x}", categorize=False) / 2**64
@@ -118,19 +110,11 @@ def sample_battles(battles: pd.DataFrame, config: IngestionConfig, seed: int) ->
 
 
 def assign_folds(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> pd.DataFrame:
-    """Labels of the training battles with stratified folds that never split a prompt group.
-
-    Args:
-        battles: Training battles, schema ``Battles`` with label.
-        config: Parameters ``ingestion``.
-        seed: The project's seed.
-
-    Returns:
-        Schema ``Labels``, one row per battle in the order of ``battles``.
+    """Labels of the training battles, schema ``Labels``, with stratified folds that never split a prompt group.
 
     Raises:
         ValueError: If there are fewer prompt groups than folds, a class has fewer battles than there are folds, or
-            all of a class lies in two folds.
+            two folds hold all battles of a class.
     """
     n_splits, groups, labels = config.n_splits, battles["prompt_group"], battles["label"].to_numpy()
     if groups.nunique() < n_splits:

@@ -29,7 +29,7 @@ def compute_quality(traits: FloatArray, strengths: FloatArray, config: Simulatio
     Args:
         traits: Mean over turns, shape (n, 2, number of traits), in the order of ``Traits``.
         strengths: Strengths of the models, shape (n, 2).
-        config: Parameters ``simulation``.
+        config: Utility of each trait and of strength.
 
     Returns:
         Log-odds, shape (n, 2).
@@ -43,8 +43,8 @@ def compute_label_probabilities(quality: FloatArray, styles: FloatArray, config:
 
     Args:
         quality: Utility of each response apart from its style, shape (n, 2).
-        styles: Output of ``count_style`` for each response, shape (n, 2, 4).
-        config: Parameters ``simulation``.
+        styles: Counts of each response as returned by ``count_style``, shape (n, 2, 4).
+        config: Effects of style and position, and the parameters of ties and noise.
 
     Returns:
         P(A), P(B), P(tie), shape (n, 3).

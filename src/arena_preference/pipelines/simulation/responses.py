@@ -36,16 +36,9 @@ class _Section(NamedTuple):
 
 
 def write_response(rng: Random, prompt: Prompt, behaviour: Behaviour, length: float) -> tuple[str, Traits]:
-    """Write one turn of a response.
+    """Write one turn of a response: the text in Markdown, and its traits.
 
-    Args:
-        rng: Random choices.
-        prompt: The turn of the prompt.
-        behaviour: What the model does.
-        length: Characters at which elaboration stops; the requested points come in any case.
-
-    Returns:
-        The text in Markdown, and its traits.
+    Elaboration stops at ``length`` characters; the requested points come in any case.
     """
     book, topic, points = prompt.book, prompt.topic, prompt.points
     if behaviour.refuses:

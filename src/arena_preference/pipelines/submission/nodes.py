@@ -44,6 +44,6 @@ def make_submission(predictions: pd.DataFrame, raw_ids: pd.DataFrame, labels: pd
     if not whole.all():
         raise ValueError(
             f"{(~whole).sum()} rows are not probability distributions, the first for id {expected[~whole][0]}. "
-            "The stored model is damaged: train again."
+            "Fit the model again: run the pipeline modelling."
         )
     return ordered[[ID, *LABEL_COLUMNS]]
