@@ -125,7 +125,7 @@ def test_importance_shows_the_top_features_and_adds_up_the_groups() -> None:
     assert [bar.get_width() for bar in groups.axes[0].patches] == [70, 30]
 
 
-def test_the_costliest_part_is_on_top_and_intervals_that_exclude_zero_are_counted() -> None:
+def test_the_most_useful_group_is_on_top_and_intervals_that_exclude_zero_are_counted() -> None:
     ablation = pd.DataFrame(
         {
             "left_out": ["embedding", "bag of words"],
