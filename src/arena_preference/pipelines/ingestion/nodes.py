@@ -33,9 +33,6 @@ class UnusableCellError(ValueError):
 def parse_train_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training battles from raw rows; a row with a cell that cannot be parsed is rejected.
 
-    Args:
-        raw_battles: Text columns id, prompt, response_a, response_b, the three winners; model names if there are any.
-
     Returns:
         Battles (schema ``Battles``, with label) in the order of the file, and the rejected rows (``RejectedRows``).
 
@@ -65,9 +62,6 @@ def parse_train_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
 
 def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Battles to predict. No id is lost: a cell that cannot be parsed is read as one turn of plain text.
-
-    Args:
-        raw_battles: Text columns id, prompt, response_a, response_b.
 
     Returns:
         Battles (schema ``Battles``, without label), every row of the file in its order, and the rows with a cell that
@@ -174,7 +168,7 @@ def parse_turns(cell: str) -> Turns:
     if not isinstance(turns, list):
         raise UnusableCellError("not a JSON list")
     if not all(turn is None or isinstance(turn, str) for turn in turns):
-        raise UnusableCellError("a list of other things than texts and nulls")
+        raise UnusableCellError("a list with items other than texts and nulls")
     return [None if turn is None else repair_text(turn) for turn in turns]
 
 
@@ -237,7 +231,7 @@ def _assemble_tables(
             f"{', '.join(map(str, repeated.unique()[:5]))}. Give every row its own id."
         )
     report = pd.DataFrame(rejected, columns=[ID, "reason", "raw_row"], dtype=str)
-    logger.info("%s: %d battles, %d rows in %s.rejected_rows", split, len(table), len(report), split)
+    logger.info("%s: %d battles, %d rows in %s_rejected_rows", split, len(table), len(report), split)
     for reason, count in report["reason"].map(_kind).value_counts().head(5).items():
         logger.warning("%s: %d x %s", split, count, reason)
     return table, report

@@ -7,6 +7,7 @@ exp(-u / 2) and exp(t) (Davidson, 1970).
 import re
 
 import numpy as np
+from scipy.special import softmax
 
 from arena_preference.battles import FloatArray
 
@@ -58,9 +59,7 @@ def compute_label_probabilities(quality: FloatArray, styles: FloatArray, config:
     nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
     utility = difference[:, None] + config.noise * nodes
     scores = np.stack([utility / 2, -utility / 2, np.broadcast_to(tie[:, None], utility.shape)], axis=2)
-    scores = np.exp(scores - scores.max(axis=2, keepdims=True))
-    given_taste = scores / scores.sum(axis=2, keepdims=True)
-    probabilities = np.einsum("nkc,k->nc", given_taste, weights)
+    probabilities = np.einsum("nkc,k->nc", softmax(scores, axis=2), weights)
     return probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
