@@ -47,7 +47,7 @@ def fit_calibration(
 def calibrate_out_of_fold(
     oof_logits: pd.DataFrame, cross_encoder_logits: pd.DataFrame, calibration: dict[str, Any]
 ) -> FloatArray:
-    """Return the final logits of each battle, shape (n, 3), with temperature and weight of the other folds."""
+    """Return the final logits of each battle, shape (n, 3), with temperature and weight fitted on the other folds."""
     logits = average_orders(oof_logits) / select_fold_values(calibration, "temperature", oof_logits["fold"])
     cross_encoder = read_logits(cross_encoder_logits, oof_logits[ID])
     if cross_encoder is None:

@@ -7,7 +7,7 @@ from .prompts import Prompt
 from .rng import Random
 from .texts import Aspect, Phrasebook, Topic, load_texts
 
-# Coprime to the number of elaborations of every phrasebook, so that each comes once before any comes again.
+# Coprime to the number of elaborations of every phrasebook, so that all are used before any repeats.
 STRIDES = (5, 7, 11)
 _SENTENCES_PER_PARAGRAPH = 6
 _ASIDE_PROBABILITY = 0.15
