@@ -75,7 +75,7 @@ def test_rows_are_aligned_by_id(rng: np.random.Generator, battles: pd.DataFrame)
 
 
 @pytest.mark.parametrize("rows", [slice(1, None), slice(None, -1)])
-def test_tables_of_other_battles_are_an_error_that_names_table_and_remedy(battles: pd.DataFrame, rows: slice) -> None:
+def test_tables_of_other_battles_are_an_error_that_names_the_table(battles: pd.DataFrame, rows: slice) -> None:
     with pytest.raises(ValueError, match=r"some table .*from_run=RUN"):
         align_rows(battles[rows], battles["id"], "some table")
     with pytest.raises(ValueError, match=r"some table .* 240 rows for 239"):

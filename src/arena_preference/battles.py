@@ -40,13 +40,10 @@ def normalise_prompt(first_turn: str | None) -> str:
 
 
 def prompt_group(turns: Sequence[str | None]) -> str:
-    """Name of the group of battles that share their normalised first prompt turn; folds never split a group.
+    """Name of the group of battles with the same normalised first prompt turn; folds never split a group.
 
-    Args:
-        turns: The prompt's turns; a null turn counts as empty, and so does a prompt without turns.
-
-    Returns:
-        16 hexadecimal digits, the same on every machine.
+    A null turn counts as empty, and so does a prompt without turns. The name has 16 hexadecimal digits and is the same
+    on every machine.
     """
     first = turns[0] if len(turns) else None
     return hashlib.blake2b(normalise_prompt(first).encode("utf-8"), digest_size=8).hexdigest()
@@ -58,13 +55,9 @@ def count_characters(turns: Sequence[str | None]) -> int:
 
 
 def length_features(characters: npt.NDArray[Any]) -> FloatArray:
-    """Features of the length baseline.
+    """Features of the length baseline from the numbers of characters of both responses, both of shape (n, 2).
 
-    Args:
-        characters: Number of characters of both responses, shape (n, 2).
-
-    Returns:
-        The difference of their log lengths and its absolute value, shape (n, 2).
+    They are the difference of the log lengths and its absolute value.
     """
     a, b = np.log1p(characters.astype(float)).T
     return np.column_stack([a - b, np.abs(a - b)])
@@ -73,13 +66,8 @@ def length_features(characters: npt.NDArray[Any]) -> FloatArray:
 def align_rows(table: pd.DataFrame, ids: pd.Series, name: str) -> pd.DataFrame:
     """The rows of a table in the order of some ids.
 
-    Args:
-        table: One row per battle, with the column id.
-        ids: Shape (n,).
-        name: The name of the table, for the error.
-
     Raises:
-        ValueError: If the table does not describe exactly these battles.
+        ValueError: If the table, which the message calls ``name``, does not describe exactly these battles.
     """
     missing = ~ids.isin(table[ID])
     if missing.any() or len(table) != len(ids):
@@ -153,7 +141,7 @@ Logits: Final = pa.DataFrameSchema(
     name="Logits",
 )
 
-#: Prompt group, label and fold of each training battle; a prompt group lies in one fold.
+#: Prompt group, label and fold of each training battle; no fold splits a prompt group.
 Labels: Final = pa.DataFrameSchema(
     {
         ID: ID_COLUMN,

@@ -1,7 +1,7 @@
 """Metrics of predictions: log loss, calibration error, and 95 % intervals.
 
 The intervals are percentiles of a bootstrap that resamples whole prompt groups, because battles with the same prompt
-are not independent.
+are not independent. In all functions, ``groups`` is the prompt group of each row, shape (n,).
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,6 @@ from arena_preference.battles import LABEL_COLUMNS, FloatArray
 
 # Resamples per matrix product: enough to be fast, few enough to bound memory.
 _BLOCK: Final = 25
-_PERCENTILES: Final = (2.5, 97.5)
 
 
 def select_probabilities(table: pd.DataFrame, prefix: str = "") -> FloatArray:
@@ -31,15 +30,9 @@ def compute_losses(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any
 
 
 def resample_sums(values: FloatArray, groups: npt.ArrayLike, n_resamples: int, seed: int) -> FloatArray:
-    """Return the sums of columns over resampled prompt groups, shape (n_resamples, k).
+    """Return the sums of the columns of ``values``, shape (n, k), over resamples; shape (n_resamples, k).
 
     Groups are drawn with replacement, as many as there are. The same seed draws the same groups for any values.
-
-    Args:
-        values: Shape (n, k).
-        groups: Prompt group of each row, shape (n,).
-        n_resamples: Number of resamples.
-        seed: Seed of the bootstrap.
     """
     codes, names = pd.factorize(np.asarray(groups, dtype=object))
     size = len(names)
@@ -56,16 +49,10 @@ def resample_sums(values: FloatArray, groups: npt.ArrayLike, n_resamples: int, s
 def estimate_ratios(
     numerators: FloatArray, denominators: FloatArray, groups: npt.ArrayLike, n_resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Return ratios of sums with 95 % intervals: columns ``value``, ``low`` and ``high``, k rows.
+    """Return ratios of the sums of columns with 95 % intervals: columns ``value``, ``low`` and ``high``, k rows.
 
-    The mean over some of the rows is such a ratio, with their indicator as denominator.
-
-    Args:
-        numerators: Shape (n, k).
-        denominators: Shape (n, k), each column with a sum above 0.
-        groups: Prompt group of each row, shape (n,).
-        n_resamples: Number of resamples.
-        seed: Seed of the bootstrap.
+    The mean over some of the rows is such a ratio, with their indicator as denominator. Numerators and denominators
+    have shape (n, k), and each denominator a sum above 0.
     """
     sums = resample_sums(np.hstack([numerators, denominators]), groups, n_resamples, seed)
     above, below = np.hsplit(sums, 2)
@@ -84,7 +71,7 @@ def estimate_intervals(
 ) -> dict[str, dict[str, float]]:
     """Return the mean of each array, shape (n,), as ``{value, low, high}`` by name."""
     table = estimate_means(np.column_stack(list(values.values())), groups, n_resamples, seed)
-    return {name: as_interval(row) for name, (_, row) in zip(values, table.iterrows(), strict=True)}
+    return dict(zip(values, table.to_dict("records"), strict=True))
 
 
 def estimate_calibration_error(
@@ -98,14 +85,6 @@ def estimate_calibration_error(
     """Return the expected calibration error (Guo et al., 2017) of the most probable class as ``{value, low, high}``.
 
     It is the mean gap between the probability of that class and its frequency, over bins of equal width.
-
-    Args:
-        probabilities: Shape (n, 3).
-        labels: Shape (n,).
-        n_bins: Number of bins.
-        groups: Prompt group of each row, shape (n,).
-        n_resamples: Number of resamples.
-        seed: Seed of the bootstrap.
     """
     confidence, hit = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     members = np.eye(n_bins)[np.minimum((confidence * n_bins).astype(np.intp), n_bins - 1)]
@@ -115,20 +94,12 @@ def estimate_calibration_error(
     errors = np.abs(of_bins).sum(axis=0) / sizes
     # Resampling adds noise to every gap, so a sum of absolute gaps is biased upwards.
     unbiased = np.maximum(errors - (errors.mean() - value), 0)
-    return as_interval(tabulate_intervals(np.array([value]), unbiased[:, None]).iloc[0])
+    (interval,) = tabulate_intervals(np.array([value]), unbiased[:, None]).to_dict("records")
+    return interval
 
 
 def tabulate_intervals(values: FloatArray, resampled: FloatArray) -> pd.DataFrame:
     """Return ``value``, ``low`` and ``high`` from estimates, shape (k,), and resamples, shape (n_resamples, k)."""
-    rows: list[dict[str, float]] = []
-    for value, column in zip(values, resampled.T, strict=True):
-        usable = column[np.isfinite(column)]
-        low, high = np.percentile(usable, _PERCENTILES) if len(usable) else (value, value)
-        # Where a few groups decide, the percentiles can exclude the estimate itself.
-        rows.append({"value": float(value), "low": min(float(low), float(value)), "high": max(float(high), value)})
-    return pd.DataFrame(rows, columns=["value", "low", "high"], dtype=float)
-
-
-def as_interval(row: Any) -> dict[str, float]:
-    """Return one row of such a table as ``{value, low, high}``."""
-    return {name: float(row[name]) for name in ("value", "low", "high")}
+    low, high = pd.DataFrame(resampled).quantile([0.025, 0.975]).to_numpy()
+    # Where a few groups decide, the percentiles can exclude the estimate itself. Without any, they are NaN.
+    return pd.DataFrame({"value": values, "low": np.fmin(low, values), "high": np.fmax(high, values)})

@@ -1,4 +1,4 @@
-"""What swapping the two responses does to features, labels, probabilities and battles."""
+"""Effect of swapping the two responses on features, labels, probabilities and battles."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ import pandera.pandas as pa
 
 from arena_preference.battles import ID, ID_COLUMN, PREFERS_A, PREFERS_B, TIE, FloatArray
 
-# A feature is named <quantity>__<form>; the form says what swapping the responses does to it.
+# A feature is named <quantity>__<form>; the form says whether swapping the responses negates it.
 FORM_SEPARATOR: Final = "__"
 ANTISYMMETRIC_FORMS: Final = frozenset({"diff", "reldiff"})
 SYMMETRIC_FORMS: Final = frozenset({"sum", "pair", "prompt"})
@@ -28,7 +28,7 @@ def is_antisymmetric(feature: str) -> bool:
         return False
     raise ValueError(
         f"The name of feature '{feature}' does not end in {FORM_SEPARATOR}<form>, with one of the forms "
-        f"{sorted(ANTISYMMETRIC_FORMS | SYMMETRIC_FORMS)}, which say what swapping the responses does to it."
+        f"{sorted(ANTISYMMETRIC_FORMS | SYMMETRIC_FORMS)}, which say whether swapping the responses negates it."
     )
 
 

@@ -74,7 +74,7 @@ def test_a_response_is_compared_with_those_of_other_battles_by_words_and_last_nu
     assert (ratios[2] == 0).all()
 
 
-def test_neither_the_opponent_nor_the_same_text_elsewhere_is_another_response(word_tfidf):
+def test_the_opponent_and_duplicates_are_not_other_responses(word_tfidf):
     twice = [(["Q"], ["leaf 7"], ["cup 8"]), (["Q"], ["cup 8"], ["leaf 7"]), (["Q"], ["leaf 7"], ["leaf 7"])]
     ratios, others = measure_rows(twice, word_tfidf)
     assert others == [0, 0, 1]
@@ -112,7 +112,7 @@ def test_a_later_turn_is_compared_after_the_same_earlier_turns_alone(word_tfidf)
     assert (ratios[2:] == 0).all()
 
 
-def test_an_empty_turn_is_none_of_the_others(word_tfidf):
+def test_an_empty_turn_is_not_another_response(word_tfidf):
     answered = [(["Q"], ["hot 7"], ["cup"]), (["Q"], ["hot 7 cup"], ["egg"])]
     missing: list[list[str | None]] = [[None], [" \n"], []]
     ratios, others = measure_rows([*answered, *((["Q"], *pair) for pair in permutations(missing, 2))], word_tfidf)
@@ -131,7 +131,7 @@ def test_an_empty_turn_is_none_of_the_others(word_tfidf):
     ],
     ids=["no known word", "no response", "prompts without turns"],
 )
-def test_where_there_is_nothing_to_compare_nothing_agrees(word_tfidf, rows):
+def test_without_anything_to_compare_all_ratios_are_zero(word_tfidf, rows):
     ratios, _ = measure_rows(rows, word_tfidf)
     assert (ratios == 0).all()
 

@@ -164,13 +164,13 @@ def counted() -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize("row", range(len(COUNTS)), ids=[f"{name}-{text!a:.30}" for name, text, _ in COUNTS])
-def test_a_count_is_what_a_reader_counts(counted, row):
+def test_counts_match_a_manual_count(counted, row):
     quantity, _, count = COUNTS[row]
     assert counted[row][quantity] == count
 
 
 @pytest.mark.parametrize(("quantity", "text", "ratio"), RATIOS)
-def test_a_ratio_is_what_its_name_says(quantity, text, ratio):
+def test_ratios_match_a_manual_calculation(quantity, text, ratio):
     assert measure_response(text)[quantity] == pytest.approx(ratio)
 
 

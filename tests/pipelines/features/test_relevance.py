@@ -100,7 +100,7 @@ def test_a_training_battle_is_measured_as_if_its_prompt_group_had_been_left_out_
     assert np.abs(with_part.to_numpy() - truly_left_out.to_numpy()).max() > 0.01
 
 
-def test_ids_of_training_battles_mean_nothing_in_new_battles(battles, fitted):
+def test_a_new_battle_with_the_id_of_a_training_battle_is_not_left_out(battles, fitted):
     others = battles.assign(response_a=battles["response_b"].to_numpy()[::-1])
     expected = compute_relevance_features(others.assign(id=others[ID] + 1_000_000), *fitted).drop(columns=ID)
     pd.testing.assert_frame_equal(
@@ -108,10 +108,10 @@ def test_ids_of_training_battles_mean_nothing_in_new_battles(battles, fitted):
     )
 
 
-def test_numbers_of_a_list_are_no_sentences(fitted):
+def test_list_numbers_are_not_sentences(fitted):
     rng = np.random.default_rng(2)
     prose = write(rng, "tea")
-    listed = "\n".join(f"{place}. {line}." for place, line in enumerate(prose.rstrip(".").split(". "), 1))
+    listed = "\n".join(f"{number}. {line}." for number, line in enumerate(prose.rstrip(".").split(". "), 1))
     features = compute_relevance_features(new_battle([prose], [listed]), *fitted).drop(columns=ID)
     np.testing.assert_allclose(features, 0, atol=0.02)
 

@@ -30,7 +30,7 @@ def to_array(differences: pd.DataFrame) -> np.ndarray:
     return array
 
 
-def test_they_are_the_weights_of_a_minus_those_of_b(topics, word_tfidf):
+def test_differences_are_the_weights_of_a_minus_those_of_b(topics, word_tfidf):
     differences = compute_tfidf_differences(topics, word_tfidf)
     a, b = (word_tfidf.transform(topics[side].map(" ".join)).toarray() for side in ("response_a", "response_b"))
     np.testing.assert_array_equal(to_array(differences), a - b)
@@ -40,7 +40,7 @@ def test_they_are_the_weights_of_a_minus_those_of_b(topics, word_tfidf):
 
 @laws
 @given(rows=tables)
-def test_swapping_sides_negates_them_exactly(rows):
+def test_swapping_sides_negates_the_differences_exactly(rows):
     battles = make_battles([*rows, (["p"], ["word here"], ["word there"]), (["p"], ["word"], ["word"])])
     word_tfidf = fit_word_tfidf(battles, CONFIG, seed=0)
     original, swapped = (compute_tfidf_differences(table, word_tfidf) for table in (battles, swap_battles(battles)))

@@ -92,13 +92,13 @@ def test_text_without_surrogates_is_left_alone(text: str) -> None:
         ("['single quotes']", "not JSON"),
         ('["never closed', "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ("[" * 1_000 + "]" * 1_000, "not JSON|other things than texts"),
-        ("[" + "9" * 5_000 + "]", "not JSON|other things than texts"),
+        ("[" * 1_000 + "]" * 1_000, "not JSON|items other than texts"),
+        ("[" + "9" * 5_000 + "]", "not JSON|items other than texts"),
         ("NaN", "not a JSON list"),
         ('"a text"', "not a JSON list"),
         ("null", "not a JSON list"),
-        ('[["nested"]]', "other things than texts"),
-        ("[1]", "other things than texts"),
+        ('[["nested"]]', "items other than texts"),
+        ("[1]", "items other than texts"),
     ],
 )
 def test_a_cell_that_is_not_a_list_of_texts_is_rejected_with_its_reason(cell: str, reason: str) -> None:
@@ -107,7 +107,7 @@ def test_a_cell_that_is_not_a_list_of_texts_is_rejected_with_its_reason(cell: st
 
 
 @pytest.mark.parametrize("cell", ["", "x", "1.5", "1e3", "9223372036854775808", "१"])
-def test_an_id_that_is_no_64_bit_integer_is_refused(cell: str) -> None:
+def test_an_id_that_is_not_a_64_bit_integer_is_rejected(cell: str) -> None:
     with pytest.raises(UnusableCellError, match="id is not an integer"):
         parse_id(cell)
 
@@ -118,14 +118,14 @@ def test_any_64_bit_integer_is_an_id_even_a_negative_one(cell: str, value: int) 
 
 
 @pytest.mark.parametrize(("cells", "label"), [(["1", "0", "0"], 0), (["0.0", "1.0", "0.0"], 1), (["0", "0", "1"], 2)])
-def test_a_label_is_the_position_of_the_one(cells: list[str], label: int) -> None:
+def test_a_label_is_the_index_of_the_one(cells: list[str], label: int) -> None:
     assert parse_label(cells) == label
 
 
 @pytest.mark.parametrize(
     "cells", [["1", "1", "0"], ["0", "0", "0"], ["", "0", "1"], ["nan", "0", "1"], ["2", "-1", "0"]]
 )
-def test_a_label_that_is_not_one_hot_is_refused(cells: list[str]) -> None:
+def test_a_label_that_is_not_one_hot_is_rejected(cells: list[str]) -> None:
     with pytest.raises(UnusableCellError, match="label is not one 1 and two 0"):
         parse_label(cells)
 

@@ -37,7 +37,7 @@ def test_unnumbered_columns_are_those_of_the_own_fold(oof_bow_logits: pd.DataFra
         np.testing.assert_array_equal(rows[list(BOW_COLUMNS)], own)
 
 
-def test_the_better_side_is_told_by_its_words_and_follows_a_swap(labels: pd.DataFrame) -> None:
+def test_words_predict_the_better_side_and_a_swap_exchanges_the_prediction(labels: pd.DataFrame) -> None:
     informative = make_differences(labels["label"], labels["id"], informative=True)
     model, oof_bow_logits = fit_bow_model(informative, labels, CONFIG)
     logits = Features.validate(predict_bow_logits(informative, model))

@@ -34,7 +34,7 @@ def test_the_temperature_of_the_logits_is_found(temperature: float, rng: np.rand
     assert set(calibration["folds"]) == {"0", "1", "2"}
 
 
-def test_what_only_the_cross_encoders_know_is_blended_in(rng: np.random.Generator) -> None:
+def test_information_of_the_cross_encoders_alone_is_blended_in(rng: np.random.Generator) -> None:
     known, other = rng.normal(size=(2, 4000, 3))
     labels = sample_labels(known + 0.4 * other, rng)
     oof_logits = make_oof_logits(known)

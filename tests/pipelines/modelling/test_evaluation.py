@@ -62,7 +62,7 @@ def test_without_cross_encoders_there_is_no_blend(calibrated: pd.DataFrame) -> N
     assert "blend" not in evaluate(calibrated)
 
 
-def test_losses_of_the_experiments_are_those_of_the_metrics(
+def test_oof_losses_agree_with_the_metrics(
     model_input: pd.DataFrame,
     oof_bow_logits: pd.DataFrame,
     oof_logits: pd.DataFrame,
@@ -121,7 +121,7 @@ def test_the_learning_curve_has_trees_of_its_own(model_input: pd.DataFrame, labe
     assert loss > measure_learning_curve(model_input, labels, CONFIG, seed=0)["log_loss"].iloc[-1] + 0.05
 
 
-def test_no_sizes_make_an_empty_learning_curve(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
+def test_without_train_sizes_the_learning_curve_is_empty(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
     curve = measure_learning_curve(model_input, labels, update(train_sizes=()), seed=0)
     assert curve.columns.tolist() == ["battles", "log_loss", "low", "high"]
     assert len(curve) == 0

@@ -67,7 +67,7 @@ def test_without_cross_encoders_final_logits_are_the_mean_of_both_orders(
     np.testing.assert_allclose(softmax((original + swapped) / 2, axis=1), select_probabilities(table), rtol=1e-9)
 
 
-def test_each_model_beats_what_it_should_beat(oof_predictions: pd.DataFrame) -> None:
+def test_the_length_baseline_and_the_model_beat_the_prior(oof_predictions: pd.DataFrame) -> None:
     loss = {
         prefix: log_loss(oof_predictions["label"], select_probabilities(oof_predictions, prefix))
         for prefix in ("", "prior_", "length_")

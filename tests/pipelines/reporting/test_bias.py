@@ -67,7 +67,9 @@ def test_a_model_that_favours_the_first_response_is_exposed(
     assert position["flips"]["low"] > 0.3
 
 
-def test_a_model_without_position_bias_is_not_accused(truth: pd.DataFrame, config: ReportingConfig) -> None:
+def test_without_position_bias_neither_bias_nor_flips_are_measured(
+    truth: pd.DataFrame, config: ReportingConfig
+) -> None:
     position = measure(truth, config)["position"]
     assert position["bias"] == position["flips"] == {"value": 0, "low": 0, "high": 0}
     assert position["votes"]["low"] < position["averaged"]["value"] < position["votes"]["high"]

@@ -56,7 +56,7 @@ def test_base_models_disagree_where_a_cross_encoder_does(run: Run, config: Repor
     assert score(run, config).set_index("slice")["battles"]["some disagree"] > 100
 
 
-def test_features_without_prompt_kinds_give_no_slices_of_them(run: Run, config: ReportingConfig) -> None:
+def test_features_without_prompt_kinds_yield_no_slices_of_them(run: Run, config: ReportingConfig) -> None:
     run.model_input = run.model_input.drop(columns=["kind_code__prompt", "kind_maths__prompt"])
     assert "prompt kind" not in set(score(run, config)["dimension"])
 

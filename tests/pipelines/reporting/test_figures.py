@@ -125,10 +125,10 @@ def test_importance_shows_the_top_features_and_adds_up_the_groups() -> None:
     assert [bar.get_width() for bar in groups.axes[0].patches] == [70, 30]
 
 
-def test_the_costliest_part_is_on_top_and_intervals_that_exclude_zero_are_counted() -> None:
+def test_the_most_useful_group_is_on_top_and_intervals_that_exclude_zero_are_counted() -> None:
     ablation = pd.DataFrame(
         {
-            "left_out": ["embedding", "bow_model"],
+            "left_out": ["embedding", "bag of words"],
             "features": [3, 2],
             "log_loss": [0.9, 1.0],
             "difference": [-0.01, 0.1],
@@ -137,7 +137,7 @@ def test_the_costliest_part_is_on_top_and_intervals_that_exclude_zero_are_counte
         }
     )
     figure = plot_ablation(ablation)
-    assert row_labels(figure) == ["bow model", "embedding"]
+    assert row_labels(figure) == ["bag of words", "embedding"]
     assert "1 of 2" in title(figure)
 
 

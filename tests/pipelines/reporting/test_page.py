@@ -112,7 +112,7 @@ def test_tables_hold_the_numbers_of_the_run(full_run: Run, config: ReportingConf
         assert row in " ".join(text.split())
 
 
-def test_parts_that_a_run_does_not_have_leave_no_trace(run: Run, config: ReportingConfig) -> None:
+def test_sections_without_results_are_omitted(run: Run, config: ReportingConfig) -> None:
     page = Page(write(run, config, ALWAYS))
     assert page.tags.count("img") == len(ALWAYS)
     assert page.tags.count("caption") == 3

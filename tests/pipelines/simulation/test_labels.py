@@ -33,7 +33,7 @@ def test_no_shrinking_to_the_prior_beats_the_truth(large_simulation):
     assert log_loss(truth, labels) < log_loss(0.9 * truth + 0.1 * prior, labels)
 
 
-def test_neither_position_nor_ties_are_misjudged_by_the_truth(large_simulation):
+def test_no_shift_of_position_or_ties_beats_the_truth(large_simulation):
     truth, labels = large_simulation.probabilities, large_simulation.labels
     best = log_loss(truth, labels)
     for factors in ([1.1, 1.0, 1.0], [1.0, 1.1, 1.0], [1.0, 1.0, 1.1], [1.0, 1.0, 0.9]):

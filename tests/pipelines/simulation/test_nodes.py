@@ -55,7 +55,7 @@ def test_ids_are_distinct_across_splits_and_exceed_31_bits(smallest_config):
 
 
 @pytest.mark.parametrize("simulate", [simulate_train_battles, simulate_test_battles])
-def test_the_same_seed_gives_the_same_tables_and_another_seed_others(simulate, smallest_config):
+def test_the_same_seed_returns_the_same_tables_and_another_seed_others(simulate, smallest_config):
     first, again, other = (simulate(smallest_config, seed) for seed in (3, 3, 4))
     for one, two in zip(first, again, strict=True):
         pd.testing.assert_frame_equal(one, two)

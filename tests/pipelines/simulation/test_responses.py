@@ -46,7 +46,7 @@ def test_coverage_is_the_fraction_of_requested_points_that_the_text_holds():
     assert partial > 100
 
 
-def test_a_wrong_response_holds_the_errors_in_place_of_the_facts():
+def test_a_wrong_response_states_the_errors_instead_of_the_facts():
     for prompt, text, traits in write({"error": 1.0}):
         assert traits.errors == 1.0
         assert all(point.error in text for point in prompt.points)

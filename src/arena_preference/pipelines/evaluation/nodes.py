@@ -17,12 +17,7 @@ def evaluate_submission(
 ) -> dict[str, Any]:
     """Metrics of a submission on the battles whose labels are known, with 95 % intervals.
 
-    Args:
-        submission: Schema ``Predictions``.
-        battles: Schema ``Battles``, for the prompt groups.
-        labels: Text columns id and the three winners, as in the competition's train.csv, of some of the battles.
-        n_resamples: Bootstrap resamples of prompt groups.
-        seed: Seed of the bootstrap.
+    ``labels`` has the text columns id and the three winners, as in the competition's train.csv, of some of the battles.
 
     Returns:
         ``log_loss`` and ``accuracy``, each ``{value, low, high}``, and ``battles``.

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import polars as pl
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -23,7 +22,7 @@ from arena_preference.battles import CONSENSUS, TEXT_COLUMNS, FloatArray, normal
 
 from .contrasts import Columns, contrast_sides, name_feature, tabulate
 from .patterns import NUMBER
-from .texts import SIDES
+from .texts import SIDES, iter_group_chunks
 
 # Ratios of a response, its words weighted by inverse document frequency: the fraction of the other responses' words
 # that it has; the mean fraction of its words that another response has; the fraction of the other responses whose last
@@ -36,18 +35,18 @@ def compute_consensus_features(
 ) -> pd.DataFrame:
     """Compare the agreement of both responses with the other responses to their prompt.
 
-    Args:
-        battles: Schema ``Battles``, in whole prompt groups.
-        word_tfidf: Output of ``fit_word_tfidf``; its vocabulary and inverse document frequencies are used.
-        chunk_rows: Battles processed at a time, in whole prompt groups; it bounds memory and changes no value.
+    ``battles`` are whole prompt groups. About ``chunk_rows`` of them are processed at a time, which bounds memory and
+    changes no value.
 
     Returns:
-        Schema ``Features``, one row per battle in the order of ``battles``: differences and sums of coverage, support
-        and number, and the number of other responses, each a mean over the turns that have any; 0 if none has.
+        Schema ``Features``, in the order of ``battles``: differences and sums of coverage, support and number, and the
+        number of other responses, each a mean over the turns that have any; 0 if none has.
     """
     columns = [*(f"{name}_{side}" for side in SIDES for name in _RATIOS), "others"]
     means = pd.DataFrame(0.0, index=range(len(battles)), columns=columns)
-    for rows in _iter_repeated(battles["prompt_group"], chunk_rows):
+    groups = battles.groupby("prompt_group", sort=False).indices.values()
+    for chunk in iter_group_chunks((rows for rows in groups if len(rows) > 1), chunk_rows):
+        rows = np.concatenate(chunk)
         turns = _list_turns(battles.iloc[rows])
         if turns.empty:
             continue
@@ -60,19 +59,6 @@ def compute_consensus_features(
         a, b = (means[f"{name}_{side}"].to_numpy() for side in SIDES)
         features |= contrast_sides(f"{CONSENSUS}{name}", a, b, "diff", "sum")
     return tabulate(battles, {**features, name_feature(f"{CONSENSUS}responses", "pair"): means["others"].to_numpy()})
-
-
-def _iter_repeated(groups: pd.Series, chunk_rows: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Iterate over the rows of prompt groups with several battles, about ``chunk_rows`` at a time."""
-    chunk: list[npt.NDArray[np.int64]] = []
-    for rows in groups.groupby(groups.to_numpy(), sort=False).indices.values():
-        if len(rows) > 1:
-            chunk.append(rows)
-        if sum(map(len, chunk)) >= chunk_rows:
-            yield np.concatenate(chunk)
-            chunk = []
-    if chunk:
-        yield np.concatenate(chunk)
 
 
 def _list_turns(battles: pd.DataFrame) -> pd.DataFrame:

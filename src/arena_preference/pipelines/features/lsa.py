@@ -24,12 +24,7 @@ _WORD: Final = r"[^\s\x1c-\x1f]+"
 
 
 def fit_char_lsa(battles: pd.DataFrame, config: CharLsaConfig, seed: int) -> Pipeline:
-    """Fit the LSA of character n-grams.
-
-    Args:
-        battles: Training battles, schema ``Battles``. Each distinct prompt and response is one text.
-        config: Parameters ``features.char_lsa``.
-        seed: Samples the texts and initialises the SVD.
+    """Fit the LSA of character n-grams on the distinct prompts and responses.
 
     Returns:
         Fitted steps ``ngrams``, ``tfidf`` and ``svd``.
@@ -48,15 +43,12 @@ def fit_char_lsa(battles: pd.DataFrame, config: CharLsaConfig, seed: int) -> Pip
 def compute_lsa_features(battles: pd.DataFrame, char_lsa: Pipeline, *, chunk_rows: int = 4000) -> pd.DataFrame:
     """Compare the texts of each battle by the TF-IDF and the LSA of their character n-grams.
 
-    Args:
-        battles: Schema ``Battles``.
-        char_lsa: Output of ``fit_char_lsa``.
-        chunk_rows: Battles processed at a time; it bounds memory and changes no value.
+    ``chunk_rows`` battles are processed at a time, which bounds memory and changes no value.
 
     Returns:
-        Schema ``Features``, one row per battle in the order of ``battles``: the differences of the responses' LSA
-        components and of their cosines with the prompt, their own cosines and their Euclidean distance. The cosine
-        with a text without a known n-gram is 0.
+        Schema ``Features``, in the order of ``battles``: the differences of the responses' LSA components and of their
+        cosines with the prompt, their own cosines and their Euclidean distance. The cosine with a text without a known
+        n-gram is 0.
 
     Raises:
         ValueError: If a text column is missing.
@@ -116,7 +108,7 @@ def fit_ngram_counter(texts: pl.Series, config: CharLsaConfig) -> tuple[CountVec
 
 
 def count_ngrams(counter: CountVectorizer, texts: pl.Series) -> Any:
-    """Return what ``counter.transform`` does: sparse counts, shape (texts, n-grams).
+    """Return the same sparse counts as ``counter.transform``, shape (texts, n-grams).
 
     They are in canonical form, so that the order of the texts changes no sum over a row.
     """

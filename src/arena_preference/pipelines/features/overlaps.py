@@ -22,7 +22,7 @@ def count_overlaps(items: pl.DataFrame, kind: str, n_battles: int) -> pl.DataFra
 
     Args:
         items: One row per occurrence of an item: field (3 * row of the battle + index in ``FIELDS``) and hash.
-        kind: Name of the items, in the plural.
+        kind: Name of the items in the plural.
         n_battles: Number of rows to return.
 
     Returns:

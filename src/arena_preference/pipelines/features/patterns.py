@@ -74,7 +74,7 @@ _NOT_ABLE: Final = f"cannot|can{_APOSTROPHE}?t|can not|won{_APOSTROPHE}t|will no
 #: Words, syllables and phrases to count in lower case.
 LOWER_PATTERNS: Final[Mapping[str, str]] = {
     "words": WORD,
-    # Runs of vowels, for want of better.
+    # Runs of vowels, an approximation.
     "syllables": "[aeiouy]+",
     "refusals": rf"(?:i (?:{_NOT_ABLE}|do not have|don{_APOSTROPHE}t have)"
     rf"|i{_APOSTROPHE}m (?:unable|not able|afraid)"

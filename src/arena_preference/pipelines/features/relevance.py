@@ -1,4 +1,4 @@
-"""Relevance: how much a response has to do with its prompt, by the words that such a prompt makes likely.
+"""Relevance: how well the words of a response fit its prompt.
 
 Ridge regression from the LSA of prompts predicts which words responses use; it needs no label. The relevance of a word
 is the log ratio of its probability under the prompt to its baseline over all prompts: sentences off the topic consist
@@ -8,7 +8,6 @@ Training battles are compared with the fit without their own prompt group, which
 Otherwise any response to an unusual prompt would be exactly what the fit predicts there.
 """
 
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -25,10 +24,9 @@ from arena_preference.battles import ID, FloatArray
 
 from .config import RelevanceConfig
 from .contrasts import Columns, contrast_sides, tabulate
-from .texts import SIDES, join_turns, read_turns, sample_texts, split_sentences
+from .texts import SIDES, IntArray, iter_group_chunks, join_turns, read_turns, sample_texts, split_sentences
 from .tfidf import fit_tfidf
 
-IntArray = npt.NDArray[np.int64]
 Arrays = dict[str, npt.NDArray[Any]]
 
 # Smaller probabilities are hardly distinguishable from each other.
@@ -66,17 +64,12 @@ def fit_relevance_model(
 ) -> tuple[Pipeline, Arrays]:
     """Fit the LSA of prompts and the ridge regression from it to the words of responses.
 
-    Args:
-        battles: Training battles, schema ``Battles``, in whole prompt groups. Each distinct prompt is one text.
-        word_tfidf: Output of ``fit_word_tfidf``, with a vocabulary of v words.
-        config: Parameters ``features.relevance``.
-        seed: Samples the prompts and initialises the SVD.
-
     Returns:
         prompt_lsa: Fitted steps ``tfidf``, ``svd`` with d components, and ``length``, which scales to unit length.
-        prompt_word_regression: ``coefficients``, shape (v, d + 1), the last column for the constant; ``inverse_gram``,
-            shape (d + 1, d + 1), of the penalised Gram matrix; ``document_frequencies``, shape (v,), the fraction of
-            responses that have each word; ``ids`` of the battles, ascending.
+        prompt_word_regression: With v words in ``word_tfidf``, ``coefficients``, shape (v, d + 1), the last column for
+            the constant; ``inverse_gram``, shape (d + 1, d + 1), of the penalised Gram matrix;
+            ``document_frequencies``, shape (v,), the fraction of responses that have each word; ``ids`` of the battles,
+            ascending.
 
     Raises:
         ValueError: If no word occurs in ``min_df`` prompts.
@@ -100,7 +93,8 @@ def fit_prompt_word_regression(
         turns = read_turns(battles.iloc[start : start + chunk_rows])
         prompts = _transform_prompts(turns, prompt_lsa)
         gram = gram + prompts.T @ prompts
-        products = products + _average_sides(_read_sides(turns, word_tfidf)).T @ prompts
+        sides = [_read_responses(turns[side], word_tfidf) for side in SIDES]
+        products = products + _average_sides(sides).T @ prompts
     inverse_gram = np.linalg.inv(gram + alpha * np.eye(len(gram)))
     return {
         "coefficients": (products @ inverse_gram).astype(np.float32),
@@ -122,18 +116,13 @@ def compute_relevance_features(
 ) -> pd.DataFrame:
     """Compare the relevance of both responses of each battle.
 
-    Args:
-        battles: Schema ``Battles``.
-        prompt_lsa: Output of ``fit_relevance_model``.
-        word_tfidf: Output of ``fit_word_tfidf``.
-        prompt_word_regression: Output of ``fit_relevance_model``.
-        leave_out: Leave each battle's prompt group out of its fit. Only for the battles of the fit, in whole prompt
-            groups: the id of another battle may be the same.
-        chunk_rows: Battles processed at a time; it bounds memory and changes no value.
+    ``leave_out`` leaves each battle's prompt group out of the fit. It is only for the battles of the fit, in whole
+    prompt groups: the id of another battle may be the same. About ``chunk_rows`` battles are processed at a time, which
+    bounds memory and changes no value.
 
     Returns:
-        Schema ``Features``, one row per battle in the order of ``battles``: ``RELEVANCE_COUNTS`` as normalised
-        differences and ``RELEVANCE_RATIOS`` as differences. They are 0 for a response without a known word.
+        Schema ``Features``, in the order of ``battles``: ``RELEVANCE_COUNTS`` as normalised differences and
+        ``RELEVANCE_RATIOS`` as differences. They are 0 for a response without a known word.
 
     Raises:
         ValueError: If the sizes of the three fitted objects differ.
@@ -148,15 +137,20 @@ def compute_relevance_features(
     measured = np.zeros((len(battles), 2, len(RELEVANCE_COUNTS) + len(RELEVANCE_RATIOS)))
     # 0 for a word of every text.
     idf = word_tfidf.idf_.astype(np.float64) - 1
-    for groups in _iter_groups(battles, prompt_word_regression["ids"] if leave_out else None, chunk_rows):
-        turns = read_turns(battles.iloc[np.concatenate([rows for rows, _ in groups])])
-        sides = _read_sides(turns, word_tfidf)
+    ids = battles[ID].to_numpy(np.int64)
+    is_fitted = np.isin(ids, prompt_word_regression["ids"] if leave_out else [])
+    # A battle that was not fitted is a group of its own.
+    names = battles["prompt_group"].where(is_fitted, battles[ID].astype(str))
+    ordered = (rows[np.argsort(ids[rows])] for rows in battles.groupby(names.to_numpy(), sort=False).indices.values())
+    for groups in iter_group_chunks(ordered, chunk_rows):
+        turns = read_turns(battles.iloc[np.concatenate(groups)])
+        sides = [_read_responses(turns[side], word_tfidf) for side in SIDES]
         observed = _average_sides(sides)
         prompts = _transform_prompts(turns, prompt_lsa)
         start = 0
-        for rows, is_fitted in groups:
-            group = slice(start, start + len(rows))
-            words, probabilities = _predict_words(prompts[group], observed[group], prompt_word_regression, is_fitted)
+        for rows in groups:
+            group, fitted = slice(start, start + len(rows)), bool(is_fitted[rows[0]])
+            words, probabilities = _predict_words(prompts[group], observed[group], prompt_word_regression, fitted)
             baseline = np.log(prompt_word_regression["document_frequencies"][words] + _SMALL_PROBABILITY)
             relevance = np.log(probabilities + _SMALL_PROBABILITY) - baseline
             for index, row in enumerate(rows):
@@ -178,36 +172,10 @@ def compute_left_out_relevance_features(
     return compute_relevance_features(battles, prompt_lsa, word_tfidf, prompt_word_regression, leave_out=True)
 
 
-def _iter_groups(
-    battles: pd.DataFrame, fitted_ids: IntArray | None, chunk_rows: int
-) -> Iterator[list[tuple[IntArray, bool]]]:
-    """Iterate over lists of (rows, is_fitted), about ``chunk_rows`` rows at a time.
-
-    Rows are those of the fitted battles of one prompt group, ordered by id, or of one battle that was not fitted.
-    """
-    ids = battles[ID].to_numpy(np.int64)
-    is_fitted = np.isin(ids, [] if fitted_ids is None else fitted_ids)
-    names = battles["prompt_group"].where(is_fitted, battles[ID].astype(str))
-    groups: list[tuple[IntArray, bool]] = []
-    n_rows = 0
-    for rows in names.groupby(names.to_numpy(), sort=False).indices.values():
-        groups.append((rows[np.argsort(ids[rows])], bool(is_fitted[rows[0]])))
-        n_rows += len(rows)
-        if n_rows >= chunk_rows:
-            yield groups
-            groups, n_rows = [], 0
-    if groups:
-        yield groups
-
-
 def _transform_prompts(turns: pl.DataFrame, prompt_lsa: Pipeline) -> FloatArray:
     """Return the LSA of the prompts and a constant of 1, shape (n, d + 1)."""
     prompts = join_turns(turns)["prompt"].to_list()
     return np.column_stack([prompt_lsa.transform(prompts), np.ones(len(prompts))])
-
-
-def _read_sides(turns: pl.DataFrame, word_tfidf: TfidfVectorizer) -> list[_Responses]:
-    return [_read_responses(turns[side], word_tfidf) for side in SIDES]
 
 
 def _read_responses(responses: pl.Series, word_tfidf: TfidfVectorizer) -> _Responses:

@@ -42,27 +42,21 @@ _NGRAM_FACTOR: Final = 0x9E3779B97F4A7C15
 class Quantities(NamedTuple):
     """Quantities of some battles, arrays of float64 and shape (n,)."""
 
-    a: Columns
-    """``SIDE_COUNTS`` and ``SIDE_RATIOS`` of response a."""
-    b: Columns
-    """The same of response b."""
-    pair: Columns
-    """``PAIR_QUANTITIES``."""
-    prompt: Columns
-    """``PROMPT_QUANTITIES``."""
+    a: Columns  # SIDE_COUNTS and SIDE_RATIOS of response a
+    b: Columns  # the same of response b
+    pair: Columns  # PAIR_QUANTITIES
+    prompt: Columns  # PROMPT_QUANTITIES
 
 
 def compute_text_features(battles: pd.DataFrame, config: TextFeatureConfig) -> pd.DataFrame:
-    """Describe each battle by how its texts are written and what they share.
+    """Describe each battle by how its texts are written and what they have in common.
 
-    Args:
-        battles: Schema ``Battles``; null turns, no turns and sides with different numbers of turns are valid.
-        config: Parameters ``features.text``.
+    Null turns, no turns and sides with different numbers of turns are valid.
 
     Returns:
-        Schema ``Features``, one row per battle in the order of ``battles``, without missing values. A count x of a side
-        enters as (x_a - x_b) / (x_a + x_b), as in LMArena's style control (Chiang et al., 2024), some also as
-        x_a + x_b; a ratio enters as x_a - x_b; quantities of the pair and of the prompt enter unchanged.
+        Schema ``Features``, in the order of ``battles``, without missing values. A count x of a side enters as
+        (x_a - x_b) / (x_a + x_b), as in LMArena's style control (Chiang et al., 2024), some also as x_a + x_b; a ratio
+        enters as x_a - x_b; quantities of the pair and of the prompt enter unchanged.
 
     Raises:
         ValueError: If a text column is missing.
@@ -88,12 +82,7 @@ def _contrast_quantities(quantities: Quantities) -> Columns:
 
 
 def measure_quantities(turns: pl.DataFrame, compressed_characters: int) -> Quantities:
-    """Evaluate all quantities.
-
-    Args:
-        turns: Output of ``read_turns``, at most ``MAX_CHUNK_ROWS`` rows.
-        compressed_characters: The compressor reads at most this many characters of a response.
-    """
+    """Evaluate all quantities on the output of ``read_turns``, at most ``MAX_CHUNK_ROWS`` rows."""
     statistics = _compute_statistics(turns, compressed_characters)
     prompt, *sides = (_select_field(statistics, field) for field in FIELDS)
     prompt = prompt.select(pl.all().name.prefix("prompt_"))
@@ -126,20 +115,10 @@ def _compute_statistics(turns: pl.DataFrame, compressed_characters: int) -> pl.D
         "trigrams": _list_ngrams(words, 3),
         "lines": _list_lines(turn_table),
     }
-    counts = [
-        _count_in_turns(turn_table),
-        _count_in_words(words),
-        _count_in_sentences(turn_table),
-        _count_in_prompts(turn_table),
-    ]
-    return pl.concat(
-        [
-            _spread_fields(counts, len(turns)),
-            *(count_overlaps(of_kind, kind, len(turns)) for kind, of_kind in items.items()),
-            _compare_responses(turns, compressed_characters),
-        ],
-        how="horizontal",
-    )
+    counts = [counter(turn_table) for counter in (_count_in_turns, _count_in_sentences, _count_in_prompts)]
+    overlaps = [count_overlaps(of_kind, kind, len(turns)) for kind, of_kind in items.items()]
+    tables = [_spread_fields([*counts, _count_in_words(words)], len(turns)), *overlaps]
+    return pl.concat([*tables, _compare_responses(turns, compressed_characters)], how="horizontal")
 
 
 def _list_turns(turns: pl.DataFrame) -> pl.DataFrame:
@@ -231,9 +210,8 @@ def _count_in_prompts(turns: pl.DataFrame) -> pl.DataFrame:
 
 
 def _count_per_turn(turns: pl.DataFrame, counts: Mapping[str, pl.Expr]) -> pl.dataframe.group_by.GroupBy:
-    return turns.select("field", *(count.cast(pl.Int64).alias(name) for name, count in counts.items())).group_by(
-        "field"
-    )
+    columns = (count.cast(pl.Int64).alias(name) for name, count in counts.items())
+    return turns.select("field", *columns).group_by("field")
 
 
 def _count_in_words(words: pl.DataFrame) -> pl.DataFrame:
@@ -268,13 +246,9 @@ def _spread_fields(counts: list[pl.DataFrame], n_battles: int) -> pl.DataFrame:
     for of_field in counts:
         table = table.join(of_field, on="field", how="left", maintain_order="left")
     table = table.drop("field").fill_null(0)
-    return pl.concat(
-        [
-            table.gather_every(len(FIELDS), index).select(pl.all().name.suffix(f"_{field}"))
-            for index, field in enumerate(FIELDS)
-        ],
-        how="horizontal",
-    )
+    of_fields = (table.gather_every(len(FIELDS), index) for index in range(len(FIELDS)))
+    suffixed = (rows.select(pl.all().name.suffix(f"_{field}")) for field, rows in zip(FIELDS, of_fields, strict=True))
+    return pl.concat(suffixed, how="horizontal")
 
 
 def _compare_responses(turns: pl.DataFrame, compressed_characters: int) -> pl.DataFrame:

@@ -1,9 +1,10 @@
 """The texts of battles as Polars tables with the columns ``FIELDS``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -11,6 +12,8 @@ import pyarrow as pa
 from arena_preference.battles import TEXT_COLUMNS
 
 from .patterns import LETTER, SENTENCE
+
+IntArray = npt.NDArray[np.int64]
 
 SIDES: Final = ("a", "b")
 #: The texts of a battle: its prompt and the responses of sides a and b.
@@ -47,8 +50,21 @@ def iter_chunks(turns: pl.DataFrame, chunk_rows: int) -> Iterator[pl.DataFrame]:
     yield from turns.iter_slices(chunk_rows) if len(turns) else [turns]
 
 
+def iter_group_chunks(groups: Iterable[IntArray], chunk_rows: int) -> Iterator[list[IntArray]]:
+    """Iterate over lists of groups, which are arrays of row numbers, with about ``chunk_rows`` rows in each list."""
+    chunk, n_rows = [], 0
+    for rows in groups:
+        chunk.append(rows)
+        n_rows += len(rows)
+        if n_rows >= chunk_rows:
+            yield chunk
+            chunk, n_rows = [], 0
+    if chunk:
+        yield chunk
+
+
 def split_sentences(texts: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Return one row per sentence of a column of strings or nulls. Without a letter, as in "1.", it is no sentence."""
+    """Return one row per sentence of a column of strings or nulls; without a letter, as in "1.", there is none."""
     sentences = texts.with_columns(pl.col(column).str.extract_all(SENTENCE)).explode(column)
     return sentences.filter(pl.col(column).str.contains(LETTER))
 

@@ -18,12 +18,7 @@ _WORD: Final = r"(?u)\b\w+\b"
 
 
 def fit_word_tfidf(battles: pd.DataFrame, config: WordTfidfConfig, seed: int) -> TfidfVectorizer:
-    """Fit the TF-IDF of the responses' words.
-
-    Args:
-        battles: Training battles, schema ``Battles``. Each distinct response is one text.
-        config: Parameters ``features.word_tfidf``.
-        seed: Samples the texts.
+    """Fit the TF-IDF of the words of the distinct responses.
 
     Raises:
         ValueError: If no word occurs in ``min_df`` texts.
@@ -62,16 +57,12 @@ def compute_tfidf_differences(
 ) -> pd.DataFrame:
     """Subtract the TF-IDF weights of response b from those of response a.
 
-    A linear model can tell the sides apart by them, and swapping the sides negates them exactly.
-
-    Args:
-        battles: Schema ``Battles``.
-        word_tfidf: Output of ``fit_word_tfidf``.
-        chunk_rows: Battles processed at a time; it bounds memory and changes no value.
+    A linear model can tell the sides apart by the differences, and swapping the sides negates them exactly.
+    ``chunk_rows`` battles are processed at a time, which bounds memory and changes no value.
 
     Returns:
-        Schema ``TfidfDifferences``, one row per battle in the order of ``battles``: the non-zero differences and their
-        indices in the vocabulary.
+        Schema ``TfidfDifferences``, in the order of ``battles``: the non-zero differences and their indices in the
+        vocabulary.
     """
     # scikit-learn rejects an empty list of texts.
     chunks = [sparse.csr_matrix((0, len(word_tfidf.vocabulary_)), dtype=np.float32)]

@@ -1,4 +1,4 @@
-"""Parameters of the pipeline ``ingestion``."""
+"""Parameters of the pipeline ``ingestion``; conf/base/parameters_ingestion.yml explains each of them."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,6 +9,4 @@ class IngestionConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     n_splits: int = Field(ge=3, le=50)
-    """Number of stratified folds; a prompt group lies in one of them."""
     sample_fraction: float = Field(gt=0, le=1)
-    """Fraction of the prompt groups whose battles the transformers and the projection are fitted on."""

@@ -31,10 +31,7 @@ class UnusableCellError(ValueError):
 
 
 def parse_train_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training battles from raw rows; an incomplete row is rejected, since there is nothing to learn its label from.
-
-    Args:
-        raw_battles: Text columns id, prompt, response_a, response_b, the three winners; model names if there are any.
+    """Training battles from raw rows; a row with a cell that cannot be parsed is rejected.
 
     Returns:
         Battles (schema ``Battles``, with label) in the order of the file, and the rejected rows (``RejectedRows``).
@@ -65,9 +62,6 @@ def parse_train_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
 
 def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Battles to predict. No id is lost: a cell that cannot be parsed is read as one turn of plain text.
-
-    Args:
-        raw_battles: Text columns id, prompt, response_a, response_b.
 
     Returns:
         Battles (schema ``Battles``, without label), every row of the file in its order, and the rows with a cell that
@@ -103,14 +97,6 @@ def sample_battles(battles: pd.DataFrame, config: IngestionConfig, seed: int) ->
     """Training battles of a random sample of prompt groups, which transformers and projection are fitted on.
 
     Whether a group is drawn depends on its name and the seed alone, so partitions can be sampled one by one.
-
-    Args:
-        battles: Schema ``Battles``.
-        config: Parameters ``ingestion``.
-        seed: The project's seed.
-
-    Returns:
-        Schema ``Battles``; all of them if ``sample_fraction`` is 1.
     """
     groups = battles["prompt_group"].to_numpy(dtype=object)
     chance = hash_array(groups, hash_key=f"{seed:016x}", categorize=False) / 2**64
@@ -118,19 +104,11 @@ def sample_battles(battles: pd.DataFrame, config: IngestionConfig, seed: int) ->
 
 
 def assign_folds(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> pd.DataFrame:
-    """Labels of the training battles with stratified folds that never split a prompt group.
-
-    Args:
-        battles: Training battles, schema ``Battles`` with label.
-        config: Parameters ``ingestion``.
-        seed: The project's seed.
-
-    Returns:
-        Schema ``Labels``, one row per battle in the order of ``battles``.
+    """Labels of the training battles, schema ``Labels``, with stratified folds that never split a prompt group.
 
     Raises:
         ValueError: If there are fewer prompt groups than folds, a class has fewer battles than there are folds, or
-            all of a class lies in two folds.
+            two folds hold all battles of a class.
     """
     n_splits, groups, labels = config.n_splits, battles["prompt_group"], battles["label"].to_numpy()
     if groups.nunique() < n_splits:
@@ -190,7 +168,7 @@ def parse_turns(cell: str) -> Turns:
     if not isinstance(turns, list):
         raise UnusableCellError("not a JSON list")
     if not all(turn is None or isinstance(turn, str) for turn in turns):
-        raise UnusableCellError("a list of other things than texts and nulls")
+        raise UnusableCellError("a list with items other than texts and nulls")
     return [None if turn is None else repair_text(turn) for turn in turns]
 
 
@@ -253,7 +231,7 @@ def _assemble_tables(
             f"{', '.join(map(str, repeated.unique()[:5]))}. Give every row its own id."
         )
     report = pd.DataFrame(rejected, columns=[ID, "reason", "raw_row"], dtype=str)
-    logger.info("%s: %d battles, %d rows in %s.rejected_rows", split, len(table), len(report), split)
+    logger.info("%s: %d battles, %d rows in %s_rejected_rows", split, len(table), len(report), split)
     for reason, count in report["reason"].map(_kind).value_counts().head(5).items():
         logger.warning("%s: %d x %s", split, count, reason)
     return table, report

@@ -29,15 +29,10 @@ def fit_bow_model(
     from models that have seen neither the battle nor fold k: for a battle of fold j, those of the model without j and
     k. On fold k itself, it uses the mean of all models without k.
 
-    Args:
-        tfidf_differences: Schema ``TfidfDifferences``, of the training battles.
-        labels: Schema ``Labels``.
-        config: Parameters ``modelling``.
-
     Returns:
         The average model: ``side`` and ``tie``, shape (words,), and ``tie_intercept``, shape (1,). And the out-of-fold
-        log-odds: id, fold, for each fold k ``bow_side__diff_<k>`` and ``bow_tie__pair_<k>``, which no label of fold k
-        has reached, and ``bow_side__diff`` and ``bow_tie__pair``, those of the battle's own fold.
+        log-odds: id, fold, for each fold k ``bow_side__diff_<k>`` and ``bow_tie__pair_<k>``, by models that have seen
+        no label of fold k, and ``bow_side__diff`` and ``bow_tie__pair``, those of the battle's own fold.
     """
     aligned = align_rows(labels, tfidf_differences[ID], "labels")
     label, fold = aligned["label"].to_numpy(), aligned["fold"].to_numpy()
@@ -79,13 +74,13 @@ def predict_bow_logits(tfidf_differences: pd.DataFrame, bow_model: Arrays) -> pd
 
 
 def select_fold_logits(oof_bow_logits: pd.DataFrame, fold: int) -> pd.DataFrame:
-    """Return id and the scores that no label of the fold has reached, under the names that CatBoost knows."""
+    """Return id and the log-odds by models that have seen no label of the fold, named ``BOW_COLUMNS``."""
     columns = {f"{name}_{fold}": name for name in BOW_COLUMNS}
     return oof_bow_logits[[ID, *columns]].rename(columns=columns)
 
 
 def _build_matrix(tfidf_differences: pd.DataFrame) -> Any:
-    """Sparse matrix of battles by words."""
+    """Return the sparse matrix of battles by words."""
     words, weights = tfidf_differences["words"], tfidf_differences["weights"]
     starts = np.concatenate([[0], words.map(len).to_numpy().cumsum()])
     shape = (len(tfidf_differences), int(tfidf_differences["vocabulary"].iloc[0]))
@@ -105,5 +100,5 @@ def _fit_regressions(differences: Any, label: IntArray, config: BagOfWordsConfig
 
 
 def _compute_logits(differences: Any, model: Arrays) -> FloatArray:
-    """Log-odds, shape (n, 2), in the order of ``BOW_COLUMNS``."""
+    """Return the log-odds, shape (n, 2), in the order of ``BOW_COLUMNS``."""
     return np.column_stack([differences @ model["side"], abs(differences) @ model["tie"] + model["tie_intercept"]])

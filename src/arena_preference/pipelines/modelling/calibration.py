@@ -29,11 +29,6 @@ def fit_calibration(
     Two numbers cannot overfit. As features of CatBoost, the logits of cross encoders, each of which has seen the labels
     of the other folds, improved nothing on 4,000 battles.
 
-    Args:
-        oof_logits: id, fold and the logits of both orders, columns ``catboost_<order>_order_<label>``.
-        cross_encoder_logits: Schema ``Logits``, out of fold.
-        labels: Schema ``Labels``.
-
     Returns:
         ``temperature`` and ``cross_encoder_weight`` (None without cross encoders), fitted on all folds, for new
         battles; and ``folds``: the same two for each fold, fitted on the other folds, for out-of-fold predictions.
@@ -52,7 +47,7 @@ def fit_calibration(
 def calibrate_out_of_fold(
     oof_logits: pd.DataFrame, cross_encoder_logits: pd.DataFrame, calibration: dict[str, Any]
 ) -> FloatArray:
-    """Return the final logits of each battle, shape (n, 3), by the numbers fitted on the other folds."""
+    """Return the final logits of each battle, shape (n, 3), with temperature and weight fitted on the other folds."""
     logits = average_orders(oof_logits) / select_fold_values(calibration, "temperature", oof_logits["fold"])
     cross_encoder = read_logits(cross_encoder_logits, oof_logits[ID])
     if cross_encoder is None:

@@ -29,12 +29,6 @@ def evaluate_predictions(
 ) -> dict[str, Any]:
     """Metrics of the out-of-fold predictions with 95 % intervals.
 
-    Args:
-        oof_predictions: Schema ``OutOfFoldPredictions``.
-        oof_logits: id, fold and CatBoost's logits of both orders.
-        config: Parameters ``modelling``.
-        seed: Seed of the bootstrap.
-
     Returns:
         ``log_loss``, ``accuracy``, ``prior_log_loss``, ``length_log_loss`` and ``expected_calibration_error``, each
         ``{value, low, high}``; ``battles`` and ``folds``. With cross encoders also ``blend``, the log losses of
@@ -74,12 +68,6 @@ def measure_learning_curve(
 
     Each point is one model per fold with ``learning_curve_iterations`` trees, without the bag-of-words model and
     without calibration. So points can be compared with one another, and not with the log loss of the final model.
-
-    Args:
-        model_input: Schema ``Features``, of the training battles.
-        labels: Schema ``Labels``.
-        config: Parameters ``modelling``.
-        seed: Seed of the models, of the order of the prompt groups, and of the bootstrap.
 
     Returns:
         One row per fraction in ``train_sizes``: ``battles`` (the mean number per model), ``log_loss``, and its 95 %
@@ -122,14 +110,6 @@ def measure_ablation(
 ) -> pd.DataFrame:
     """Out-of-fold log loss without each feature group, by one model per fold.
 
-    Args:
-        model_input: Schema ``Features``, of the training battles.
-        oof_bow_logits: Columns as returned by ``fit_bow_model``.
-        feature_groups: Names of the features by group.
-        labels: Schema ``Labels``.
-        config: Parameters ``modelling``.
-        seed: Seed of the models and of the bootstrap.
-
     Returns:
         One row per group, none unless ``config.ablation``: ``left_out``, ``features`` (their number), ``log_loss``
         without them, and its ``difference`` to the log loss with all features, positive where the group helps, with
@@ -141,16 +121,15 @@ def measure_ablation(
         with_all = compute_oof_losses(model_input, oof_bow_logits, labels, config, seed)
         for group, names in feature_groups.items():
             kept, bow_logits = model_input.drop(columns=names, errors="ignore"), oof_bow_logits
-            if set(names) & set(BOW_COLUMNS):
+            if BOW_COLUMNS[0] in names:
                 bow_logits = bow_logits.assign(**dict.fromkeys(bow_logits.columns.drop([ID, "fold"]), np.float32(0)))
             losses = compute_oof_losses(kept, bow_logits, labels, config, seed)
-            difference = {"without " + group: losses - with_all}
-            intervals = estimate_intervals(difference, groups, config.n_resamples, seed)
-            _log_intervals(intervals)
-            rows.append((group, len(names), losses.mean(), *intervals["without " + group].values()))
+            intervals = estimate_intervals({group: losses - with_all}, groups, config.n_resamples, seed)
+            _log_intervals(intervals, "log loss without ")
+            rows.append((group, len(names), losses.mean(), *intervals[group].values()))
     return pd.DataFrame(rows, columns=["left_out", "features", "log_loss", "difference", "low", "high"])
 
 
-def _log_intervals(intervals: dict[str, dict[str, float]]) -> None:
+def _log_intervals(intervals: dict[str, dict[str, float]], prefix: str = "") -> None:
     for name, interval in intervals.items():
-        logger.info("%s %.4f [%.4f, %.4f]", name, *interval.values())
+        logger.info("%s%s %.4f [%.4f, %.4f]", prefix, name, *interval.values())

@@ -1,4 +1,4 @@
-"""Fitting: feature tables joined, and CatBoost models fitted and asked out of fold."""
+"""Fitting: joins the feature tables, fits CatBoost models and scores battles out of fold."""
 
 import logging
 from typing import Any
@@ -29,13 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def join_features(**tables: pd.DataFrame) -> pd.DataFrame:
-    """Join the feature tables of one split.
-
-    Args:
-        **tables: Schema ``Features``, by feature group.
-
-    Returns:
-        Schema ``Features``, one row per battle in the order of the first table.
+    """Join the feature tables of one split, given by feature group, in the order of the first table.
 
     Raises:
         ValueError: If the tables describe different battles.
@@ -47,11 +41,7 @@ def join_features(**tables: pd.DataFrame) -> pd.DataFrame:
 
 
 def list_feature_groups(**tables: pd.DataFrame) -> dict[str, list[str]]:
-    """Return the names of the features by group, empty groups left out.
-
-    Args:
-        **tables: Schema ``Features``, by feature group.
-    """
+    """Return the names of the features by group, without empty groups."""
     groups = {group: table.columns.drop(ID).to_list() for group, table in tables.items() if has_values(table)}
     return {**groups, "bag of words": list(BOW_COLUMNS)}
 
@@ -65,14 +55,6 @@ def fit_preference_model(
     seed: int,
 ) -> tuple[CatBoost, dict[str, Any], pd.DataFrame]:
     """Fit the ensemble of CatBoost models and its calibration.
-
-    Args:
-        model_input: Schema ``Features``, of the training battles.
-        oof_bow_logits: Columns as returned by ``fit_bow_model``.
-        cross_encoder_logits: Schema ``Logits``, out of fold.
-        labels: Schema ``Labels``.
-        config: Parameters ``modelling``.
-        seed: Seed of each fold's first model; the others follow.
 
     Returns:
         The preference model, whose logits are the mean of all models' logits divided by the temperature; the
@@ -89,7 +71,7 @@ def fit_preference_model(
 def fit_fold_models(
     model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, labels: pd.DataFrame, config: ModellingConfig, seed: int
 ) -> tuple[CatBoost, pd.DataFrame]:
-    """Fit CatBoost models outside each fold and ask them about the fold.
+    """Fit CatBoost models outside each fold, with consecutive seeds, and score the fold.
 
     Returns:
         The average of all models as one CatBoost model; and the out-of-fold logits: id, fold and the logits of both

@@ -19,7 +19,14 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
             *[
                 Node(
                     join_features,
-                    inputs=_name_feature_tables(split),
+                    inputs={
+                        "text": f"{split}_text_features",
+                        "LSA": f"{split}_lsa_features",
+                        "relevance": f"{split}_relevance_features",
+                        "consensus": f"{split}_consensus_features",
+                        "embedding": f"{split}_embedding_features",
+                        "reward model": f"{split}_reward_features",
+                    },
                     outputs=f"{split}_model_input",
                     name=f"join_{split}_features",
                     tags=[split, "per_battle"],
@@ -28,7 +35,14 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
             ],
             Node(
                 list_feature_groups,
-                inputs=_name_feature_tables("train"),
+                inputs={
+                    "text": "train_text_features",
+                    "LSA": "train_lsa_features",
+                    "relevance": "train_relevance_features",
+                    "consensus": "train_consensus_features",
+                    "embedding": "train_embedding_features",
+                    "reward model": "train_reward_features",
+                },
                 outputs="feature_groups",
                 name="list_feature_groups",
                 tags="train",
@@ -114,15 +128,3 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
         namespace="modelling",
         prefix_datasets_with_namespace=False,
     ).only_nodes_with_tags(*splits)
-
-
-def _name_feature_tables(split: str) -> dict[str, str]:
-    """Feature tables of a split by feature group."""
-    return {
-        "text": f"{split}_text_features",
-        "LSA": f"{split}_lsa_features",
-        "relevance": f"{split}_relevance_features",
-        "consensus": f"{split}_consensus_features",
-        "embedding": f"{split}_embedding_features",
-        "reward model": f"{split}_reward_features",
-    }

@@ -36,14 +36,6 @@ def predict_out_of_fold(
 ) -> pd.DataFrame:
     """Out-of-fold probabilities: final, of the baselines and of the base models.
 
-    Args:
-        oof_logits: id, fold and CatBoost's logits of both orders.
-        oof_bow_logits: Columns as returned by ``fit_bow_model``.
-        cross_encoder_logits: Schema ``Logits``, out of fold.
-        calibration: Keys as returned by ``fit_calibration``; each fold uses the numbers fitted on the others.
-        labels: Schema ``Labels``.
-        model_input: Features of the training battles, for the length baseline.
-
     Returns:
         Schema ``OutOfFoldPredictions``. ``catboost_original_order_`` and ``catboost_swapped_order_`` are single passes;
         in both, A is the side called A in the battle.
@@ -83,18 +75,9 @@ def predict_preferences(
     preference_model: CatBoost,
     calibration: dict[str, Any],
 ) -> pd.DataFrame:
-    """Probabilities of new battles, exactly exchanged by a swap of the sides.
+    """Return probabilities of new battles, schema ``Predictions``, in the order of ``model_input``.
 
-    Args:
-        model_input: Schema ``Features``.
-        tfidf_differences: Schema ``TfidfDifferences``.
-        cross_encoder_logits: Schema ``Logits``.
-        bow_model: Arrays as returned by ``fit_bow_model``.
-        preference_model: CatBoost model, as returned by ``fit_preference_model``.
-        calibration: Keys as returned by ``fit_calibration``.
-
-    Returns:
-        Schema ``Predictions``, in the order of ``model_input``.
+    A swap of the sides exchanges them exactly.
 
     Raises:
         ValueError: If the tables describe different battles, or cross encoders were on when the model was fitted and
@@ -118,7 +101,7 @@ def predict_preferences(
 
 
 def _compute_length_features(model_input: pd.DataFrame) -> FloatArray:
-    """Length features, shape (n, 2), from a + b and (a - b) / (a + b) of the responses' character counts a and b."""
+    """Return length features, shape (n, 2), from a + b and (a - b) / (a + b) of the character counts a and b."""
     total, difference = (model_input[f"characters__{form}"].to_numpy(dtype=float) for form in ("sum", "reldiff"))
     # The float32 features are precise enough for the exact counts.
     return length_features(np.rint(np.column_stack([1 + difference, 1 - difference]) * total[:, None] / 2))

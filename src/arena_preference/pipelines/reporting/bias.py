@@ -1,4 +1,4 @@
-"""Node of the pipeline ``reporting`` that measures the biases which the competition names."""
+"""Node of the pipeline ``reporting`` that measures the biases that the competition names."""
 
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from arena_preference.battles import (
     count_characters,
     length_features,
 )
-from arena_preference.metrics import as_interval, estimate_means, estimate_ratios, select_probabilities
+from arena_preference.metrics import estimate_intervals, estimate_ratios, select_probabilities
 from arena_preference.symmetry import FORM_SEPARATOR
 
 from .config import ReportingConfig
@@ -39,25 +39,17 @@ def measure_biases(
 ) -> dict[str, Any]:
     """Measure position, verbosity, self-enhancement and formatting bias of the out-of-fold predictions.
 
-    Args:
-        oof_predictions: Schema ``OutOfFoldPredictions``.
-        battles: Training battles, schema ``Battles``, with or without the names of the models.
-        model_input: Features of the training battles.
-        config: Parameters ``reporting``.
-        seed: The project's seed.
-
     Returns:
-        ``position``: see ``measure_position_bias``; ``verbosity``, ``self_enhancement`` and ``formatting``: rows of the
-        tables of the functions of that name; ``models``: how many models there are.
+        ``position``, and the rows of the tables ``verbosity``, ``self_enhancement`` and ``formatting``, as returned by
+        the functions below; ``models``, the number of models that the battles name.
     """
     texts = align_rows(battles, oof_predictions[ID], "train_battles")
     features = align_rows(model_input, oof_predictions[ID], "train_model_input")
     names, groups = texts.reindex(columns=list(MODEL_COLUMNS)), oof_predictions["prompt_group"].to_numpy()
     predicted, observed = ((1 + margin) / 2 for margin in compute_margins(oof_predictions))
-    verbosity = measure_verbosity_bias(predicted, observed, texts, groups, config, seed)
     return {
         "position": measure_position_bias(oof_predictions, config, seed),
-        "verbosity": to_records(verbosity),
+        "verbosity": to_records(measure_verbosity_bias(predicted, observed, texts, groups, config, seed)),
         "self_enhancement": to_records(measure_self_enhancement(predicted, observed, names, groups, config, seed)),
         "formatting": to_records(measure_formatting_bias(predicted, observed, features, groups)),
         "models": int(names.stack().nunique()),
@@ -79,7 +71,7 @@ def subtract_b(probabilities: FloatArray) -> FloatArray:
 def measure_position_bias(
     oof_predictions: pd.DataFrame, config: ReportingConfig, seed: int
 ) -> dict[str, dict[str, float]]:
-    """Measure what the order of the responses does to a single pass of CatBoost, and to the average of both orders.
+    """Measure how the order of the responses changes a single pass of CatBoost, and the average of both orders.
 
     Returns:
         The mean probability of A minus that of B in the ``original_order``, in the ``swapped_order`` (mapped back, so
@@ -97,9 +89,7 @@ def measure_position_bias(
         "bias": (subtract_b(original) - subtract_b(swapped)) / 2,
         "flips": (original.argmax(axis=1) != swapped.argmax(axis=1)).astype(float),
     }
-    values, groups = np.column_stack(list(measured.values())), oof_predictions["prompt_group"]
-    table = estimate_means(values, groups, config.n_resamples, seed)
-    return {name: as_interval(row) for name, row in zip(measured, table.to_dict("records"), strict=True)}
+    return estimate_intervals(measured, oof_predictions["prompt_group"], config.n_resamples, seed)
 
 
 def measure_verbosity_bias(
@@ -196,15 +186,15 @@ def compare_win_rates(
     config: ReportingConfig,
     seed: int,
 ) -> pd.DataFrame:
-    """Estimate win rates over sets of rows.
+    """Estimate win rates over sets of rows, a tie counting as half a win.
 
     Args:
-        predicted: Expected wins, a tie counting as half, shape (n,).
+        predicted: Expected wins, shape (n,).
         observed: Wins, shape (n,).
         members: Row numbers of each set, none of them empty.
         groups: The prompt group of each row, shape (n,).
-        config: Parameters ``reporting``.
-        seed: The project's seed.
+        config: Number of resamples.
+        seed: Seed of the bootstrap.
 
     Returns:
         One row per set: ``battles``, and ``predicted``, ``observed`` and ``difference`` over the same resamples, each
@@ -215,10 +205,7 @@ def compare_win_rates(
         inside[rows, column] = 1.0
     table = pd.DataFrame({"battles": inside.sum(axis=0).astype("int64")})
     for name, wins in {"predicted": predicted, "observed": observed, "difference": predicted - observed}.items():
-        columns = [name, f"{name}_low", f"{name}_high"]
-        if members:
-            rates = estimate_ratios(inside * wins[:, None], inside, groups, config.n_resamples, seed)
-            table[columns] = rates
-        else:
-            table[columns] = np.empty((0, 3))
+        weighted = inside * wins[:, None]
+        rates = estimate_ratios(weighted, inside, groups, config.n_resamples, seed) if members else np.empty((0, 3))
+        table[[name, f"{name}_low", f"{name}_high"]] = rates
     return table

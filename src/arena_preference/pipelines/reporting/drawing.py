@@ -71,16 +71,9 @@ def draw_intervals(
     label: str | None = None,
     rows: npt.ArrayLike | None = None,
 ) -> None:
-    """Draw one value with its interval in each row, the first row on top.
+    """Draw the ``value`` of each row with its interval, ``low`` to ``high``, the first row on top.
 
-    Args:
-        axes: Where to draw.
-        table: Columns ``value``, ``low`` and ``high``, one row for each row of the figure.
-        colour: Colour of markers and intervals.
-        marker: Marker of the values.
-        shift: Offset upwards, in rows, that keeps two series apart.
-        label: Entry in the legend.
-        rows: Mask of the rows to draw; all by default.
+    ``shift`` moves them upwards, in rows, which keeps two series apart; ``rows`` masks the rows to draw.
     """
     drawn = np.arange(len(table)) if rows is None else np.flatnonzero(rows)
     if len(drawn):
@@ -114,11 +107,6 @@ def clean_label(text: str) -> str:
 def select_interval(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return one quantity's ``value``, ``low`` and ``high`` from a table of several."""
     return table[[name, f"{name}_low", f"{name}_high"]].set_axis(["value", "low", "high"], axis=1)
-
-
-def excludes_zero(table: pd.DataFrame) -> pd.Series:
-    """Tell which intervals are on one side of 0."""
-    return (table["low"] > 0) | (table["high"] < 0)
 
 
 def format_interval(interval: Mapping[str, float], digits: int = 4, sign: bool = False) -> str:

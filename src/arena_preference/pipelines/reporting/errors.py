@@ -29,8 +29,7 @@ from .config import ReportingConfig
 from .performance import to_records
 
 PROMPT_KIND: Final = "prompt kind"
-_BASE_MODELS: Final = (ORIGINAL_ORDER, SWAPPED_ORDER, "bow_")
-_OPTIONAL_BASE_MODEL: Final = "cross_encoder_"
+_BASE_MODELS: Final = (ORIGINAL_ORDER, SWAPPED_ORDER, "bow_", "cross_encoder_")
 # Texts in other scripts are mostly non-ASCII; accents alone stay far below.
 OTHER_SCRIPT_FRACTION: Final = 0.25
 # About a quarter of the words of English prose are among the function words that are counted.
@@ -48,17 +47,7 @@ def score_slices(
     config: ReportingConfig,
     seed: int,
 ) -> pd.DataFrame:
-    """Score the predictions on slices of the battles.
-
-    A prompt whose characters are a quarter non-ASCII is in another script, else one whose words are a tenth English
-    function words is English.
-
-    Args:
-        oof_predictions: Schema ``OutOfFoldPredictions``.
-        battles: Training battles, schema ``Battles``.
-        model_input: Features of the training battles.
-        config: Parameters ``reporting``.
-        seed: The project's seed.
+    """Compute the log loss on slices of the battles.
 
     Returns:
         One row per slice that has battles: ``dimension``, ``slice``, ``battles``, and log loss as ``value``, ``low``,
@@ -94,14 +83,6 @@ def find_highest_loss_battles(
     The explanation is of the stored model, an average over the folds: SHAP values (Lundberg et al., 2020) of A's score
     minus B's, averaged over both orders.
 
-    Args:
-        oof_predictions: Schema ``OutOfFoldPredictions``.
-        battles: Training battles, schema ``Battles``.
-        model_input: Features of the training battles.
-        oof_bow_logits: The bag-of-words features, scored out of fold, one row per battle.
-        preference_model: The stored model, whose features are columns of the two tables.
-        config: Parameters ``reporting``.
-
     Returns:
         By descending log loss: ``id``, ``label``, ``probabilities``, ``log_loss``, ``models`` (names or None), each
         text as a list of excerpts ``{head, omitted, tail}``, and ``favours_a`` and ``favours_b``, each a list of
@@ -136,12 +117,8 @@ def find_highest_loss_battles(
 def explain_margin(preference_model: CatBoost, features: pd.DataFrame) -> FloatArray:
     """Split A's score minus B's, averaged over both orders, into the contributions of the features.
 
-    Args:
-        preference_model: The stored model.
-        features: The model's features in its order, one row per battle.
-
     Returns:
-        Shape (n, features). A row sums to the difference of the model's logits.
+        Shape (n, features), in the order of the columns. A row sums to the difference of the model's logits.
     """
     # CatBoost up to 1.2 ignores the scale in SHAP values, or rejects a model that has one (its issue 2389).
     unscaled = preference_model.copy()
@@ -158,11 +135,7 @@ def explain_margin(preference_model: CatBoost, features: pd.DataFrame) -> FloatA
 
 
 def cut_turns(turns: Sequence[str | None], characters: int) -> list[dict[str, Any]]:
-    """Cut the middle out of long turns.
-
-    Args:
-        turns: The turns of a prompt or response; a null turn is empty.
-        characters: How many to keep of all turns together, but at least 60 of each.
+    """Cut the middle out of long turns, so that all turns together keep so many characters, each at least 60.
 
     Returns:
         One excerpt ``{head, omitted, tail}`` per turn; ``omitted`` counts the characters between the two.
@@ -226,9 +199,7 @@ def _slice_prompt_kinds(features: pd.DataFrame) -> Slices:
 
 
 def _slice_agreement(oof_predictions: pd.DataFrame) -> Slices:
-    prefixes = [*_BASE_MODELS]
-    if f"{_OPTIONAL_BASE_MODEL}{LABEL_COLUMNS[0]}" in oof_predictions:
-        prefixes.append(_OPTIONAL_BASE_MODEL)
+    prefixes = [prefix for prefix in _BASE_MODELS if f"{prefix}{LABEL_COLUMNS[0]}" in oof_predictions]
     likeliest = np.column_stack([select_probabilities(oof_predictions, prefix).argmax(axis=1) for prefix in prefixes])
     agree = (likeliest == likeliest[:, :1]).all(axis=1)
     return {"all agree": agree, "some disagree": ~agree}

@@ -22,7 +22,6 @@ from .drawing import (
     add_legend,
     draw_intervals,
     error_bars,
-    excludes_zero,
     format_feature,
     format_interval,
     format_percent,
@@ -46,15 +45,6 @@ def plot_figures(
 ) -> dict[str, Figure]:
     """Draw all figures for which the run has numbers.
 
-    Args:
-        performance: Metrics and rows of tables, see ``summarise_performance``.
-        bias_audit: Intervals and rows of tables, see ``measure_biases``.
-        slice_metrics: Columns ``dimension``, ``slice``, ``battles``, ``value``, ``low``, ``high``.
-        feature_importance: Columns ``feature``, ``group``, ``importance``.
-        ablation: Columns ``left_out``, ``difference`` (log loss without it minus with it), ``low``, ``high``; may be
-            empty.
-        config: Parameters ``reporting``.
-
     Returns:
         Figures by name; up to fifteen.
     """
@@ -63,9 +53,7 @@ def plot_figures(
     figures = {
         "scores": plot_scores(metrics, performance["bayes_optimal_log_loss"]),
         "confusion_matrix": plot_confusion_matrix(np.array(performance["confusion"]), metrics["accuracy"]),
-        "reliability": plot_reliability(
-            pd.DataFrame(performance["reliability"]), metrics["expected_calibration_error"]
-        ),
+        "reliability": plot_reliability(performance["reliability"], metrics["expected_calibration_error"]),
         "probabilities": plot_probabilities(performance["histograms"]),
         "position_bias": plot_position_bias(position),
         "slices": plot_slices(slice_metrics[~kinds], "slice", metrics),
@@ -82,9 +70,8 @@ def plot_figures(
     }
     figures |= {name: plot(pd.DataFrame(table)) for name, (plot, table) in optional.items() if len(table)}
     if kinds.any():
-        figures["prompt_kinds"] = plot_slices(
-            slice_metrics[kinds].sort_values("value", ascending=False), PROMPT_KIND, metrics
-        )
+        ranked = slice_metrics[kinds].sort_values("value", ascending=False)
+        figures["prompt_kinds"] = plot_slices(ranked, PROMPT_KIND, metrics)
     return figures
 
 
@@ -148,8 +135,9 @@ def plot_finetuning(training: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_reliability(reliability: pd.DataFrame, calibration_error: dict[str, float]) -> Figure:
+def plot_reliability(rows: list[dict[str, float]], calibration_error: dict[str, float]) -> Figure:
     """Draw observed against predicted frequencies of each class."""
+    reliability = pd.DataFrame(rows)
     title = f"Reliability: expected calibration error {format_interval(calibration_error, 3)}"
     figure, axes = make_axes(5.4, title)
     for label, (name, colour, marker) in enumerate(CLASSES.values()):
@@ -185,18 +173,13 @@ def plot_probabilities(histograms: dict[str, list[int]]) -> Figure:
 
 def plot_position_bias(position: dict[str, dict[str, float]]) -> Figure:
     """Draw the mean margin of A over B of single passes, of the average and of the votes."""
-    rows = {
-        "original order": "original_order",
-        "swapped order": "swapped_order",
-        "both orders averaged": "averaged",
-        "votes": "votes",
-    }
+    rows = ("original order", "swapped order", "both orders averaged", "votes")
     title = (
         f"Position bias of a single pass {format_interval(position['bias'], 3, sign=True)}, "
         f"flips {100 * position['flips']['value']:.1f} %"
     )
     figure, axes = make_axes(2.4, title)
-    table = pd.DataFrame([position[key] for key in rows.values()])
+    table = pd.DataFrame([position[key] for key in ("original_order", "swapped_order", "averaged", "votes")])
     for index, colour in enumerate((VERMILION, VERMILION, BLUE, GREY)):
         draw_intervals(axes, table, colour, rows=table.index == index)
     axes.axvline(0, color="black", linewidth=0.8)
@@ -213,16 +196,8 @@ def plot_verbosity_bias(verbosity: pd.DataFrame) -> Figure:
     positions = np.arange(len(bins))
     for name, colour, marker, shift in (("predicted", BLUE, "o", -0.1), ("observed", ORANGE, "s", 0.1)):
         table = select_interval(bins, name)
-        axes.errorbar(
-            positions + shift,
-            table["value"],
-            error_bars(table),
-            color=colour,
-            marker=marker,
-            markersize=5,
-            capsize=2,
-            label=name,
-        )
+        style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5, "capsize": 2}
+        axes.errorbar(positions + shift, table["value"], error_bars(table), label=name, **style)
     axes.axhline(0.5, color=GREY, linestyle="--", linewidth=1)
     axes.set_xticks(positions, [format_ratio(value) for value in bins["length_ratio"]], fontsize=8)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
@@ -289,7 +264,7 @@ def plot_feature_groups(feature_importance: pd.DataFrame) -> Figure:
 
 
 def plot_feature_importance(feature_importance: pd.DataFrame, top_features: int) -> Figure:
-    """Draw the most important features; the colour tells which forms differ between the sides."""
+    """Draw the most important features, coloured by whether they differ between the sides."""
     top = feature_importance.head(top_features)
     title = f"Top {len(top)} of {len(feature_importance)} features: {top['importance'].sum():.0f} % of importance"
     figure, axes = make_axes(1.4 + 0.22 * len(top), title)
@@ -307,14 +282,14 @@ def plot_feature_importance(feature_importance: pd.DataFrame, top_features: int)
 
 
 def plot_ablation(ablation: pd.DataFrame) -> Figure:
-    """Draw what leaving out each feature group costs, the costliest on top."""
+    """Draw how much the log loss rises without each feature group, the highest rise on top."""
     ranked = ablation.sort_values("difference", ascending=False, kind="stable", ignore_index=True)
-    table, names = ranked.rename(columns={"difference": "value"}), ranked["left_out"].str.replace("_", " ")
-    return _plot_differences(table, names, "Ablation", "log loss without it minus with it (nats), 95 % interval")
+    table, xlabel = ranked.rename(columns={"difference": "value"}), "log loss without it minus with it (nats)"
+    return _plot_differences(table, ranked["left_out"], "Ablation", f"{xlabel}, 95 % interval")
 
 
 def _plot_differences(table: pd.DataFrame, names: pd.Series, subject: str, xlabel: str) -> Figure:
-    clear = excludes_zero(table)
+    clear = (table["low"] > 0) | (table["high"] < 0)
     title = f"{subject}: {clear.sum()} of {len(table)} intervals exclude 0"
     figure, axes = make_axes(1.3 + 0.24 * len(table), title)
     draw_intervals(axes, table, VERMILION, "D", label="interval excludes 0", rows=clear)

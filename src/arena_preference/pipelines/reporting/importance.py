@@ -7,10 +7,6 @@ from catboost import CatBoost
 def rank_features(preference_model: CatBoost, feature_groups: dict[str, list[str]]) -> pd.DataFrame:
     """Rank the features by how much they change the model's scores.
 
-    Args:
-        preference_model: The stored model.
-        feature_groups: Names of the features of each group.
-
     Returns:
         By descending importance: ``feature``, ``group`` and ``importance``, CatBoost's ``PredictionValuesChange`` in
         percent, which sums to 100.

@@ -26,15 +26,8 @@ def write_report(
 ) -> str:
     """Write one page of all figures and tables, which loads nothing from elsewhere.
 
-    Parts without a figure (no learning curve, no fine-tuning, no names of models, ...) are left out.
-
-    Args:
-        figures: Stored figures by name; their titles become alternative texts.
-        performance: Metrics and rows of tables, see ``summarise_performance``.
-        bias_audit: Intervals and rows of tables, see ``measure_biases``.
-        highest_loss_battles: Texts, probabilities and explanations, see ``find_highest_loss_battles``.
-        ablation: Columns ``left_out``, ``features``, ``log_loss``, ``difference``, ``low``, ``high``; may be empty.
-        config: Parameters ``reporting``.
+    Sections without a figure (no learning curve, no fine-tuning, no names of models, ...) are omitted. The titles of
+    the figures are their alternative texts.
 
     Returns:
         HTML, in which every text and name from the data is escaped.
@@ -59,13 +52,9 @@ def write_report(
 
 def _tabulate(performance: dict[str, Any], bias_audit: dict[str, Any], ablation: pd.DataFrame) -> dict[str, str]:
     metrics, optimal = performance["metrics"], performance["bayes_optimal_log_loss"]
+    accuracy, error = format_percent(metrics["accuracy"]), format_interval(metrics["expected_calibration_error"], 3)
     scores = [
-        (
-            "this model",
-            format_interval(metrics["log_loss"]),
-            format_percent(metrics["accuracy"]),
-            format_interval(metrics["expected_calibration_error"], 3),
-        ),
+        ("this model", format_interval(metrics["log_loss"]), accuracy, error),
         ("length baseline", format_interval(metrics["length_log_loss"]), "", ""),
         ("class prior", format_interval(metrics["prior_log_loss"]), "", ""),
         *([("Bayes-optimal", f"{optimal:.4f}", "", "")] if optimal is not None else []),
@@ -74,13 +63,11 @@ def _tabulate(performance: dict[str, Any], bias_audit: dict[str, Any], ablation:
         (name.replace("_", " "), format_interval(interval, sign=name == "difference"))
         for name, interval in metrics.get("blend", {}).items()
     ]
+    score_table = pd.DataFrame(scores, columns=["model", "log loss", "accuracy", "expected calibration error"])
     classes = pd.DataFrame(performance["classes"])
     verbosity, models = pd.DataFrame(bias_audit["verbosity"]), pd.DataFrame(bias_audit["self_enhancement"])
     tables = {
-        "scores": to_html(
-            pd.DataFrame(scores, columns=["model", "log loss", "accuracy", "expected calibration error"]),
-            "Scores out of fold",
-        ),
+        "scores": to_html(score_table, "Scores out of fold"),
         "classes": to_html(classes, "Scores of each class; the contributions sum to the log loss"),
     }
     if blend:
@@ -92,25 +79,19 @@ def _tabulate(performance: dict[str, Any], bias_audit: dict[str, Any], ablation:
         tables["self_enhancement"] = _tabulate_win_rates("model", models["model"], models)
     if len(ablation):
         ranked = ablation.sort_values("difference", ascending=False, kind="stable")
-        differences = ranked.rename(columns={"difference": "value"}).to_dict("records")
-        ranked = ranked.assign(
-            left_out=ranked["left_out"].str.replace("_", " "),
-            difference=[format_interval(row, sign=True) for row in differences],
-        )
-        ranked = ranked[["left_out", "features", "log_loss", "difference"]]
+        intervals = ranked.rename(columns={"difference": "value"}).to_dict("records")
+        differences = [format_interval(interval, sign=True) for interval in intervals]
+        ranked = ranked[["left_out", "features", "log_loss"]].assign(difference=differences)
         tables["ablation"] = to_html(ranked, "Ablation, out of fold")
     return tables
 
 
 def _tabulate_win_rates(header: str, names: pd.Series, table: pd.DataFrame) -> str:
-    rates = {name: select_interval(table, name).to_dict("records") for name in ("predicted", "observed", "difference")}
-    columns = {
-        header: names,
-        "battles": table["battles"],
-        "predicted": [format_percent(interval) for interval in rates["predicted"]],
-        "observed": [format_percent(interval) for interval in rates["observed"]],
-        "difference": [format_interval(interval, 3, sign=True) for interval in rates["difference"]],
-    }
+    columns: dict[str, Any] = {header: names, "battles": table["battles"]}
+    for name in ("predicted", "observed"):
+        columns[name] = [format_percent(interval) for interval in select_interval(table, name).to_dict("records")]
+    differences = select_interval(table, "difference").to_dict("records")
+    columns["difference"] = [format_interval(interval, 3, sign=True) for interval in differences]
     return to_html(pd.DataFrame(columns), "Win rates, a tie counting as half")
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.metrics import classification_report, confusion_matrix
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from statsmodels.stats.proportion import proportion_confint
 
 from arena_preference.battles import LABEL_COLUMNS, N_CLASSES, FloatArray
@@ -30,15 +30,6 @@ def summarise_performance(
 ) -> dict[str, Any]:
     """Return the numbers behind the figures and tables of performance and calibration.
 
-    Args:
-        oof_predictions: Schema ``OutOfFoldPredictions``.
-        metrics: Metrics of these predictions, most of them ``{value, low, high}``; key ``blend`` with cross encoders.
-        learning_curve: Columns ``battles``, ``log_loss``, ``low``, ``high``; may be empty.
-        finetuning_history: Columns ``fold`` (-1: all folds), ``step``, and of each row either ``loss`` (training) or
-            ``log_loss`` (held out); may be empty.
-        simulation_summary: Summary of the simulation, or empty if the battles are not simulated.
-        config: Parameters ``reporting``.
-
     Returns:
         ``metrics``, ``prompt_groups``, ``bayes_optimal_log_loss`` (None if unknown), ``confusion`` (counts, one row per
         label), ``histograms`` (counts of the ``largest`` probability and of each class's in 40 equal bins), and rows of
@@ -60,7 +51,7 @@ def summarise_performance(
 
 
 def find_bayes_optimal_log_loss(metrics: dict[str, Any], simulation_summary: dict[str, Any]) -> float | None:
-    """Return the least log loss that a model can have, in nats, if the run's battles are those of the simulation."""
+    """Return the Bayes-optimal log loss in nats if the run's battles are those of the simulation."""
     if not simulation_summary:
         return None
     simulated = simulation_summary["train"]["battles"]
@@ -72,25 +63,13 @@ def find_bayes_optimal_log_loss(metrics: dict[str, Any], simulation_summary: dic
 def score_classes(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]]) -> pd.DataFrame:
     """Score each class on its own.
 
-    Args:
-        probabilities: Shape (n, 3).
-        labels: Shape (n,).
-
     Returns:
         One row per class: ``label``, ``battles``, ``fraction`` of all battles, ``mean_probability``, ``precision`` and
         ``recall`` of the likeliest class, ``log_loss`` of its battles, and ``contribution``, which sums to the log loss
         of all battles.
     """
-    report = classification_report(
-        labels,
-        probabilities.argmax(axis=1),
-        labels=range(N_CLASSES),
-        target_names=LABEL_NAMES,
-        output_dict=True,
-        zero_division=0,
-    )
-    scores = pd.DataFrame(report).T.loc[list(LABEL_NAMES)]
-    battles = scores["support"].to_numpy(dtype="int64")
+    likeliest, classes = probabilities.argmax(axis=1), range(N_CLASSES)
+    precision, recall, _, battles = precision_recall_fscore_support(labels, likeliest, labels=classes, zero_division=0)
     losses = np.bincount(labels, compute_losses(probabilities, labels), minlength=N_CLASSES)
     return pd.DataFrame(
         {
@@ -98,8 +77,8 @@ def score_classes(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]
             "battles": battles,
             "fraction": battles / len(labels),
             "mean_probability": probabilities.mean(axis=0),
-            "precision": scores["precision"].to_numpy(),
-            "recall": scores["recall"].to_numpy(),
+            "precision": precision,
+            "recall": recall,
             "log_loss": losses / np.maximum(battles, 1),
             "contribution": losses / len(labels),
         }
@@ -108,11 +87,6 @@ def score_classes(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]
 
 def bin_predictions(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]], n_bins: int) -> pd.DataFrame:
     """Compare predicted and observed frequencies of each class over bins of equal counts.
-
-    Args:
-        probabilities: Shape (n, 3).
-        labels: Shape (n,).
-        n_bins: Number of bins.
 
     Returns:
         Columns ``label``, ``predicted`` (mean probability), ``value`` (observed fraction), and its 95 % Wilson interval

@@ -1,4 +1,4 @@
-"""How a model's ability turns into what goes right and wrong in a response."""
+"""Behaviour of a model in one battle, drawn from its habits and ability."""
 
 import math
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from .texts import Model
 
 
 class Behaviour(NamedTuple):
-    """What a model does in one battle. How much of it shows depends on the length of the response."""
+    """What a model does in one battle; the effect depends on the length of the response."""
 
     coverage: float  # probability that a requested point is covered
     error: float  # probability that a covered point is stated wrongly
@@ -32,11 +32,8 @@ class Behaviour(NamedTuple):
 def draw_behaviour(rng: Random, model: Model, ability: float, length_noise: float) -> Behaviour:
     """Draw what a model does in one battle.
 
-    Args:
-        rng: Random choices.
-        model: The model with its habits.
-        ability: Its ability in this battle, in standard deviations.
-        length_noise: Standard normal deviate of its log length.
+    ``ability`` is that of the model in this battle, in standard deviations; ``length_noise`` is a standard normal
+    deviate of its log length.
     """
 
     def happens(log_odds: float, slope: float) -> bool:

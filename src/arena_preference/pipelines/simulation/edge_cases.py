@@ -13,11 +13,7 @@ _HALF_EMOJI = ("\ud83d", "\ud83e", "\ude0a")
 
 
 def add_edge_cases(samples: list[Sample], generator: np.random.Generator) -> list[Sample]:
-    """Turn some battles into edge cases; no battle becomes two of them.
-
-    Args:
-        samples: The battles of one split; they are modified.
-        generator: Source of randomness.
+    """Turn some battles of one split, in place, into edge cases; no battle becomes two of them.
 
     Returns:
         The battles in the same order. An exact duplicate is the very same object at two positions.

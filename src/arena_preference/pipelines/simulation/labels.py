@@ -7,6 +7,7 @@ exp(-u / 2) and exp(t) (Davidson, 1970).
 import re
 
 import numpy as np
+from scipy.special import softmax
 
 from arena_preference.battles import FloatArray
 
@@ -29,7 +30,7 @@ def compute_quality(traits: FloatArray, strengths: FloatArray, config: Simulatio
     Args:
         traits: Mean over turns, shape (n, 2, number of traits), in the order of ``Traits``.
         strengths: Strengths of the models, shape (n, 2).
-        config: Parameters ``simulation``.
+        config: Utility of each trait and of strength.
 
     Returns:
         Log-odds, shape (n, 2).
@@ -43,8 +44,8 @@ def compute_label_probabilities(quality: FloatArray, styles: FloatArray, config:
 
     Args:
         quality: Utility of each response apart from its style, shape (n, 2).
-        styles: Output of ``count_style`` for each response, shape (n, 2, 4).
-        config: Parameters ``simulation``.
+        styles: Counts of each response as returned by ``count_style``, shape (n, 2, 4).
+        config: Effects of style and position, and the parameters of ties and noise.
 
     Returns:
         P(A), P(B), P(tie), shape (n, 3).
@@ -58,9 +59,7 @@ def compute_label_probabilities(quality: FloatArray, styles: FloatArray, config:
     nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
     utility = difference[:, None] + config.noise * nodes
     scores = np.stack([utility / 2, -utility / 2, np.broadcast_to(tie[:, None], utility.shape)], axis=2)
-    scores = np.exp(scores - scores.max(axis=2, keepdims=True))
-    given_taste = scores / scores.sum(axis=2, keepdims=True)
-    probabilities = np.einsum("nkc,k->nc", given_taste, weights)
+    probabilities = np.einsum("nkc,k->nc", softmax(scores, axis=2), weights)
     return probabilities / probabilities.sum(axis=1, keepdims=True)
 
 

@@ -37,10 +37,6 @@ _TRAIN, _TEST = 0, 1
 def simulate_train_battles(config: SimulationConfig, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Simulate train.csv and its true probabilities.
 
-    Args:
-        config: Parameters ``simulation``.
-        seed: The project's seed.
-
     Returns:
         Battles in the competition's schema, text cells as JSON lists of turns; and, row by row, their true
         probabilities with the drawn ``label``.
@@ -49,15 +45,7 @@ def simulate_train_battles(config: SimulationConfig, seed: int) -> tuple[pd.Data
 
 
 def simulate_test_battles(config: SimulationConfig, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Simulate test.csv and its true probabilities.
-
-    Args:
-        config: Parameters ``simulation``.
-        seed: The project's seed.
-
-    Returns:
-        As ``simulate_train_battles``, the battles without the columns of models and labels.
-    """
+    """Simulate test.csv, without models and labels, and its true probabilities."""
     battles, truth = _simulate(config.test_battles, config, seed, _TEST)
     return battles[[ID, *TEXT_COLUMNS]], truth
 
@@ -70,15 +58,7 @@ def summarise_simulation(
     config: SimulationConfig,
     seed: int,
 ) -> dict[str, Any]:
-    """Summarise both splits: the best possible log loss, that of the length baseline, and the target statistics.
-
-    Args:
-        train: Battles as read back from train.csv.
-        train_truth: Their true probabilities and labels.
-        test: Battles as read back from test.csv.
-        test_truth: Their true probabilities and labels.
-        config: Parameters ``simulation``.
-        seed: The project's seed.
+    """Summarise both splits, as read back from their files, with their true probabilities and labels.
 
     Returns:
         Seed and parameters; for each split, the number of battles, the Bayes-optimal log loss, the log loss of a
@@ -96,12 +76,9 @@ def summarise_simulation(
             "length_baseline_log_loss": round(log_loss(labels, by_length, labels=[0, 1, 2]), 5),
             "target_statistics": compare_with_targets(prompts, lengths[split], labels),
         }
+        optimal, baseline = (summary[split][f"{name}_log_loss"] for name in ("bayes_optimal", "length_baseline"))
         logger.info(
-            "%s: %d battles, log loss %.4f for the true probabilities, %.4f for the length baseline",
-            split,
-            len(battles),
-            summary[split]["bayes_optimal_log_loss"],
-            summary[split]["length_baseline_log_loss"],
+            "%s: %d battles, Bayes-optimal log loss %.4f, length baseline %.4f", split, len(battles), optimal, baseline
         )
     return summary
 

@@ -7,7 +7,7 @@ from .prompts import Prompt
 from .rng import Random
 from .texts import Aspect, Phrasebook, Topic, load_texts
 
-# Coprime to the number of elaborations of every phrasebook, so that each comes once before any comes again.
+# Coprime to the number of elaborations of every phrasebook, so that all are used before any repeats.
 STRIDES = (5, 7, 11)
 _SENTENCES_PER_PARAGRAPH = 6
 _ASIDE_PROBABILITY = 0.15
@@ -36,16 +36,9 @@ class _Section(NamedTuple):
 
 
 def write_response(rng: Random, prompt: Prompt, behaviour: Behaviour, length: float) -> tuple[str, Traits]:
-    """Write one turn of a response.
+    """Write one turn of a response: the text in Markdown, and its traits.
 
-    Args:
-        rng: Random choices.
-        prompt: The turn of the prompt.
-        behaviour: What the model does.
-        length: Characters at which elaboration stops; the requested points come in any case.
-
-    Returns:
-        The text in Markdown, and its traits.
+    Elaboration stops at ``length`` characters; the requested points come in any case.
     """
     book, topic, points = prompt.book, prompt.topic, prompt.points
     if behaviour.refuses:

@@ -1,4 +1,4 @@
-"""Samples the battles of a split: which prompts repeat, which models meet, and how they respond."""
+"""Sampling of the battles of a split: which prompts repeat, which models meet, and how they respond."""
 
 import math
 from dataclasses import dataclass
@@ -31,13 +31,7 @@ class Sample:
 
 
 def sample_battles(count: int, config: SimulationConfig, generator: np.random.Generator) -> list[Sample]:
-    """Return the battles of one split, in random order.
-
-    Args:
-        count: Number of battles.
-        config: Parameters ``simulation``.
-        generator: Source of randomness.
-    """
+    """Return the battles of one split, in random order."""
     rng = Random(generator)
     groups = _draw_prompt_groups(count, config.repeated_prompt_fraction, generator)
     prompts = _draw_distinct_prompts(int(groups.max()) + 1, config, rng)

@@ -22,15 +22,12 @@ TARGETS = {
 def compare_with_targets(
     prompts: list[list[str | None]], lengths: FloatArray, labels: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """Return the statistics of one split beside their targets.
+    """Return ``value``, ``target`` and ``tolerance`` of each statistic of one split.
 
     Args:
         prompts: Turns of each prompt.
         lengths: Characters of each response, shape (n, 2).
-        labels: Labels, shape (n,).
-
-    Returns:
-        ``value``, ``target`` and ``tolerance`` by name of the statistic.
+        labels: Shape (n,).
     """
     fractions = np.bincount(labels, minlength=3) / len(labels)
     groups = Counter(normalise_prompt(turns[0]) for turns in prompts)

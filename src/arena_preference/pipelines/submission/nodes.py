@@ -13,10 +13,7 @@ logger = logging.getLogger(__name__)
 def make_submission(predictions: pd.DataFrame, raw_ids: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """Check the predictions against the raw test file and put them into the competition's format.
 
-    Args:
-        predictions: Schema ``Predictions``.
-        raw_ids: The column id of the test file, as text.
-        labels: Schema ``Labels`` of the training battles, to warn of ids that both files have.
+    ``raw_ids`` is the column id of the test file, as text. A warning counts ids that training battles have as well.
 
     Returns:
         Columns id, winner_model_a, winner_model_b, winner_tie; the ids of the file in its order.
@@ -44,6 +41,6 @@ def make_submission(predictions: pd.DataFrame, raw_ids: pd.DataFrame, labels: pd
     if not whole.all():
         raise ValueError(
             f"{(~whole).sum()} rows are not probability distributions, the first for id {expected[~whole][0]}. "
-            "The stored model is damaged: train again."
+            "Fit the model again: run the pipeline modelling."
         )
     return ordered[[ID, *LABEL_COLUMNS]]

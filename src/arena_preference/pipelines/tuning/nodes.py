@@ -33,13 +33,8 @@ def tune_catboost(
     A study is identified by the battles, folds, features and parameters that its results depend on. With the same ones,
     a run resumes the study; with others, it starts a new one.
 
-    Args:
-        model_input: Schema ``Features``, of the training battles.
-        oof_bow_logits: Columns as returned by ``fit_bow_model``.
-        labels: Schema ``Labels``.
-        tuning_trials: Optuna storage of the trials of all studies.
-        modelling: Parameters ``modelling``; the first trial uses them, if they are within the search space.
-        config: Parameters ``tuning``.
+    The first trial uses the parameters of ``modelling``, if they are within the search space. ``tuning_trials`` is
+    Optuna's storage of the trials of all studies.
 
     Returns:
         The best parameters as the part of ``parameters_modelling.yml`` that they replace. The lowest of many log losses
