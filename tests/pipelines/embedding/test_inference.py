@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arena_preference.pipelines.embedding.inference import Throughput, Workers, plan_batches, plan_shards, run_model
+from arena_preference.pipelines.embedding.model_inputs import PrefixedText
 from arena_preference.pipelines.embedding.text_model import TextModel, Vectors, Window
-from arena_preference.pipelines.embedding.texts import PrefixedText
 
 from .test_encoder import CPU, LONG, TEXTS, load
 

@@ -13,8 +13,8 @@ from arena_preference.device import select_devices
 from .autotuning import load_in_best_dtype
 from .config import InferenceConfig
 from .inference import Throughput, Workers, run_model
+from .model_inputs import Conversation, PrefixedText, make_input_keys
 from .text_model import TextModel
-from .texts import Conversation, PrefixedText, make_input_keys
 
 logger = logging.getLogger(__name__)
 

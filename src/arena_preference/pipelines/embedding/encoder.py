@@ -9,8 +9,8 @@ import torch
 from transformers import AutoModel
 
 from .encoder_settings import EncoderSettings
+from .model_inputs import PrefixedText
 from .text_model import TextModel, Tokens, Vectors, Window, slide_windows, truncate_middle
-from .texts import PrefixedText
 
 
 class Encoder(TextModel):

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from .model_inputs import count_characters
 from .text_model import TextModel, Vectors, Window
-from .texts import count_characters
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from arena_preference.symmetry import FORM_SEPARATOR
 
 from .config import EmbeddingConfig, EncoderConfig, RewardModelConfig
 from .encoder_settings import EncoderSettings, read_encoder_settings
-from .texts import list_conversations, list_texts, make_input_keys
+from .model_inputs import list_conversations, list_texts, make_input_keys
 
 # Torch and transformers take seconds to import; only the two nodes that run a model import them.
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from .model_inputs import Conversation
 from .text_model import TextModel, Vectors, Window, truncate_middle
-from .texts import Conversation
 
 
 class RewardModel(TextModel):
