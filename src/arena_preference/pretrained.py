@@ -3,7 +3,7 @@
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -83,6 +83,20 @@ def load_tokenizer(folder: Path) -> Any:
                 f"The tokenizer in '{folder}' cannot be read ({first_line(reason)}). Fetch the model again, or choose "
                 "one that has a tokenizer.json."
             ) from reason
+
+
+def encode_texts(tokenizer: Any, texts: Sequence[str], **kwargs: Any) -> list[list[int]]:
+    """Token ids of each text, without special tokens, however long it is."""
+    encoded = tokenizer(
+        list(texts),
+        add_special_tokens=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        # No warning about texts that are longer than the model reads: callers truncate them.
+        verbose=False,
+        **kwargs,
+    )
+    return encoded["input_ids"]
 
 
 def load_model(auto_class: Any, folder: Path, dtype: "torch.dtype", *, new_head: bool = False, **kwargs: Any) -> Any:

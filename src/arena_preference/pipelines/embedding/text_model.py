@@ -12,7 +12,7 @@ import torch
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from arena_preference.device import avoid_cudnn_attention
-from arena_preference.pretrained import load_model, load_tokenizer
+from arena_preference.pretrained import encode_texts, load_model, load_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -142,15 +142,7 @@ class TextModel(ABC):
         return model.to(device).eval()
 
     def _to_ids(self, texts: Sequence[str]) -> list[Tokens]:
-        encoded = self._tokenizer(
-            list(texts),
-            add_special_tokens=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            # No warning about long texts: they are cut later.
-            verbose=False,
-        )
-        return [np.array(ids, dtype=np.int32) for ids in encoded["input_ids"]]
+        return [np.array(ids, dtype=np.int32) for ids in encode_texts(self._tokenizer, texts)]
 
 
 def slide_windows(tokens: Tokens, size: int, stride: int) -> list[Tokens]:

@@ -2,45 +2,33 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+
+#: Token ids of a prompt and of the one or two responses to it.
+Turn = tuple[list[int], ...]
 
 
-class Turn(NamedTuple):
-    """Token ids of a prompt and of the one or two responses to it."""
-
-    prompt: list[int]
-    responses: tuple[list[int], ...]
-
-
-def share_budget(prompt: int, responses: Sequence[int], budget: int) -> tuple[int, list[int]]:
+def share_budget(lengths: Sequence[int], budget: int) -> list[int]:
     """Share tokens between a prompt and its responses.
 
-    A response's share is twice the prompt's; what one does not need goes to the others, so that the longer response is
-    cut first. Two responses that are both cut keep equally many tokens; an odd token goes to the prompt or, if that is
-    complete, is left over.
+    A response's share is twice the prompt's; what one text does not need goes to the others, so that the longer
+    response is cut first. Two responses that are both cut keep equally many tokens; an odd token goes to the prompt or,
+    if that is complete, is left over.
 
     Args:
-        prompt: Tokens of the prompt.
-        responses: Tokens of each response.
+        lengths: Tokens of the prompt and of each response.
         budget: Tokens that may be kept.
 
     Returns:
         Kept tokens of the prompt and of each response.
     """
-    needed = (prompt, *responses)
-    if sum(needed) <= budget:
-        return prompt, list(responses)
+    prompt, *responses = lengths
 
-    def keep(level: int) -> tuple[int, list[int]]:
-        return min(prompt, level // 2), [min(response, level) for response in responses]
+    def share(level: int) -> list[int]:
+        return [min(prompt, level // 2), *(min(response, level) for response in responses)]
 
-    def count(level: int) -> int:
-        of_prompt, of_responses = keep(level)
-        return of_prompt + sum(of_responses)
-
-    level = bisect_right(range(2 * max(needed) + 1), budget, key=count) - 1
-    of_prompt, of_responses = keep(level)
-    return min(prompt, of_prompt + budget - count(level)), of_responses
+    levels = range(2 * max(lengths) + 1)
+    _, *kept = share(bisect_right(levels, budget, key=lambda level: sum(share(level))) - 1)
+    return [min(prompt, budget - sum(kept)), *kept]
 
 
 def fit_turns(turns: Sequence[Turn], find_budget: Callable[[int], int]) -> list[Turn]:
@@ -54,19 +42,9 @@ def fit_turns(turns: Sequence[Turn], find_budget: Callable[[int], int]) -> list[
         The remaining turns, at least one.
     """
     kept = list(turns)
-    while len(kept) > 1 and _count(kept) > find_budget(len(kept)):
+    while len(kept) > 1 and sum(len(text) for turn in kept for text in turn) > find_budget(len(kept)):
         kept.pop(0)
     if len(kept) > 1:
         return kept
-    (last,) = kept
-    of_prompt, of_responses = share_budget(len(last.prompt), list(map(len, last.responses)), find_budget(1))
-    responses = tuple(_keep_end(response, size) for response, size in zip(last.responses, of_responses, strict=True))
-    return [Turn(_keep_end(last.prompt, of_prompt), responses)]
-
-
-def _count(turns: Sequence[Turn]) -> int:
-    return sum(len(turn.prompt) + sum(map(len, turn.responses)) for turn in turns)
-
-
-def _keep_end(tokens: list[int], size: int) -> list[int]:
-    return tokens[len(tokens) - size :]
+    sizes = share_budget([len(text) for text in kept[0]], find_budget(1))
+    return [tuple(text[len(text) - size :] for text, size in zip(kept[0], sizes, strict=True))]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from arena_preference.battles import TEXT_COLUMNS
+from arena_preference.pretrained import encode_texts
 
 from .config import FinetuningConfig, Template
 from .token_budget import Turn, fit_turns
@@ -28,12 +29,12 @@ _SLOT: Final = re.compile(r"@@(\d+)\.(\d+)@@")
 
 
 class Layout(NamedTuple):
-    """The template of a number of turns: ``pieces[0]``, then the text of each slot and the piece after it.
+    """The template of a number of turns: ``segments[0]``, then the text of each slot and the segment after it.
 
     A slot is the index of a turn and of a text in it: 0 is the prompt, 1 and 2 are responses.
     """
 
-    pieces: list[list[int]]
+    segments: list[list[int]]
     slots: list[tuple[int, int]]
 
 
@@ -45,10 +46,6 @@ class BattleTokenizer:
 
     def __init__(self, tokenizer: Any, config: FinetuningConfig) -> None:
         """Choose the layout.
-
-        Args:
-            tokenizer: The model's, from transformers.
-            config: Parameters ``finetuning``.
 
         Raises:
             ValueError: If the tokenizer has no chat template and one is required, or the template takes ``max_tokens``.
@@ -69,47 +66,31 @@ class BattleTokenizer:
             )
 
     def tokenize(self, battles: pd.DataFrame) -> list[Inputs]:
-        """Return the two inputs of each battle; for the swapped battle, they are the same two, swapped.
-
-        Args:
-            battles: One row per battle, with ``TEXT_COLUMNS``.
-        """
+        """Return the two inputs of each battle; for the swapped battle, they are the same two, swapped."""
         conversations = [
             list(zip_longest(*cells)) or [("", "", "")]
             for cells in zip(*(battles[column] for column in TEXT_COLUMNS), strict=True)
         ]
-        encoded = self._tokenizer(
-            [text or "" for turns in conversations for turn in turns for text in turn],
-            add_special_tokens=False,
-            split_special_tokens=True,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            # No warning about texts that are longer than the model reads: they are cut below.
-            verbose=False,
-        )
-        ids = iter(encoded["input_ids"])
+        texts = [text or "" for turns in conversations for turn in turns for text in turn]
+        ids = iter(encode_texts(self._tokenizer, texts, split_special_tokens=True))
         return [self._lay_out([(next(ids), next(ids), next(ids)) for _ in turns]) for turns in conversations]
 
-    def _lay_out(self, turns: Sequence[tuple[list[int], list[int], list[int]]]) -> Inputs:
+    def _lay_out(self, turns: Sequence[Turn]) -> Inputs:
         if self._is_pairwise:
-            kept = fit_turns([Turn(prompt, (a, b)) for prompt, a, b in turns], self._find_budget)
-            return self._fill(kept), self._fill([Turn(turn.prompt, turn.responses[::-1]) for turn in kept])
-        a, b = (
-            self._fill(fit_turns([Turn(turn[0], (turn[side],)) for turn in turns], self._find_budget))
-            for side in (1, 2)
-        )
-        return a, b
+            kept = fit_turns(turns, self._find_budget)
+            return self._fill(kept), self._fill([(prompt, b, a) for prompt, a, b in kept])
+        a, b = (fit_turns([(turn[0], turn[side]) for turn in turns], self._find_budget) for side in (1, 2))
+        return self._fill(a), self._fill(b)
 
     def _fill(self, turns: Sequence[Turn]) -> npt.NDArray[np.int32]:
         layout = self._layout(len(turns))
-        ids = list(layout.pieces[0])
-        for (turn, text), piece in zip(layout.slots, layout.pieces[1:], strict=True):
-            ids += (turns[turn].prompt, *turns[turn].responses)[text]
-            ids += piece
+        ids = list(layout.segments[0])
+        for (turn, text), segment in zip(layout.slots, layout.segments[1:], strict=True):
+            ids += turns[turn][text] + segment
         return np.array(ids, dtype=np.int32)
 
     def _find_budget(self, turns: int) -> int:
-        return self._max_tokens - sum(map(len, self._layout(turns).pieces))
+        return self._max_tokens - sum(map(len, self._layout(turns).segments))
 
     def _make_chat_layout(self, turns: int) -> Layout:
         if self._is_pairwise:
@@ -128,11 +109,11 @@ class BattleTokenizer:
             raise ValueError(
                 "The model's chat template omits some texts of a conversation. Set finetuning.input.template to text."
             )
-        return Layout([self._encode(part) for part in parts[::3]], slots)
+        return Layout(encode_texts(self._tokenizer, parts[::3]), slots)
 
     def _make_text_layout(self, turns: int) -> Layout:
         tokenizer = self._tokenizer
-        between_turns = self._encode(_BETWEEN_TURNS)
+        (between_turns,) = encode_texts(tokenizer, [_BETWEEN_TURNS])
         start = next(([id_] for id_ in (tokenizer.cls_token_id, tokenizer.bos_token_id) if id_ is not None), [])
         end = next(([id_] for id_ in (tokenizer.sep_token_id, tokenizer.eos_token_id) if id_ is not None), [])
         between_texts = between_turns if tokenizer.sep_token_id is None else [tokenizer.sep_token_id]
@@ -140,7 +121,3 @@ class BattleTokenizer:
         # All turns of the prompt, then all turns of each response.
         between = [between_texts if turn == turns - 1 else between_turns for turn, _ in slots[:-1]]
         return Layout([start, *between, end], slots)
-
-    def _encode(self, piece: str) -> list[int]:
-        ids: list[int] = self._tokenizer(piece, add_special_tokens=False)["input_ids"]
-        return ids
