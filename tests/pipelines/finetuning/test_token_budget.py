@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena_preference.pipelines.finetuning.token_budget import Turn, fit_turns, share_budget
+from arena_preference.pipelines.finetuning.tokenization import Turn, fit_turns, share_budget
 
 LENGTHS = st.integers(0, 60)
 BUDGETS = st.integers(0, 150)

@@ -1,4 +1,4 @@
-"""How an encoder turns a text into a vector: according to its own files, unless a parameter overrides them."""
+"""How an encoder turns a text into a vector: as its own files say, unless a parameter overrides them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +8,10 @@ from arena_preference.pretrained import read_json
 
 from .config import EncoderConfig, LongTexts, Pooling
 
-_POOLINGS: Final[dict[str, Pooling]] = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
-# Before release 5, sentence-transformers wrote one flag for each kind of pooling.
-_POOLING_FLAGS: Final = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_lasttoken": "lasttoken",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-}
+# By the names in the files of sentence-transformers.
+_POOLINGS: Final[dict[str, Pooling]] = {
+    "mean": "mean", "mean_tokens": "mean", "cls": "cls", "cls_token": "cls", "lasttoken": "last",
+}  # fmt: skip
 _NO_LIMIT: Final = 1e9
 _MODULES: Final = ("Transformer", "Pooling", "Normalize")
 # Names under which sentence-transformers looks for the prompt of a document.
@@ -43,10 +37,6 @@ class EncoderSettings:
 
 def read_encoder_settings(folder: Path, config: EncoderConfig) -> EncoderSettings:
     """Read how sentence-transformers would use the encoder; parameters take precedence over its files.
-
-    Args:
-        folder: A folder returned by ``find_model``.
-        config: Parameters ``embedding.encoder``.
 
     Raises:
         ValueError: If neither says how to pool, whether to normalise or how long a text may be, if the files require a
@@ -102,12 +92,14 @@ def read_encoder_settings(folder: Path, config: EncoderConfig) -> EncoderSetting
 def _read_pooling(folder: Path, config: dict[str, Any]) -> Pooling:
     modes = config.get("pooling_mode")
     if modes is None:
-        modes = [mode for flag, mode in _POOLING_FLAGS.items() if config.get(flag)]
+        # Before release 5, sentence-transformers wrote a flag for each kind of pooling.
+        prefix = "pooling_mode_"
+        modes = [name.removeprefix(prefix) for name, chosen in config.items() if name.startswith(prefix) and chosen]
     modes = [modes] if isinstance(modes, str) else modes
     if len(modes) != 1 or modes[0] not in _POOLINGS:
         raise ValueError(
-            f"Encoder '{folder}' uses {' and '.join(modes) or 'no'} pooling; supported are {', '.join(_POOLINGS)}. Set "
-            "embedding.encoder.pooling, or embedding.encoder.model to another encoder."
+            f"Encoder '{folder}' uses {' and '.join(modes) or 'no'} pooling; supported are mean, cls and lasttoken. "
+            "Set embedding.encoder.pooling, or embedding.encoder.model to another encoder."
         )
     return _POOLINGS[modes[0]]
 

@@ -80,5 +80,4 @@ class RewardModel(TextModel):
         return vectors[0]
 
     def _pool(self, output: Any, mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = output.logits.float()
-        return logits
+        return output.logits.float()

@@ -1,7 +1,8 @@
-"""Token ids that a cross encoder reads of each battle: a template around the texts, within ``max_tokens``."""
+"""Inputs of a cross encoder: a template around the texts of a battle, truncated to ``max_tokens``."""
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
@@ -14,12 +15,13 @@ from arena_preference.battles import TEXT_COLUMNS
 from arena_preference.pretrained import encode_texts
 
 from .config import FinetuningConfig, Template
-from .token_budget import Turn, fit_turns
 
+#: Token ids of a prompt and of the one or two responses to it.
+Turn = tuple[list[int], ...]
 #: Two inputs per battle: each response with the prompt (head pointwise), or each order of the responses (pairwise).
 Inputs = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
 
-# What a chat model is asked when it reads both responses; the braces are for all turns of prompt, A and B.
+# A chat model's prompt with both responses; the braces are for all turns of the prompt, of A and of B.
 _QUESTION: Final = (
     "A person asked two assistants:\n\n{}\n\n--- Answer A ---\n\n{}\n\n--- Answer B ---\n\n{}\n\n---\n\n"
     "Which answer does the person prefer: A, B, or neither?"
@@ -121,3 +123,34 @@ class BattleTokenizer:
         # All turns of the prompt, then all turns of each response.
         between = [between_texts if turn == turns - 1 else between_turns for turn, _ in slots[:-1]]
         return Layout([start, *between, end], slots)
+
+
+def share_budget(lengths: Sequence[int], budget: int) -> list[int]:
+    """Share a budget of tokens between a prompt and its responses, whose lengths are given in this order.
+
+    A response's share is twice the prompt's; what one text does not need goes to the others, so that the longer
+    response is cut first. Two responses that are both cut keep equally many tokens; an odd token goes to the prompt or,
+    if that is complete, is left over.
+    """
+    prompt, *responses = lengths
+
+    def share(level: int) -> list[int]:
+        return [min(prompt, level // 2), *(min(response, level) for response in responses)]
+
+    levels = range(2 * max(lengths) + 1)
+    _, *kept = share(bisect_right(levels, budget, key=lambda level: sum(share(level))) - 1)
+    return [min(prompt, budget - sum(kept)), *kept]
+
+
+def fit_turns(turns: Sequence[Turn], find_budget: Callable[[int], int]) -> list[Turn]:
+    """Cut a conversation to a budget, which depends on its number of turns.
+
+    Early turns are dropped, then the starts of the last turn's texts.
+    """
+    kept = list(turns)
+    while len(kept) > 1 and sum(len(text) for turn in kept for text in turn) > find_budget(len(kept)):
+        kept.pop(0)
+    if len(kept) > 1:
+        return kept
+    sizes = share_budget([len(text) for text in kept[0]], find_budget(1))
+    return [tuple(text[len(text) - size :] for text, size in zip(kept[0], sizes, strict=True))]
