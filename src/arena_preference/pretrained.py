@@ -72,7 +72,7 @@ def load_tokenizer(folder: Path) -> Any:
         # The tokenizers library raises plain Exception.
         except Exception as reason:
             raise ValueError(
-                f"The tokenizer in '{folder}' cannot be read ({first_line(reason)}). Fetch the model again, or choose "
+                f"The tokenizer in '{folder}' cannot be read ({_first_line(reason)}). Fetch the model again, or choose "
                 "one that has a tokenizer.json."
             ) from reason
 
@@ -122,8 +122,8 @@ def load_model(auto_class: Any, folder: Path, dtype: "torch.dtype", *, new_head:
             )
         except (OSError, SafetensorError) as reason:
             raise ValueError(
-                f"The model in '{folder}' cannot be loaded ({first_line(reason)}). Its files are missing or corrupted: "
-                "fetch it again."
+                f"The model in '{folder}' cannot be loaded ({_first_line(reason)}). Its files are missing or "
+                "corrupted: fetch it again."
             ) from reason
     optional = ["pooler"] if auto_class is AutoModel else []
     if new_head:
@@ -166,7 +166,7 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def first_line(reason: Exception) -> str:
+def _first_line(reason: Exception) -> str:
     """First line of an error's message."""
     return str(reason).partition("\n")[0]
 

@@ -441,7 +441,7 @@ def test_disabled_models_are_not_loaded_and_leave_only_ids(
     config: EmbeddingConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(nodes, "find_model", lambda *_: pytest.fail("a model was looked for"))
+    monkeypatch.setattr(nodes, "find_model", lambda *_: pytest.fail("a model was searched for"))
     chosen = change(config, "encoder", enabled=False)
     store = dataset.load()
     assert fill(dataset, few_battles, chosen) == fill(dataset, few_battles, chosen, score_responses) == 0

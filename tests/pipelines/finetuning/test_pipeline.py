@@ -40,7 +40,7 @@ def test_the_models_of_train_predict_both_splits(
     assert (tmp_path / "store").exists() == enabled
 
 
-def test_wiring_the_pipeline_imports_neither_torch_nor_transformers() -> None:
+def test_wiring_the_pipeline_does_not_import_torch() -> None:
     code = (
         "import sys; from arena_preference.pipelines.finetuning import create_pipeline; create_pipeline(); "
         "sys.exit(sum(name in sys.modules for name in ('torch', 'transformers', 'accelerate', 'peft')))"
@@ -49,7 +49,7 @@ def test_wiring_the_pipeline_imports_neither_torch_nor_transformers() -> None:
 
 
 @pytest.mark.slow
-def test_a_run_that_is_switched_off_imports_neither_torch_nor_transformers() -> None:
+def test_a_disabled_pipeline_runs_without_torch_and_transformers() -> None:
     code = (
         "import sys, pandas as pd, yaml\n"
         "from arena_preference.datasets import ModelStore\n"

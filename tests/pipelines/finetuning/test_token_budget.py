@@ -68,7 +68,7 @@ def test_a_conversation_fits_and_keeps_its_end(sizes: list[tuple[int, int, int]]
         assert all(part == text[len(text) - len(part) :] for part, text in zip(last, whole, strict=True))
 
 
-def test_early_turns_go_before_the_last_is_cut_and_of_that_the_ends_stay() -> None:
+def test_early_turns_are_dropped_before_the_last_is_cut_and_that_keeps_its_ends() -> None:
     turns: list[Turn] = [([0, 0], [0, 0]), ([1, 2, 3], [4, 5, 6, 7])]
     assert fit_turns(turns, lambda _: 11) == turns
     assert fit_turns(turns, lambda _: 10) == turns[1:]

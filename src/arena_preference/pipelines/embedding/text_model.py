@@ -1,4 +1,4 @@
-"""What encoder and reward model have in common: a transformers model on one or several devices."""
+"""Base class of encoder and reward model: a transformers model on one or several devices."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -29,9 +29,9 @@ class Window(NamedTuple):
     tokens: Tokens
     """Token ids with special tokens and prefix, shape (width,)."""
     own_tokens: int
-    """How many of them belong to the text itself."""
+    """Number of those that belong to the text itself."""
     skipped_tokens: int
-    """How many at the start are left out of the pooling."""
+    """Number of those, at the start, that are not pooled."""
 
 
 class TextModel(ABC):
@@ -39,9 +39,9 @@ class TextModel(ABC):
 
     auto_class: ClassVar[Any]
     max_tokens: int
-    """Of a window."""
+    """Maximum tokens of a window."""
     max_characters: float
-    """Longer inputs are truncated to about this length, which limits the time that they take."""
+    """About how many characters of an input are read, which limits the time that it takes."""
 
     def __init__(self, folder: Path, devices: Sequence[torch.device], dtype: torch.dtype) -> None:
         """Load the model.

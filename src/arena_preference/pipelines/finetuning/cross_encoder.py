@@ -57,7 +57,7 @@ class PointwiseModel(CrossEncoder):
     """
 
     def __init__(self, encoder: PreTrainedModel, label_smoothing: float, pooling: Pooling) -> None:
-        """Add the head to a model without one; ``pooling`` says how token vectors become one."""
+        """Add the head to a model without one."""
         super().__init__(encoder, label_smoothing, ["side", "tie"])
         self.pooling = pooling
         width = encoder.config.get_text_config().hidden_size

@@ -88,7 +88,7 @@ def load_trained(folder: Path, config: FinetuningConfig, dtype: torch.dtype, dev
 
 
 def save_trained(model: CrossEncoder | PeftModel, tokenizer: Any, folder: Path) -> None:
-    """Write the model, or only its head and adapters, as safetensors, and its tokenizer with the chat template."""
+    """Write the model (with adapters, only these and the head) as safetensors, and its tokenizer."""
     with quiet_transformers():
         if isinstance(model, CrossEncoder):
             model.config.save_pretrained(folder)
