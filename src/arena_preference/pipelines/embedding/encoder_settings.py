@@ -1,5 +1,6 @@
 """How an encoder turns a text into a vector: as its own files say, unless a parameter overrides them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -8,10 +9,7 @@ from arena_preference.pretrained import read_json
 
 from .config import EncoderConfig, LongTexts, Pooling
 
-# By the names in the files of sentence-transformers.
-_POOLINGS: Final[dict[str, Pooling]] = {
-    "mean": "mean", "mean_tokens": "mean", "cls": "cls", "cls_token": "cls", "lasttoken": "last",
-}  # fmt: skip
+_POOLINGS: Final[dict[str, Pooling]] = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
 _NO_LIMIT: Final = 1e9
 _MODULES: Final = ("Transformer", "Pooling", "Normalize")
 # Names under which sentence-transformers looks for the prompt of a document.
@@ -92,14 +90,14 @@ def read_encoder_settings(folder: Path, config: EncoderConfig) -> EncoderSetting
 def _read_pooling(folder: Path, config: dict[str, Any]) -> Pooling:
     modes = config.get("pooling_mode")
     if modes is None:
-        # Before release 5, sentence-transformers wrote a flag for each kind of pooling.
-        prefix = "pooling_mode_"
-        modes = [name.removeprefix(prefix) for name, chosen in config.items() if name.startswith(prefix) and chosen]
+        # Before release 5, sentence-transformers wrote a flag for each kind of pooling, such as pooling_mode_cls_token.
+        flags = [name for name, chosen in config.items() if name.startswith("pooling_mode_") and chosen]
+        modes = [re.sub("^pooling_mode_|_tokens?$", "", name) for name in flags]
     modes = [modes] if isinstance(modes, str) else modes
     if len(modes) != 1 or modes[0] not in _POOLINGS:
         raise ValueError(
-            f"Encoder '{folder}' uses {' and '.join(modes) or 'no'} pooling; supported are mean, cls and lasttoken. "
-            "Set embedding.encoder.pooling, or embedding.encoder.model to another encoder."
+            f"Encoder '{folder}' uses {' and '.join(modes) or 'no'} pooling; supported are {', '.join(_POOLINGS)}. Set "
+            "embedding.encoder.pooling, or embedding.encoder.model to another encoder."
         )
     return _POOLINGS[modes[0]]
 
