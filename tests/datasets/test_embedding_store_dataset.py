@@ -22,7 +22,7 @@ from kedro.runner import SequentialRunner
 
 from arena_preference.datasets import EmbeddingShard, EmbeddingStore, EmbeddingStoreDataset, make_keys
 from arena_preference.datasets.embedding_store_dataset import KEY_DTYPE
-from arena_preference.pipelines.embedding.texts import make_input_keys
+from arena_preference.pipelines.embedding.model_inputs import make_input_keys
 
 DESCRIPTION = {"kind": "encoder", "files": "0" * 64, "settings": {"pooling": "mean", "query_prefix": "", "tokens": 256}}
 

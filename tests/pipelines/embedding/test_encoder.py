@@ -151,7 +151,7 @@ def test_the_pooler_is_not_used(make_encoder: MakeModel) -> None:
     np.testing.assert_array_equal(embed(load(folder), TEXTS), expected)
 
 
-def test_an_overflow_is_an_error_and_not_a_feature(make_encoder: MakeModel) -> None:
+def test_an_overflow_is_an_error(make_encoder: MakeModel) -> None:
     folder = make_encoder()
     name = "encoder.layer.1.output.LayerNorm.weight"
     change_weights(folder, name, **{name: torch.full((32,), torch.inf)})

@@ -85,10 +85,20 @@ def test_more_tokens_than_positions_are_an_error(make_encoder: MakeModel, chosen
         read_encoder_settings(folder, chosen.model_copy(update={"max_tokens": 65}))
 
 
-@pytest.mark.parametrize("modes", ["max", ["mean", "cls"]])
-def test_unsupported_pooling_is_an_error(make_encoder: MakeModel, chosen: EncoderConfig, modes: Any) -> None:
+@pytest.mark.parametrize(
+    "pooler",
+    [
+        {"pooling_mode": "max"},
+        {"pooling_mode_max_tokens": True, "pooling_mode_mean_tokens": False},
+        {"pooling_mode": ["mean", "cls"]},
+        {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True},
+    ],
+)
+def test_unsupported_pooling_is_an_error(
+    make_encoder: MakeModel, chosen: EncoderConfig, pooler: dict[str, Any]
+) -> None:
     with pytest.raises(ValueError, match=r"(max|mean and cls) pooling.* embedding.encoder.pooling"):
-        read_encoder_settings(make_encoder(pooling={"pooling_mode": modes}), chosen)
+        read_encoder_settings(make_encoder(pooling=pooler), chosen)
 
 
 def test_an_encoder_without_those_files_needs_parameters(make_encoder: MakeModel, chosen: EncoderConfig) -> None:

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arena_preference.pipelines.embedding.inference import Throughput, Workers, plan_batches, plan_shards, run_model
+from arena_preference.pipelines.embedding.model_inputs import PrefixedText
 from arena_preference.pipelines.embedding.text_model import TextModel, Vectors, Window
-from arena_preference.pipelines.embedding.texts import PrefixedText
 
 from .test_encoder import CPU, LONG, TEXTS, load
 
@@ -213,7 +213,7 @@ def test_progress_is_logged_with_speed_and_time_left(caplog: pytest.LogCaptureFi
     assert not caplog.records
 
 
-def test_truncated_texts_count_as_what_is_read_of_them(caplog: pytest.LogCaptureFixture) -> None:
+def test_only_the_text_that_is_read_counts_as_progress(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="arena_preference.pipelines.embedding")
     model = StandIn([CPU], room=10**4)
     model.max_characters = 10

@@ -17,6 +17,7 @@ from arena_preference.pipelines.embedding import nodes
 from arena_preference.pipelines.embedding.config import EmbeddingConfig, EncoderConfig
 from arena_preference.pipelines.embedding.encoder import Encoder
 from arena_preference.pipelines.embedding.encoder_settings import EncoderSettings
+from arena_preference.pipelines.embedding.model_inputs import list_texts, make_input_keys
 from arena_preference.pipelines.embedding.nodes import (
     compute_embedding_features,
     compute_reward_features,
@@ -25,7 +26,6 @@ from arena_preference.pipelines.embedding.nodes import (
     record_models,
     score_responses,
 )
-from arena_preference.pipelines.embedding.texts import list_texts, make_input_keys
 from arena_preference.pretrained import hash_model
 from arena_preference.symmetry import Features, is_antisymmetric, swap_battles, swap_features
 
@@ -441,7 +441,7 @@ def test_disabled_models_are_not_loaded_and_leave_only_ids(
     config: EmbeddingConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(nodes, "find_model", lambda *_: pytest.fail("a model was looked for"))
+    monkeypatch.setattr(nodes, "find_model", lambda *_: pytest.fail("a model was searched for"))
     chosen = change(config, "encoder", enabled=False)
     store = dataset.load()
     assert fill(dataset, few_battles, chosen) == fill(dataset, few_battles, chosen, score_responses) == 0

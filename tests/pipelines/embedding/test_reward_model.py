@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from arena_preference.pipelines.embedding.model_inputs import Conversation
 from arena_preference.pipelines.embedding.reward_model import RewardModel
-from arena_preference.pipelines.embedding.texts import Conversation
 
 from ...tiny_models import change_weights
 from .conftest import MakeModel

@@ -79,7 +79,7 @@ def test_flash_attention_is_used_on_cuda_if_installed_and_supported(
     assert requested == [None]
 
 
-def test_attention_is_not_cudnns_which_compiles_for_every_shape_of_a_batch(mean_encoder: Path) -> None:
+def test_loading_a_model_switches_cudnn_attention_off(mean_encoder: Path) -> None:
     torch.backends.cuda.enable_cudnn_sdp(True)
     load(mean_encoder)
     assert not torch.backends.cuda.cudnn_sdp_enabled()

@@ -114,8 +114,8 @@ def battles() -> pd.DataFrame:
     rows = []
     for number in range(90):
         quality = rng.permutation([[1, 0], [0, 1], [1, 1]])[0]
-        fillers = [" ".join(rng.choice(["the", "river", "runs", "to", "sea"], size=rng.integers(2, 8))) for _ in "ab"]
-        a, b = (f"{'good' if good else 'bad'} {filler}" for good, filler in zip(quality, fillers, strict=True))
+        neutral = [" ".join(rng.choice(["the", "river", "runs", "to", "sea"], size=rng.integers(2, 8))) for _ in "ab"]
+        a, b = (f"{'good' if good else 'bad'} {words}" for good, words in zip(quality, neutral, strict=True))
         label = 2 if quality[0] == quality[1] else int(quality[1])
         rows.append(
             {

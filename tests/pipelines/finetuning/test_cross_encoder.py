@@ -97,7 +97,7 @@ def test_all_linear_layers_get_adapters_and_the_head_is_trained_in_full(
     assert all("modules_to_save" in name for name in whole)
 
 
-def test_gradient_checkpointing_gives_the_same_gradients(make_config: MakeConfig) -> None:
+def test_gradient_checkpointing_does_not_change_the_gradients(make_config: MakeConfig) -> None:
     gradients = []
     for checkpointing in (False, True):
         adapted = load(

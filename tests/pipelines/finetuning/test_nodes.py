@@ -33,7 +33,7 @@ def change_weights(store: ModelStore, trained: CrossEncoders, change: Callable[[
     model["files"] = store.hash(model["key"])
 
 
-def test_switched_off_it_predicts_nothing_and_loads_nothing(
+def test_a_disabled_pipeline_loads_and_predicts_nothing(
     make_config: MakeConfig, battles: pd.DataFrame, labels: pd.DataFrame, store: ModelStore
 ) -> None:
     config = make_config(enabled=False).model_copy(update={"model": "no/such-model"})
@@ -150,7 +150,7 @@ def test_missing_weights_are_an_error(train: Train, battles: pd.DataFrame) -> No
         predict_test_logits(battles, store, trained, config)
 
 
-def test_adapters_fit_the_model_that_they_were_trained_on_wherever_it_is_and_no_other(
+def test_adapters_need_the_model_that_they_were_trained_on_in_whatever_folder(
     train: Train, battles: pd.DataFrame, tmp_path: Path
 ) -> None:
     config, store, trained = train("lora")

@@ -40,19 +40,26 @@ def test_the_models_of_train_predict_both_splits(
     assert (tmp_path / "store").exists() == enabled
 
 
+def test_wiring_the_pipeline_does_not_import_torch() -> None:
+    code = (
+        "import sys; from arena_preference.pipelines.finetuning import create_pipeline; create_pipeline(); "
+        "sys.exit(sum(name in sys.modules for name in ('torch', 'transformers', 'accelerate', 'peft')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.slow
-def test_neither_the_wiring_nor_a_run_that_is_switched_off_imports_what_trains() -> None:
+def test_a_disabled_pipeline_runs_without_torch_and_transformers() -> None:
     code = (
         "import sys, pandas as pd, yaml\n"
         "from arena_preference.datasets import ModelStore\n"
-        "from arena_preference.pipelines.finetuning import create_pipeline, nodes\n"
+        "from arena_preference.pipelines.finetuning import nodes\n"
         "from arena_preference.pipelines.finetuning.config import FinetuningConfig\n"
-        "create_pipeline()\n"
         "config = FinetuningConfig(**yaml.safe_load(open(sys.argv[1]))['finetuning'])\n"
         "ids = pd.DataFrame({'id': [1], 'fold': [0]})\n"
         "trained, _ = nodes.train_cross_encoders(ids, ids, ModelStore('nowhere'), config, 0)\n"
         "nodes.predict_oof_logits(ids, ids, ModelStore('nowhere'), trained, config)\n"
-        "sys.exit(sum(name in sys.modules for name in ('transformers', 'accelerate', 'peft')))"
+        "sys.exit(sum(name in sys.modules for name in ('torch', 'transformers', 'accelerate', 'peft')))"
     )
     parameters = Path(__file__).parents[3] / "conf" / "base" / "parameters_finetuning.yml"
     assert subprocess.run([sys.executable, "-c", code, str(parameters)], check=False).returncode == 0

@@ -17,7 +17,7 @@ LAYOUTS = [
     ("llama", "pointwise"),
     ("llama", "pairwise"),
 ]
-# The question around both answers takes tokens of its own.
+# The prompt around both responses takes tokens of its own.
 MOST = {("llama", "pairwise"): 100}
 
 TURNS = st.lists(st.one_of(st.none(), st.text("the sea [SEP]?", max_size=60)), max_size=4)

@@ -111,7 +111,7 @@ LONG = {"epochs": 40, "learning_rate": 1e-2}
     ],
     ids=["encoder", "encoder-lora", "encoder-pairwise", "decoder", "decoder-lora", "decoder-pairwise"],
 )
-def test_models_learn_what_decides_and_swapped_battles_have_swapped_logits_to_the_last_bit(
+def test_models_learn_the_rule_and_swapped_battles_have_swapped_logits_to_the_last_bit(
     make_config: MakeConfig,
     battles: pd.DataFrame,
     labels: pd.DataFrame,
@@ -137,7 +137,7 @@ def test_models_learn_what_decides_and_swapped_battles_have_swapped_logits_to_th
 @pytest.mark.parametrize(
     ("head", "both_orders"), [("pointwise", True), ("pairwise", True), ("pairwise", False)], ids=str
 )
-def test_the_same_training_gives_the_same_bits(
+def test_a_training_is_reproducible_to_the_last_bit(
     make_config: MakeConfig, battles: pd.DataFrame, tmp_path: Path, head: str, both_orders: bool
 ) -> None:
     config = make_config(head=head, training={"epochs": 1, "both_orders": both_orders})
@@ -165,7 +165,7 @@ def test_an_incomplete_checkpoint_is_removed_and_the_last_complete_one_is_found(
     for step in (5, 10, 15):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
-        # All of it, except that nothing says so.
+        # Written, but not marked as complete.
         (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
         if step < 15:
             (folder / "complete").touch()
@@ -201,16 +201,16 @@ def test_a_killed_training_resumes_from_its_last_checkpoint_and_ends_the_same(
 
     assert subprocess.run([sys.executable, dying, killed]).returncode == -signal.SIGKILL
     assert not (killed / MODEL).exists()
-    # The next checkpoint was cut short.
-    torn = killed / "checkpoints" / "checkpoint-999"
-    torn.mkdir()
-    (torn / "trainer_state.json").write_text('{"global_')
+    # The next checkpoint is incomplete.
+    partial = killed / "checkpoints" / "checkpoint-999"
+    partial.mkdir()
+    (partial / "trainer_state.json").write_text('{"global_')
 
     with caplog.at_level("INFO"):
         train(killed)
     second = sorted(read_log_losses(whole))[1]
     assert f"a: resuming from checkpoint-{second}" in caplog.messages
-    assert not torn.exists()
+    assert not partial.exists()
     weights, again = (read_weights(folder / MODEL) for folder in (whole, killed))
     for name, values in weights.items():
         np.testing.assert_allclose(values, again[name], rtol=1e-5, atol=1e-7)
@@ -271,7 +271,7 @@ def test_two_processes_share_each_step_and_resume_when_one_is_killed(
 
 
 @pytest.mark.slow
-def test_several_processes_train_what_the_store_keeps_and_one_that_fails_is_an_error(
+def test_several_processes_train_into_the_store_and_a_failing_one_is_an_error(
     make_config: MakeConfig, battles: pd.DataFrame, labels: pd.DataFrame, store: ModelStore, tmp_path: Path
 ) -> None:
     config = make_config(device={"processes": 2}, training={"epochs": 1})
@@ -286,7 +286,7 @@ def test_several_processes_train_what_the_store_keeps_and_one_that_fails_is_an_e
         train_cross_encoders(battles, labels, store, config.model_copy(update={"model": str(broken)}), seed=0)
 
 
-def test_attention_is_not_cudnns_which_plans_for_every_shape_of_a_batch(
+def test_training_and_prediction_switch_cudnn_attention_off(
     make_config: MakeConfig, battles: pd.DataFrame, tmp_path: Path
 ) -> None:
     config = make_config(training={"epochs": 1})
@@ -300,7 +300,7 @@ def test_attention_is_not_cudnns_which_plans_for_every_shape_of_a_batch(
 
 
 @pytest.mark.parametrize(("tokens", "passes"), [(2048, 1), (64, 8)])
-def test_the_device_decides_how_many_battles_a_pass_has_and_the_batch_size_how_many_a_step_has(
+def test_the_device_limits_the_battles_of_a_pass_and_the_batch_size_those_of_a_step(
     make_config: MakeConfig, tmp_path: Path, tokens: int, passes: int
 ) -> None:
     arguments = make_arguments(make_config(device={"tokens": tokens}), tmp_path, seed=0, battles=80)

@@ -35,8 +35,8 @@ def compare_models(exact: TextModel, rounded: TextModel) -> tuple[float, float]:
     """Compare two copies of a model on a few texts, on one core, as in a worker.
 
     Returns:
-        Minimum cosine similarity of their vectors (of scores: their correlation), -1 if a number is not finite; and how
-        many times as fast the second copy is.
+        Minimum cosine similarity of their vectors (of scores: their correlation), -1 if a number is not finite; and the
+        speed-up of the second copy.
     """
     models = (exact, rounded)
     windows = [of_text[0] for of_text in exact.tokenize([exact.make_input(text) for text in _SAMPLE_TEXTS])]
@@ -71,15 +71,8 @@ def load_in_best_dtype(
     """Load a model in the requested dtype, or in the best one for ``auto``.
 
     On a CPU with bfloat16 instructions, ``auto`` compares bfloat16 with float32 on a few texts, unless the store has
-    vectors already: a collection keeps the dtype that it was started in, so that the load on a machine does not change
-    the results of a later run.
-
-    Args:
-        load: Loads the model in a given dtype.
-        devices: Devices of one kind.
-        requested: Parameter ``embedding.inference.dtype``.
-        stored: The dtype that the collection was started in, if any.
-        compare: Minimum cosine similarity and speed-up of the second model.
+    vectors already: a collection keeps the dtype that it was started in (``stored``), so that the load on a machine
+    does not change the results of a later run.
     """
     dtype = select_dtype(devices, requested)
     if requested != "auto" or devices[0].type != "cpu" or dtype == torch.float32:

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from arena_preference.device import RequestedDevice, RequestedDtype
+
 Pooling = Literal["mean", "cls", "last"]
 LongTexts = Literal["windows", "truncate"]
 
@@ -13,7 +15,7 @@ class _Config(BaseModel):
 
 
 class EncoderConfig(_Config):
-    """Parameters ``embedding.encoder``. None stands for what the encoder's own files say."""
+    """Parameters ``embedding.encoder``; None means as in the encoder's own files."""
 
     enabled: bool
     model: str = Field(min_length=1)
@@ -49,10 +51,10 @@ class BatchTokens(_Config):
 
 
 class InferenceConfig(_Config):
-    """Parameters ``embedding.inference``: how models are run. Only ``dtype`` changes the vectors."""
+    """Parameters ``embedding.inference``, of which only ``dtype`` changes the vectors."""
 
-    device: Literal["auto", "cpu", "cuda", "mps"]
-    dtype: Literal["auto", "float32", "bfloat16", "float16"]
+    device: RequestedDevice
+    dtype: RequestedDtype
     workers: int | None = Field(ge=1)
     batch_tokens: BatchTokens
     shard_characters: int = Field(ge=1)

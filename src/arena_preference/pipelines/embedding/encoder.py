@@ -9,12 +9,12 @@ import torch
 from transformers import AutoModel
 
 from .encoder_settings import EncoderSettings
+from .model_inputs import PrefixedText
 from .text_model import TextModel, Tokens, Vectors, Window, slide_windows, truncate_middle
-from .texts import PrefixedText
 
 
 class Encoder(TextModel):
-    """A transformer whose token vectors are pooled as its settings say."""
+    """A transformer whose token vectors are pooled according to its settings."""
 
     auto_class = AutoModel
 
@@ -24,8 +24,7 @@ class Encoder(TextModel):
         """Load the encoder.
 
         Raises:
-            ValueError: Also if ``settings.max_tokens`` leaves no room for text besides special tokens, prefix and
-                stride or tail.
+            ValueError: Also if special tokens, prefix and stride or tail take all of ``settings.max_tokens``.
         """
         super().__init__(folder, devices, dtype)
         self.max_tokens = settings.max_tokens
@@ -59,22 +58,23 @@ class Encoder(TextModel):
         ]
 
     def _cut(self, ids: Tokens, prefix: int) -> list[Window]:
+        """Windows of a text whose first ``prefix`` tokens are its prefix's."""
         settings = self._settings
         room = settings.max_tokens - len(self._start) - len(self._end) - prefix
         text = ids[prefix:]
         if settings.long_texts == "windows":
-            pieces = slide_windows(text, room, settings.stride)
+            chunks = slide_windows(text, room, settings.stride)
         else:
-            pieces = [truncate_middle(text, room, settings.tail_tokens)]
+            chunks = [truncate_middle(text, room, settings.tail_tokens)]
         skipped = 0 if settings.pool_prefix else len(self._start) + prefix
-        return [self._make_window(np.concatenate([ids[:prefix], piece]), len(piece), skipped) for piece in pieces]
-
-    def _make_window(self, ids: Tokens, own_tokens: int, skipped: int) -> Window:
-        tokens = np.concatenate([self._start, ids, self._end])
-        # An empty text without special tokens has no token, and there would be nothing to pool.
-        if len(tokens) <= skipped:
-            tokens = np.append(tokens, np.int32(self.padding_token))
-        return Window(tokens, own_tokens, skipped)
+        windows = []
+        for chunk in chunks:
+            tokens = np.concatenate([self._start, ids[:prefix], chunk, self._end])
+            # An empty text without special tokens has no token, and there would be nothing to pool.
+            if len(tokens) <= skipped:
+                tokens = np.append(tokens, np.int32(self.padding_token))
+            windows.append(Window(tokens, len(chunk), skipped))
+        return windows
 
     def _find_special_tokens(self) -> tuple[Tokens, Tokens]:
         """Tokens that the tokenizer puts before and after a text."""
@@ -100,8 +100,7 @@ class Encoder(TextModel):
             return (states.float() * weights).sum(dim=1) / weights.sum(dim=1)
         first = mask.argmax(dim=1)
         index = first if self._settings.pooling == "cls" else first + mask.sum(dim=1) - 1
-        vectors: torch.Tensor = states[torch.arange(len(states), device=states.device), index].float()
-        return vectors
+        return states[torch.arange(len(states), device=states.device), index].float()
 
 
 def _count_common(tokens: Tokens, prefix: Tokens) -> int:

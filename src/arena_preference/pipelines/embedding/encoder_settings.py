@@ -1,5 +1,6 @@
-"""How an encoder turns a text into a vector: according to its own files, unless a parameter overrides them."""
+"""How an encoder turns a text into a vector: as its own files say, unless a parameter overrides them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -9,15 +10,6 @@ from arena_preference.pretrained import read_json
 from .config import EncoderConfig, LongTexts, Pooling
 
 _POOLINGS: Final[dict[str, Pooling]] = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
-# Before release 5, sentence-transformers wrote one flag for each kind of pooling.
-_POOLING_FLAGS: Final = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_lasttoken": "lasttoken",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-}
 _NO_LIMIT: Final = 1e9
 _MODULES: Final = ("Transformer", "Pooling", "Normalize")
 # Names under which sentence-transformers looks for the prompt of a document.
@@ -43,10 +35,6 @@ class EncoderSettings:
 
 def read_encoder_settings(folder: Path, config: EncoderConfig) -> EncoderSettings:
     """Read how sentence-transformers would use the encoder; parameters take precedence over its files.
-
-    Args:
-        folder: A folder returned by ``find_model``.
-        config: Parameters ``embedding.encoder``.
 
     Raises:
         ValueError: If neither says how to pool, whether to normalise or how long a text may be, if the files require a
@@ -102,7 +90,9 @@ def read_encoder_settings(folder: Path, config: EncoderConfig) -> EncoderSetting
 def _read_pooling(folder: Path, config: dict[str, Any]) -> Pooling:
     modes = config.get("pooling_mode")
     if modes is None:
-        modes = [mode for flag, mode in _POOLING_FLAGS.items() if config.get(flag)]
+        # Before release 5, sentence-transformers wrote a flag for each kind of pooling, such as pooling_mode_cls_token.
+        flags = [name for name, chosen in config.items() if name.startswith("pooling_mode_") and chosen]
+        modes = [re.sub("^pooling_mode_|_tokens?$", "", name) for name in flags]
     modes = [modes] if isinstance(modes, str) else modes
     if len(modes) != 1 or modes[0] not in _POOLINGS:
         raise ValueError(

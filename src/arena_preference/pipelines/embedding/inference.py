@@ -1,9 +1,9 @@
-"""Inference over many texts: in shards, in batches of equal width, on all devices at once."""
+"""Inference over the texts that the embedding store lacks: in shards and batches, on all devices at once."""
 
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from itertools import chain, cycle
@@ -14,8 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from arena_preference.datasets import EmbeddingShard, EmbeddingStore
+from arena_preference.device import select_devices
+
+from .autotuning import load_in_best_dtype
+from .config import InferenceConfig
+from .model_inputs import Conversation, PrefixedText, count_characters, make_input_keys
 from .text_model import TextModel, Vectors, Window
-from .texts import count_characters
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +33,69 @@ _GPU_WORKERS: Final = 2
 _OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
 
 
+def embed_missing(
+    store: EmbeddingStore,
+    description: dict[str, Any],
+    inputs: Sequence[PrefixedText] | Sequence[Conversation],
+    load: Callable[[Sequence[torch.device], torch.dtype], TextModel],
+    config: InferenceConfig,
+    storage_dtype: str,
+) -> Iterator[EmbeddingShard]:
+    """Run a model over the inputs whose vectors are not in the store, each distinct input once.
+
+    The order of the inputs does not matter. If nothing is missing, the model is not loaded.
+
+    Raises:
+        ValueError: If there are no inputs.
+        TimeoutError: If, at the current speed, the run would take longer than ``config.time_budget``.
+        FloatingPointError: If a vector overflows ``storage_dtype``.
+    """
+    if not inputs:
+        raise ValueError("There are no battles to embed. rejected_rows of the same split says why.")
+    # Sorted by key, and so independent of the order of the battles.
+    keys, first = np.unique(make_input_keys(inputs), return_index=True)
+    collection = store.open_collection(description)
+    missing = ~collection.holds(keys)
+    texts = f"{len(inputs)} texts, {len(keys)} of them distinct, {len(keys) - missing.sum()} of those in the store"
+    name = description["kind"]
+    if not missing.any():
+        logger.info("%s: nothing to do for the %s", texts, name)
+        return
+    keys, wanted = keys[missing], [inputs[row] for row in first[missing]]
+    devices = select_devices(config.device)
+    model = load_in_best_dtype(lambda dtype: load(devices, dtype), devices, config.dtype, collection.dtype)
+    where = f"on {', '.join(map(str, devices))} in {model.dtype_name}"
+    logger.info("%s: %d for the %s %s", texts, len(keys), name, where)
+    throughput = Throughput(name)
+    done = 0
+    with Workers(model, config.workers, getattr(config.batch_tokens, devices[0].type)) as workers:
+        for rows, vectors in run_model(model, wanted, workers, config.shard_characters, throughput):
+            largest = np.abs(vectors).max()
+            if largest > np.finfo(storage_dtype).max:
+                raise FloatingPointError(
+                    f"Vectors with entries of {largest:.3g} overflow {storage_dtype}. Set "
+                    "embedding.encoder.storage_dtype to float32."
+                )
+            yield EmbeddingShard(description, model.dtype_name, keys[rows], vectors.astype(storage_dtype))
+            done += len(rows)
+            hours = throughput.expected_seconds / 3600
+            if config.time_budget is not None and hours > config.time_budget and done < len(keys):
+                raise TimeoutError(
+                    f"The {name} would take {hours:.3g} hours for {len(keys)} texts {where}, and "
+                    f"embedding.inference.time_budget is {config.time_budget:g}. Raise it, or use a faster device or a "
+                    "smaller model. Finished vectors are stored, and another run resumes from there."
+                )
+    seconds = throughput.seconds
+    logger.info(
+        "%s: %d texts, %d tokens in %.1f s %s, %.0f tokens/s",
+        *(name, done, throughput.tokens, seconds, where, throughput.tokens / seconds),
+    )
+
+
 class Throughput:
     """How much of its input a model has read, and how fast; logged at most every ``log_interval`` seconds."""
 
     def __init__(self, name: str, log_interval: float = 30.0) -> None:
-        """Start the clock; ``name`` is what the log calls the model."""
         self.tokens = 0
         self.total_characters = 1.0
         self._characters = 0.0
@@ -59,7 +122,7 @@ class Throughput:
 
     @property
     def expected_seconds(self) -> float:
-        """Seconds from start to end at the present speed."""
+        """Seconds from start to end at the current speed."""
         return self.seconds * self.total_characters / max(self._characters, 1.0)
 
 
@@ -71,8 +134,8 @@ class Workers(ThreadPoolExecutor):
 
         Args:
             model: The model that they run.
-            per_device: Batches computed at the same time on each device; None depends on the kind of device.
-            batch_tokens: Maximum tokens of a batch, padding included. Halved when a device runs out of memory.
+            per_device: Batches computed at the same time on each device; the default depends on the kind of device.
+            batch_tokens: Maximum tokens of a batch, padding included; halved when a device runs out of memory.
         """
         self.batch_tokens = batch_tokens
         self._model = model
@@ -101,18 +164,16 @@ class Workers(ThreadPoolExecutor):
         """Compute a batch in one of the threads, in halves if it exceeds the lowered budget or the device's memory."""
         size = len(windows) * max(map(self._model.padded_width, windows))
         if len(windows) == 1 or size <= self.batch_tokens:
-            vectors = self._try(windows)
-            if vectors is None and len(windows) == 1:
-                # Once more, because another thread's batch may have filled the device.
-                vectors = self._try(windows)
-                if vectors is None:
-                    raise MemoryError(
-                        f"{self._thread.device} has too little memory for a single text of {size} tokens. Lower the "
-                        "model's max_tokens in the parameters of the pipeline embedding, or use a smaller model or a "
-                        "larger device."
-                    )
-            if vectors is not None:
-                return vectors
+            # A single text gets a second attempt, because another thread's batch may have filled the device.
+            for _ in range(2 if len(windows) == 1 else 1):
+                if (vectors := self._try(windows)) is not None:
+                    return vectors
+            if len(windows) == 1:
+                raise MemoryError(
+                    f"{self._thread.device} has too little memory for a single text of {size} tokens. Lower the "
+                    "model's max_tokens in the parameters of the pipeline embedding, or use a smaller model or a "
+                    "larger device."
+                )
             self._lower_budget(size)
         middle = len(windows) // 2
         return np.concatenate([self.compute(windows[:middle]), self.compute(windows[middle:])])
@@ -147,14 +208,7 @@ def run_model(
     """Compute the vectors of inputs, shard by shard.
 
     While one shard is computed, the next is tokenised and the caller stores the previous one, so that no more than
-    three shards are in memory.
-
-    Args:
-        model: What reads the inputs.
-        inputs: Distinct inputs, in an order that depends on their contents alone.
-        workers: Threads of the model.
-        shard_characters: Size of a shard.
-        throughput: Counts the batches.
+    three shards are in memory. Vectors are reproducible if the order of the inputs depends on their contents alone.
 
     Yields:
         Rows of a shard's inputs, and their vectors, shape (rows, dimensions).
@@ -205,21 +259,14 @@ def _collect(model: TextModel, shard: _Shard, throughput: Throughput) -> tuple[R
 def plan_shards(lengths: Sequence[int] | npt.NDArray[np.int64], shard_characters: int) -> Iterator[Rows]:
     """Group inputs of similar length, longest first.
 
-    A shard is full as soon as it reaches its size, whatever follows. So a run that resumes after some shards were
-    stored plans the others as before, and their vectors are the same.
-
-    Args:
-        lengths: Characters of each input.
-        shard_characters: Size at which a shard is full.
-
-    Yields:
-        Rows of the inputs of one shard.
+    A shard is full as soon as it has ``shard_characters``, whatever follows. So a run that resumes after some shards
+    were stored plans the others as before, and their vectors are the same.
     """
     shard: list[int] = []
     size = 0
     for row in np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable"):
         shard.append(row)
-        # An empty text needs space, too.
+        # An empty text takes space, too.
         size += lengths[row] + 1
         if size >= shard_characters:
             yield np.array(shard)
@@ -231,12 +278,7 @@ def plan_shards(lengths: Sequence[int] | npt.NDArray[np.int64], shard_characters
 def plan_batches(widths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Group windows of equal width, widest first, so that the first batch needs the most memory.
 
-    Args:
-        widths: Tokens of each window, padding included.
-        batch_tokens: Maximum tokens of a batch; a single longer window is a batch of its own.
-
-    Yields:
-        Indices of the windows of one batch.
+    A window of more than ``batch_tokens`` is a batch of its own.
     """
     batch: list[int] = []
     for index in np.argsort(-np.asarray(widths), kind="stable").tolist():

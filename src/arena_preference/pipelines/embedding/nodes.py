@@ -15,13 +15,13 @@ from arena_preference.symmetry import FORM_SEPARATOR
 
 from .config import EmbeddingConfig, EncoderConfig, RewardModelConfig
 from .encoder_settings import EncoderSettings, read_encoder_settings
-from .texts import list_conversations, list_texts, make_input_keys
+from .model_inputs import list_conversations, list_texts, make_input_keys
 
 # Torch and transformers take seconds to import; only the two nodes that run a model import them.
 
 Arrays = dict[str, npt.NDArray[Any]]
-#: ``model``, ``revision``, ``dtype`` and ``collection``, the description of its vectors in the store; empty if it is
-#: disabled.
+#: ``model`` and ``revision`` as in the parameters, ``collection``, the description of its vectors in the store, and the
+#: ``dtype`` that this was started in; empty if the model is disabled.
 ModelRecord = dict[str, Any]
 
 _SIDES: Final = TEXT_COLUMNS[1:]
@@ -33,16 +33,10 @@ def embed_texts(
     config: EmbeddingConfig,
     trained_encoder: ModelRecord | None = None,
 ) -> Iterator[EmbeddingShard]:
-    """Embed the prompts and responses that the store lacks.
+    """Embed the prompts and responses that the store lacks; on test, with the encoder of the training battles.
 
     A text consists of the turns of a cell, without null turns, separated by blank lines. For encoders with prefixes, a
     prompt is a query and a response a document.
-
-    Args:
-        battles: One row per battle, schema ``Battles``.
-        embedding_store: The embedding store.
-        config: Parameters ``embedding``.
-        trained_encoder: The encoder of the training battles, on test.
 
     Yields:
         Shards for the store, each saved before the next is computed.
@@ -59,8 +53,8 @@ def embed_texts(
     _check_same_model(collection, trained_encoder, "encoder")
     if not collection:
         return
-    from .embed_missing import embed_missing
     from .encoder import Encoder
+    from .inference import embed_missing
 
     settings = EncoderSettings(**collection["settings"])
     folder = find_model(config.encoder.model, config.encoder.revision)
@@ -80,13 +74,7 @@ def score_responses(
     config: EmbeddingConfig,
     trained_reward_model: ModelRecord | None = None,
 ) -> Iterator[EmbeddingShard]:
-    """Score the responses that the store lacks with a reward model, each with its prompt, over all turns.
-
-    Args:
-        battles: One row per battle, schema ``Battles``.
-        embedding_store: The embedding store.
-        config: Parameters ``embedding``.
-        trained_reward_model: The reward model of the training battles, on test.
+    """Score the responses that the store lacks, each with its prompt, over all turns, as ``embed_texts`` embeds texts.
 
     Yields:
         Shards for the store, with float32 vectors of length 1.
@@ -98,7 +86,7 @@ def score_responses(
     _check_same_model(collection, trained_reward_model, "reward_model")
     if not collection:
         return
-    from .embed_missing import embed_missing
+    from .inference import embed_missing
     from .reward_model import RewardModel
 
     chosen = config.reward_model
@@ -116,20 +104,9 @@ def score_responses(
 def record_models(
     text_embeddings: EmbeddingStore, response_scores: EmbeddingStore, config: EmbeddingConfig
 ) -> tuple[ModelRecord, ModelRecord]:
-    """Encoder and reward model of the training battles, so that the test battles get the same.
-
-    Args:
-        text_embeddings: The embedding store with the training battles' texts.
-        response_scores: The embedding store with the training battles' scores.
-        config: Parameters ``embedding``.
-
-    Returns:
-        Two records with ``model``, ``revision``, the ``dtype`` of the first vectors, and ``collection``.
-    """
-    return (
-        _record_model(text_embeddings, _describe_encoder(config), config.encoder),
-        _record_model(response_scores, _describe_reward_model(config), config.reward_model),
-    )
+    """Records of the encoder and the reward model of the training battles, which the test battles must use, too."""
+    encoder = _record_model(text_embeddings, _describe_encoder(config), config.encoder)
+    return encoder, _record_model(response_scores, _describe_reward_model(config), config.reward_model)
 
 
 def fit_embedding_projection(
@@ -140,12 +117,6 @@ def fit_embedding_projection(
     These are the eigenvectors of the second moment of a - b, as in a truncated SVD of the differences. What both
     responses share, above all the topic, would dominate a PCA of the responses and cancels here. The mean is not
     subtracted, because the order of the sides is arbitrary: swapping any battle changes no component.
-
-    Args:
-        battles: A sample of the training battles, schema ``Battles``.
-        text_embeddings: The embedding store with their texts.
-        encoder: Record of the encoder.
-        config: Parameters ``embedding``.
 
     Returns:
         ``components``, float32, shape (k, dimensions), orthonormal rows sorted by decreasing variance; k is the smaller
@@ -172,14 +143,7 @@ def compute_embedding_features(
     embedding_projection: Arrays,
     chunk_size: int = 8192,
 ) -> pd.DataFrame:
-    """Compare the vectors of each battle's texts.
-
-    Args:
-        battles: One row per battle, schema ``Battles``.
-        text_embeddings: The embedding store with their texts.
-        encoder: Record of the encoder.
-        embedding_projection: ``components``, shape (k, dimensions).
-        chunk_size: Battles whose vectors are in memory at a time.
+    """Compare the vectors of each battle's texts; ``chunk_size`` limits the battles that are in memory at a time.
 
     Returns:
         Schema ``Features``: a - b along each component, the length of a - b, the cosine similarity of the responses,
@@ -199,16 +163,7 @@ def compute_embedding_features(
 def compute_reward_features(
     battles: pd.DataFrame, response_scores: EmbeddingStore, reward_model: ModelRecord
 ) -> pd.DataFrame:
-    """Compare the scores of each battle's responses.
-
-    Args:
-        battles: One row per battle, schema ``Battles``.
-        response_scores: The embedding store with their scores.
-        reward_model: Record of the reward model.
-
-    Returns:
-        Schema ``Features``: difference and sum of the scores. Only the id without a reward model.
-    """
+    """Difference and sum of the scores of each battle's responses, or only the id without a reward model."""
     features = battles[[ID]].reset_index(drop=True)
     if not reward_model:
         return features
@@ -271,7 +226,7 @@ def _check_same_model(collection: dict[str, Any], trained: ModelRecord | None, n
 def _read_vectors(
     battles: pd.DataFrame, text_embeddings: EmbeddingStore, encoder: ModelRecord, chunk_size: int = 8192
 ) -> Iterator[dict[str, FloatArray]]:
-    """Vectors of each text column, shape (battles, dimensions), for one chunk of battles after the other."""
+    """Vectors of each text column, shape (battles, dimensions), chunk by chunk."""
     settings = EncoderSettings(**encoder["collection"]["settings"])
     collection = text_embeddings.open_collection(encoder["collection"])
     for start in range(0, len(battles), chunk_size):

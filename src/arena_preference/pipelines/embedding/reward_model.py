@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from .model_inputs import Conversation
 from .text_model import TextModel, Vectors, Window, truncate_middle
-from .texts import Conversation
 
 
 class RewardModel(TextModel):
@@ -80,5 +80,4 @@ class RewardModel(TextModel):
         return vectors[0]
 
     def _pool(self, output: Any, mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = output.logits.float()
-        return logits
+        return output.logits.float()

@@ -1,4 +1,4 @@
-"""What encoder and reward model have in common: a transformers model on one or several devices."""
+"""Base class of encoder and reward model: a transformers model on one or several devices."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -12,7 +12,7 @@ import torch
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from arena_preference.device import avoid_cudnn_attention
-from arena_preference.pretrained import load_model, load_tokenizer
+from arena_preference.pretrained import encode_texts, load_model, load_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -29,27 +29,22 @@ class Window(NamedTuple):
     tokens: Tokens
     """Token ids with special tokens and prefix, shape (width,)."""
     own_tokens: int
-    """How many of them belong to the text itself."""
+    """Number of those that belong to the text itself."""
     skipped_tokens: int
-    """How many at the start are left out of the pooling."""
+    """Number of those, at the start, that are not pooled."""
 
 
 class TextModel(ABC):
-    """A tokenizer, and a copy of the weights for each device."""
+    """A tokenizer, and for each device a copy of the weights, which the workers of a CPU share."""
 
     auto_class: ClassVar[Any]
     max_tokens: int
     """Maximum tokens of a window."""
     max_characters: float
-    """Longer inputs are truncated to about this length, which limits the time that they take."""
+    """About how many characters of an input are read, which limits the time that it takes."""
 
     def __init__(self, folder: Path, devices: Sequence[torch.device], dtype: torch.dtype) -> None:
         """Load the model.
-
-        Args:
-            folder: A folder returned by ``find_model``.
-            devices: Where it runs; the workers of a CPU share one copy of the weights.
-            dtype: Type of its weights and matrix products.
 
         Raises:
             ValueError: If its tokenizer, configuration or weights are missing, corrupted or incomplete.
@@ -83,14 +78,9 @@ class TextModel(ABC):
         """One float32 vector for each row of a batch; ``mask`` is 1 at the tokens to be pooled."""
 
     def compute(self, windows: Sequence[Window], device: torch.device) -> Vectors:
-        """Run one batch.
+        """Vectors of one batch, shape (windows, dimensions).
 
-        Args:
-            windows: Rows of the batch; their vectors are independent of each other if they have the same width.
-            device: One of ``devices``.
-
-        Returns:
-            Shape (windows, dimensions).
+        They are independent of each other if all windows have the same padded width.
 
         Raises:
             FloatingPointError: If a number is not finite, for example because float16 overflows.
@@ -105,9 +95,8 @@ class TextModel(ABC):
             mask[1, row, start + skipped : start + len(tokens)] = 1
         with torch.inference_mode():
             attention_mask, pooling_mask = torch.from_numpy(mask).to(device)
-            output = self._replicas[device](
-                input_ids=torch.from_numpy(input_ids).to(device), attention_mask=attention_mask
-            )
+            tokens_on_device = torch.from_numpy(input_ids).to(device)
+            output = self._replicas[device](input_ids=tokens_on_device, attention_mask=attention_mask)
             vectors: Vectors = self._pool(output, pooling_mask).cpu().numpy()
         if not np.isfinite(vectors).all():
             raise FloatingPointError(
@@ -142,28 +131,11 @@ class TextModel(ABC):
         return model.to(device).eval()
 
     def _to_ids(self, texts: Sequence[str]) -> list[Tokens]:
-        encoded = self._tokenizer(
-            list(texts),
-            add_special_tokens=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            # No warning about long texts: they are cut later.
-            verbose=False,
-        )
-        return [np.array(ids, dtype=np.int32) for ids in encoded["input_ids"]]
+        return [np.array(ids, dtype=np.int32) for ids in encode_texts(self._tokenizer, texts)]
 
 
 def slide_windows(tokens: Tokens, size: int, stride: int) -> list[Tokens]:
-    """Windows that cover a text.
-
-    Args:
-        tokens: Shape (n,).
-        size: Maximum tokens of a window, more than ``stride``.
-        stride: Tokens that a window shares with the previous one.
-
-    Returns:
-        At least one window. Every window but the last is full.
-    """
+    """Windows of at most ``size`` tokens that cover a text; each shares ``stride`` tokens with the previous one."""
     starts = range(0, max(len(tokens) - stride, 1), size - stride)
     return [tokens[start : start + size] for start in starts]
 

@@ -18,7 +18,7 @@ _COMPLETE: Final = "complete"
 
 
 class CommitCheckpoint(TrainerCallback):
-    """Marks a checkpoint as complete when all processes have written it, and only then removes older ones."""
+    """Marks a checkpoint as complete once all processes have written it, and only then removes older ones."""
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Keep the newest checkpoint and the best one."""
@@ -38,7 +38,7 @@ def find_checkpoint(folder: Path) -> str | None:
 
 
 class EarlyStopping(EarlyStoppingCallback):
-    """Stops a training whose log loss no longer falls, also if it was killed after it had stopped and is resumed."""
+    """Stops a training whose log loss no longer falls, also one that is resumed after it had stopped."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Stop at once if the patience is used up."""
@@ -51,7 +51,6 @@ class ProgressLog(TrainerCallback):
     """Logs loss, validation log loss, tokens per second and the minutes that remain."""
 
     def __init__(self, name: str) -> None:
-        """Take the name of the training."""
         self._name = name
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -60,7 +59,7 @@ class ProgressLog(TrainerCallback):
         self._first_tokens = state.num_input_tokens_seen
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Write a line per measurement."""
+        """Log training loss or validation log loss."""
         logs: dict[str, float] = kwargs["logs"]
         steps = state.global_step - self._first_step
         if not state.is_world_process_zero:

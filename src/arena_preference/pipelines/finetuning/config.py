@@ -19,7 +19,7 @@ class InputConfig(_Config):
 
     template: Template | None
     max_tokens: int = Field(ge=16)
-    """Of one input, template included. The pointwise head reads two inputs per battle."""
+    """Of one input, template included; the pointwise head reads two inputs per battle."""
 
 
 class LoraConfig(_Config):
@@ -48,7 +48,7 @@ class TrainingConfig(_Config):
 
 
 class DeviceConfig(_Config):
-    """Parameters ``finetuning.device``: how models are run. Apart from rounding, none changes what is learned."""
+    """Parameters ``finetuning.device``, which change what is learned by rounding only."""
 
     kind: RequestedDevice
     dtype: RequestedDtype
@@ -76,7 +76,7 @@ class FinetuningConfig(_Config):
 
     @property
     def training_orders(self) -> int:
-        """Inputs per battle in training: both, unless a pairwise model learns from one order."""
+        """Inputs per battle in training: two, unless a pairwise model learns from one order."""
         return 2 if self.head == "pointwise" or self.training.both_orders else 1
 
     @model_validator(mode="after")

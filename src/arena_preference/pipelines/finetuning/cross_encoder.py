@@ -17,13 +17,7 @@ class CrossEncoder(nn.Module):
     """Reads the two inputs of each battle and returns logits in the order of ``LABEL_COLUMNS``."""
 
     def __init__(self, encoder: PreTrainedModel, label_smoothing: float, head_modules: list[str]) -> None:
-        """Wrap a pretrained model.
-
-        Args:
-            encoder: The model.
-            label_smoothing: Of the loss.
-            head_modules: Names of the modules that are trained in full even if the others have adapters.
-        """
+        """Wrap a pretrained model; ``head_modules`` are trained in full even if the others have adapters."""
         super().__init__()
         self.encoder, self.config = encoder, encoder.config
         self.label_smoothing, self.head_modules = label_smoothing, head_modules
@@ -63,7 +57,7 @@ class PointwiseModel(CrossEncoder):
     """
 
     def __init__(self, encoder: PreTrainedModel, label_smoothing: float, pooling: Pooling) -> None:
-        """Add the head to a model without one; ``pooling`` says how token vectors become one."""
+        """Add the head to a model without one."""
         super().__init__(encoder, label_smoothing, ["side", "tie"])
         self.pooling = pooling
         width = encoder.config.get_text_config().hidden_size

@@ -38,14 +38,7 @@ def train_cross_encoders(
     """Train a cross encoder on the battles outside each fold and, with ``config.refit``, one on all battles.
 
     The store identifies a model by everything that it depends on: a stored model is not trained again, and an
-    interrupted training resumes from its last checkpoint.
-
-    Args:
-        battles: Training battles, schema ``Battles`` with label.
-        labels: Schema ``Labels``.
-        cross_encoder_store: Models of earlier trainings; new ones are added.
-        config: Parameters ``finetuning``.
-        seed: The project's seed; each training adds the number of its fold.
+    interrupted training resumes from its last checkpoint. Each training adds the number of its fold to the seed.
 
     Returns:
         The models, and the history of their training: ``fold``, ``step``, ``epoch``, and either ``loss`` on training
@@ -62,9 +55,8 @@ def train_cross_encoders(
     _check_installed(config)
     base = hash_model(find_model(config.model, config.revision))
     fold = align_rows(labels, battles[ID], "labels")["fold"].to_numpy()
-    numbers = [*np.unique(fold).tolist(), *([ALL_FOLDS] if config.refit else [])]
     models, history = [], []
-    for number in numbers:
+    for number in [*np.unique(fold).tolist(), *([ALL_FOLDS] if config.refit else [])]:
         outside = battles[fold != number].reset_index(drop=True)
         fold_seed = (seed + number) % 2**32
         key = _make_key(outside, config, base, fold_seed)
@@ -89,12 +81,7 @@ def predict_oof_logits(
 ) -> pd.DataFrame:
     """Predict each training battle with the cross encoder that was trained without its fold.
 
-    Args:
-        battles: Training battles, schema ``Battles``.
-        labels: Schema ``Labels``.
-        cross_encoder_store: The trained models.
-        cross_encoders: Which of them to use, from ``train_cross_encoders``.
-        config: Parameters ``finetuning``; only the device and the location of the pretrained model are used.
+    Only the device and the location of the pretrained model are read from ``config``.
 
     Returns:
         Schema ``Logits``, one row per battle; only the column id if fine-tuning is switched off.
@@ -121,14 +108,11 @@ def predict_oof_logits(
 
 
 def predict_test_logits(
-    battles: pd.DataFrame,
-    cross_encoder_store: ModelStore,
-    cross_encoders: CrossEncoders,
-    config: FinetuningConfig,
+    battles: pd.DataFrame, cross_encoder_store: ModelStore, cross_encoders: CrossEncoders, config: FinetuningConfig
 ) -> pd.DataFrame:
-    """Predict new battles with the cross encoder of all folds or, without one, the average of the folds' models.
+    """Predict new battles with the cross encoder of all folds or, without one, the mean of the folds' models.
 
-    Arguments, result and errors are those of ``predict_oof_logits``.
+    Result and errors are those of ``predict_oof_logits``.
     """
     if not cross_encoders:
         return battles[[ID]].reset_index(drop=True)
@@ -150,8 +134,7 @@ def _train_model(
             if store.find(key) is None:
                 logger.info("%s: training on %d battles", name, len(battles))
                 write_job(folder, TrainingJob(name=name, config=config, seed=seed), battles)
-                processes = count_processes(config)
-                if processes == 1:
+                if (processes := count_processes(config)) == 1:
                     train(folder)
                 else:
                     launch(folder, processes)
@@ -163,7 +146,7 @@ def _train_model(
 def _predict(
     battles: pd.DataFrame, store: ModelStore, trained: CrossEncoders, model: dict[str, Any], config: FinetuningConfig
 ) -> FloatArray:
-    """Return the logits of one model, shape (n, 3)."""
+    """Logits of one model, shape (n, 3)."""
     from .trainer import predict
 
     name, folder = _name(model["fold"]), store.find(model["key"])
@@ -191,9 +174,8 @@ def _predict(
 
 
 def _make_table(battles: pd.DataFrame, logits: FloatArray) -> pd.DataFrame:
-    table = pd.DataFrame(logits.astype(np.float32), columns=list(LABEL_COLUMNS))
-    table.insert(0, ID, battles[ID].to_numpy())
-    return table
+    columns = dict(zip(LABEL_COLUMNS, logits.T.astype(np.float32), strict=True))
+    return pd.DataFrame({ID: battles[ID].to_numpy(), **columns})
 
 
 def _read_history(folder: Path) -> pd.DataFrame:
@@ -216,9 +198,8 @@ def _make_key(battles: pd.DataFrame, config: FinetuningConfig, base: str, seed: 
 def _hash_folds(labels: pd.DataFrame) -> str:
     """Hash the fold of each battle, whatever the order of the rows."""
     ordered = labels.sort_values(ID)
-    digest = hashlib.sha256(ordered[ID].to_numpy(dtype=np.int64).tobytes())
-    digest.update(ordered["fold"].to_numpy(dtype=np.int8).tobytes())
-    return digest.hexdigest()[:32]
+    ids, folds = ordered[ID].to_numpy(dtype=np.int64), ordered["fold"].to_numpy(dtype=np.int8)
+    return hashlib.sha256(ids.tobytes() + folds.tobytes()).hexdigest()[:32]
 
 
 def _to_text(turns: Sequence[str | None]) -> str:

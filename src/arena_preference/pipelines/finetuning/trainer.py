@@ -48,7 +48,7 @@ HISTORY: Final = "history.json"
 
 
 class TrainingJob(BaseModel):
-    """Everything that a training depends on, except its battles; the name is for the log."""
+    """What a training depends on besides its battles, and its name in the log."""
 
     name: str
     config: FinetuningConfig
@@ -68,12 +68,8 @@ def train(folder: Path, callbacks: Sequence[TrainerCallback] = ()) -> None:
     The log loss on held-out prompt groups decides which checkpoint is kept.
 
     Args:
-        folder: Prepared by ``write_job``. Each of several processes gets the same one.
+        folder: Prepared by ``write_job``; the same for all processes.
         callbacks: Further callbacks of the Trainer, called after the project's own.
-
-    Raises:
-        ValueError: If the model is corrupted, incomplete, or does not fit the parameters.
-        FileNotFoundError: If the model is not found.
     """
     avoid_cudnn_attention()
     clear_device_cache(garbage_collection=True)
@@ -98,10 +94,8 @@ def train(folder: Path, callbacks: Sequence[TrainerCallback] = ()) -> None:
         train_dataset=select(training, config.training_orders),
         eval_dataset=select(_sort_by_length(inputs, validation), 2),
         compute_metrics=_compute_log_loss,
-        callbacks=[
-            CommitCheckpoint(), EarlyStopping(config.training.patience), ProgressLog(job.name), *callbacks,
-        ],
-    )  # fmt: skip
+        callbacks=[CommitCheckpoint(), EarlyStopping(config.training.patience), ProgressLog(job.name), *callbacks],
+    )
     with arguments.main_process_first(desc="find the checkpoint"):
         checkpoint = find_checkpoint(folder / _CHECKPOINTS)
     if checkpoint and trainer.is_world_process_zero():
@@ -109,7 +103,7 @@ def train(folder: Path, callbacks: Sequence[TrainerCallback] = ()) -> None:
     with quiet_transformers():
         trainer.train(resume_from_checkpoint=checkpoint)
     if trainer.is_world_process_zero():
-        # An interrupted attempt to write the model may have left files.
+        # A run that was killed while it wrote the model has left files.
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         save_trained(model, tokenizer, folder / MODEL)
         shutil.copyfile(folder / _JOB, folder / MODEL / _JOB)
@@ -127,8 +121,8 @@ def launch(folder: Path, processes: int, program: Sequence[str] = ("-m", f"{__pa
 
     Args:
         folder: Prepared by ``write_job``.
-        processes: Their number.
-        program: A module (``-m name``) or script for each process; its argument is the folder.
+        processes: Number of processes.
+        program: A module (``-m name``) or script that each process runs; its argument is the folder.
 
     Raises:
         RuntimeError: If a process fails again.
@@ -154,12 +148,7 @@ def launch(folder: Path, processes: int, program: Sequence[str] = ("-m", f"{__pa
 
 
 def predict(folder: Path, config: FinetuningConfig, battles: pd.DataFrame) -> npt.NDArray[Any]:
-    """Predict battles, each in both orders.
-
-    Args:
-        folder: Of a trained cross encoder.
-        config: The parameters that it was trained with.
-        battles: One row per battle, schema ``Battles``.
+    """Predict battles, each in both orders, with the cross encoder in a folder and the parameters of its training.
 
     Returns:
         Logits, float64, shape (n, 3).
@@ -197,7 +186,7 @@ def collate(items: Sequence[dict[str, Any]], pad_token: int) -> dict[str, torch.
 
     Args:
         items: ``inputs``, the arrays of token ids of a battle, and optionally ``labels``.
-        pad_token: Its id.
+        pad_token: Id of the padding token.
 
     Returns:
         ``input_ids`` and ``attention_mask``, shape (battles, inputs, tokens), and ``labels`` if the items have them.
@@ -214,14 +203,7 @@ def collate(items: Sequence[dict[str, Any]], pad_token: int) -> dict[str, torch.
 
 
 def make_arguments(config: FinetuningConfig, folder: Path, seed: int, battles: int) -> TrainingArguments:
-    """Translate the parameters for the Trainer.
-
-    Args:
-        config: Parameters ``finetuning``.
-        folder: For checkpoints.
-        seed: Of this training.
-        battles: Number of training battles.
-    """
+    """Parameters of a training on a number of battles, in the Trainer's terms; checkpoints go to the folder."""
     training = config.training
     every = max(1, -(-battles // training.batch_size) // training.evaluations_per_epoch)
     arguments = TrainingArguments(
@@ -254,13 +236,13 @@ def make_arguments(config: FinetuningConfig, folder: Path, seed: int, battles: i
 
 
 def count_processes(config: FinetuningConfig) -> int:
-    """Return the number of processes that share each step."""
+    """Number of processes that share each step."""
     devices = select_devices(config.device.kind)
     return config.device.processes or (len(devices) if devices[0].type == "cuda" else 1)
 
 
 def find_dtype(config: FinetuningConfig) -> torch.dtype:
-    """Choose the dtype of matrix products; on MPS float32, because the Trainer has no mixed precision there."""
+    """Dtype of matrix products; on MPS float32, because the Trainer has no mixed precision there."""
     devices = select_devices(config.device.kind)
     if config.device.dtype == "auto" and devices[0].type == "mps":
         return torch.float32

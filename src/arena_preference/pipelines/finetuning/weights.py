@@ -1,4 +1,4 @@
-"""Loading and saving cross encoders. No weight that a file lacks is ever replaced by a random one."""
+"""Loading and saving cross encoders. A weight that is missing from a file is an error, never a random number."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -30,15 +30,9 @@ _ADAPTER: Final = "adapter_model.safetensors"
 
 
 def load_base(config: FinetuningConfig, dtype: torch.dtype, device: torch.device) -> CrossEncoder:
-    """Load the pretrained model, with an untrained head and, if these are trained, untrained adapters.
+    """Load the pretrained model with an untrained head and, unless all weights are trained, untrained adapters.
 
-    Args:
-        config: Parameters ``finetuning``.
-        dtype: Of matrix products and frozen weights.
-        device: Where it is going to run.
-
-    Returns:
-        The model. Heads and adapters are drawn from PyTorch's generator.
+    Heads and adapters are drawn from PyTorch's generator; ``dtype`` is that of matrix products and frozen weights.
 
     Raises:
         FileNotFoundError: If the model is not found.
@@ -69,13 +63,9 @@ def load_base(config: FinetuningConfig, dtype: torch.dtype, device: torch.device
 
 
 def load_trained(folder: Path, config: FinetuningConfig, dtype: torch.dtype, device: torch.device) -> CrossEncoder:
-    """Load a trained cross encoder.
+    """Load a cross encoder that ``save_trained`` wrote, with the parameters of its training.
 
-    Args:
-        folder: Written by ``save_trained``.
-        config: The parameters that it was trained with; adapters also need the pretrained model that they name.
-        dtype: Of matrix products and frozen weights.
-        device: Where it is going to run.
+    Adapters also need the pretrained model that the parameters name.
 
     Raises:
         ValueError: If a file, a head or an adapter is missing, corrupted, or of another shape than the parameters say.
@@ -97,8 +87,8 @@ def load_trained(folder: Path, config: FinetuningConfig, dtype: torch.dtype, dev
     return model
 
 
-def save_trained(model: "CrossEncoder | PeftModel", tokenizer: Any, folder: Path) -> None:
-    """Write the model, or only its head and adapters, as safetensors, and its tokenizer with the chat template."""
+def save_trained(model: CrossEncoder | PeftModel, tokenizer: Any, folder: Path) -> None:
+    """Write the model (with adapters, only these and the head) as safetensors, and its tokenizer."""
     with quiet_transformers():
         if isinstance(model, CrossEncoder):
             model.config.save_pretrained(folder)
@@ -155,7 +145,7 @@ def _load_adapters(model: Any, state: dict[str, torch.Tensor]) -> None:
 def _check_length(model_config: Any, config: FinetuningConfig) -> None:
     text_config = model_config.get_text_config()
     limit = getattr(text_config, "max_position_embeddings", None) or 0
-    # DeBERTa's positions are relative: it can read longer inputs than it was pretrained on.
+    # DeBERTa's positions are relative, so it reads longer inputs than it was pretrained on.
     if 0 < limit < config.input.max_tokens and not getattr(text_config, "relative_attention", False):
         raise ValueError(
             f"Model '{config.model}' reads at most {limit} tokens, and finetuning.input.max_tokens is "

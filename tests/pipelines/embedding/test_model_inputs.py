@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arena_preference.pipelines.embedding.texts import (
+from arena_preference.pipelines.embedding.model_inputs import (
     count_characters,
     join_turns,
     list_conversations,

@@ -1,4 +1,4 @@
-"""What the models read: texts and conversations of battles."""
+"""Inputs of the models: texts and conversations of battles, and their keys in the embedding store."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -38,8 +38,8 @@ def join_turns(turns: Turns) -> str:
 def list_conversations(battles: pd.DataFrame, side: str) -> list[Conversation]:
     """Each prompt with the response of one side; a turn that is null or missing on one side is empty."""
     return [
-        tuple((said or "", answered or "") for said, answered in zip_longest(prompt, response)) or (("", ""),)
-        for prompt, response in zip(battles["prompt"], battles[side], strict=True)
+        tuple((prompt or "", response or "") for prompt, response in zip_longest(prompts, responses)) or (("", ""),)
+        for prompts, responses in zip(battles["prompt"], battles[side], strict=True)
     ]
 
 
@@ -49,5 +49,5 @@ def count_characters(part: PrefixedText | Conversation | tuple[str, str]) -> int
 
 
 def make_input_keys(inputs: Iterable[PrefixedText | Conversation]) -> npt.NDArray[np.bytes_]:
-    """Keys of inputs in the embedding store, shape (n,)."""
+    """Keys in the embedding store, shape (n,)."""
     return make_keys(json.dumps(part) for part in inputs)
