@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from arena_preference.config import Config
 
 
-class HubConfig(BaseModel):
+class HubConfig(Config):
     """Parameters ``download.hub``: the competition's training battles on the Hugging Face Hub."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: str
     revision: str
@@ -17,10 +17,8 @@ class HubConfig(BaseModel):
     """Number of battles, in whole prompt groups, that become the test file, which the Hub lacks."""
 
 
-class DownloadConfig(BaseModel):
+class DownloadConfig(Config):
     """Parameters ``download``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Literal["hub", "kaggle"]
     hub: HubConfig

@@ -2,19 +2,16 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from arena_preference.config import Config
 from arena_preference.device import RequestedDevice, RequestedDtype
 
 Pooling = Literal["mean", "cls", "last"]
 LongTexts = Literal["windows", "truncate"]
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class EncoderConfig(_Config):
+class EncoderConfig(Config):
     """Parameters ``embedding.encoder``; None means as in the encoder's own files."""
 
     enabled: bool
@@ -32,7 +29,7 @@ class EncoderConfig(_Config):
     n_components: int = Field(ge=1, le=4096)
 
 
-class RewardModelConfig(_Config):
+class RewardModelConfig(Config):
     """Parameters ``embedding.reward_model``."""
 
     enabled: bool
@@ -42,7 +39,7 @@ class RewardModelConfig(_Config):
     tail_tokens: int = Field(ge=0)
 
 
-class BatchTokens(_Config):
+class BatchTokens(Config):
     """Parameters ``embedding.inference.batch_tokens``."""
 
     cpu: int = Field(ge=1)
@@ -50,7 +47,7 @@ class BatchTokens(_Config):
     mps: int = Field(ge=1)
 
 
-class InferenceConfig(_Config):
+class InferenceConfig(Config):
     """Parameters ``embedding.inference``, of which only ``dtype`` changes the vectors."""
 
     device: RequestedDevice
@@ -61,7 +58,7 @@ class InferenceConfig(_Config):
     time_budget: float | None = Field(gt=0)
 
 
-class EmbeddingConfig(_Config):
+class EmbeddingConfig(Config):
     """Parameters ``embedding``."""
 
     preset: str | None

@@ -2,7 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
+
+from arena_preference.config import Config
 
 from .overlaps import MAX_CHUNK_ROWS
 
@@ -13,18 +15,14 @@ def _check_order(ngram_range: tuple[int, int]) -> tuple[int, int]:
     return ngram_range
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TextFeatureConfig(_Config):
+class TextFeatureConfig(Config):
     """Parameters ``features.text``."""
 
     chunk_rows: int = Field(ge=1, le=MAX_CHUNK_ROWS)
     compressed_characters: int = Field(ge=100, le=100_000)
 
 
-class WordTfidfConfig(_Config):
+class WordTfidfConfig(Config):
     """Parameters ``features.word_tfidf``; the names are those of scikit-learn's ``TfidfVectorizer``."""
 
     ngram_range: Annotated[tuple[PositiveInt, Annotated[int, Field(le=8)]], AfterValidator(_check_order)]

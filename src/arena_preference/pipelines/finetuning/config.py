@@ -2,19 +2,16 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from arena_preference.config import Config
 from arena_preference.device import RequestedDevice, RequestedDtype
 
 Template = Literal["text", "chat"]
 Pooling = Literal["mean", "last"]
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class InputConfig(_Config):
+class InputConfig(Config):
     """Parameters ``finetuning.input``."""
 
     template: Template | None
@@ -22,7 +19,7 @@ class InputConfig(_Config):
     """Of one input, template included; the pointwise head reads two inputs per battle."""
 
 
-class LoraConfig(_Config):
+class LoraConfig(Config):
     """Parameters ``finetuning.lora``, by peft's names (Hu et al., 2021)."""
 
     r: int = Field(ge=1)
@@ -30,7 +27,7 @@ class LoraConfig(_Config):
     lora_dropout: float = Field(ge=0, lt=1)
 
 
-class TrainingConfig(_Config):
+class TrainingConfig(Config):
     """Parameters ``finetuning.training``."""
 
     epochs: float = Field(gt=0)
@@ -47,7 +44,7 @@ class TrainingConfig(_Config):
     gradient_checkpointing: bool
 
 
-class DeviceConfig(_Config):
+class DeviceConfig(Config):
     """Parameters ``finetuning.device``, which change what is learned by rounding only."""
 
     kind: RequestedDevice
@@ -57,7 +54,7 @@ class DeviceConfig(_Config):
     processes: int | None = Field(ge=1)
 
 
-class FinetuningConfig(_Config):
+class FinetuningConfig(Config):
     """Parameters ``finetuning``."""
 
     preset: str | None

@@ -2,14 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from arena_preference.config import Config
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BagOfWordsConfig(_Config):
+class BagOfWordsConfig(Config):
     """Parameters ``modelling.bow_model``: two logistic regressions on TF-IDF differences."""
 
     C_side: float = Field(gt=0)
@@ -17,7 +15,7 @@ class BagOfWordsConfig(_Config):
     max_iter: int = Field(ge=1)
 
 
-class CatBoostConfig(_Config):
+class CatBoostConfig(Config):
     """Parameters ``modelling.catboost``, under CatBoost's own names."""
 
     iterations: int = Field(ge=1)
@@ -30,7 +28,7 @@ class CatBoostConfig(_Config):
     task_type: Literal["auto", "CPU", "GPU"]
 
 
-class ModellingConfig(_Config):
+class ModellingConfig(Config):
     """Parameters ``modelling``."""
 
     bow_model: BagOfWordsConfig

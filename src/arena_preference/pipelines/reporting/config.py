@@ -1,12 +1,12 @@
 """Parameters of the pipeline ``reporting``; conf/base/parameters_reporting.yml explains each of them."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from arena_preference.config import Config
 
 
-class ReportingConfig(BaseModel):
+class ReportingConfig(Config):
     """Parameters ``reporting``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     n_bins: int = Field(ge=2, le=50)
     n_resamples: int = Field(ge=20, le=100_000)

@@ -1,13 +1,11 @@
 """Parameters of the pipeline ``simulation``; conf/base/parameters_simulation.yml explains each of them."""
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonPositiveFloat
+from pydantic import Field, NonNegativeFloat, NonPositiveFloat
+
+from arena_preference.config import Config
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class UtilityConfig(_Config):
+class UtilityConfig(Config):
     """Utility of each trait of a response (see ``Traits``), and of the model's strength, in log-odds."""
 
     coverage: NonNegativeFloat
@@ -24,7 +22,7 @@ class UtilityConfig(_Config):
     strength: NonNegativeFloat
 
 
-class StyleControlConfig(_Config):
+class StyleControlConfig(Config):
     """LMArena's style control: log-odds per unit of (a - b) / (a + b) of each count (Chiang et al., 2024)."""
 
     length: float
@@ -34,7 +32,7 @@ class StyleControlConfig(_Config):
     scale: NonNegativeFloat
 
 
-class SimulationConfig(_Config):
+class SimulationConfig(Config):
     """Size of the simulated splits, and the distribution from which battles and labels are drawn."""
 
     battles: int = Field(ge=50)

@@ -2,14 +2,12 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from arena_preference.config import Config
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Range(_Config):
+class Range(Config):
     """Range of a parameter, both ends included; sampled on a log scale if ``log``."""
 
     low: float = Field(gt=0)
@@ -17,7 +15,7 @@ class Range(_Config):
     log: bool = False
 
 
-class TuningConfig(_Config):
+class TuningConfig(Config):
     """Parameters ``tuning``."""
 
     trials: int = Field(ge=1)
