@@ -137,4 +137,4 @@ def test_a_process_that_is_killed_while_it_writes_leaves_no_file_under_the_name(
         "    file.write(b'x' * 10**7); os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "file")], check=False)
-    assert [path.suffix for path in tmp_path.iterdir()] == [".unfinished"]
+    assert [path.suffix for path in tmp_path.iterdir()] == [".tmp"]

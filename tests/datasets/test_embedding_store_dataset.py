@@ -193,8 +193,8 @@ def test_a_temporary_file_is_ignored(tmp_path: Path, caplog: pytest.LogCaptureFi
     store.add(make_shard(["half"]))
     (other,) = set(list_shards(tmp_path)) - {whole}
     content = other.read_bytes()
-    other.rename(f"{other}.0123.unfinished")
-    Path(f"{other}.4567.unfinished").write_bytes(content[: len(content) // 2])
+    other.rename(f"{other}.0123.tmp")
+    Path(f"{other}.4567.tmp").write_bytes(content[: len(content) // 2])
     collection = store.open_collection(DESCRIPTION)
     assert collection.holds(make_keys(["whole", "half"])).tolist() == [True, False]
     assert caplog.records == []

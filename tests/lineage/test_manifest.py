@@ -58,7 +58,7 @@ def test_a_file_that_is_no_manifest_is_logged_and_left_out(tmp_path: Path, make_
     folder.write(make_manifest("1"))
     (tmp_path / "2.json").write_text("{}")
     (tmp_path / "3.json").touch()
-    (tmp_path / "4.json.0.unfinished").write_text("{")
+    (tmp_path / "4.json.0.tmp").write_text("{")
     with caplog.at_level(logging.WARNING):
         assert list(folder.read_all()) == ["1"]
     assert [record.message.split(" is not")[0] for record in caplog.records] == [str(tmp_path / "2.json")]

@@ -67,9 +67,9 @@ def test_temporary_files_do_not_count_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").write_text("1")
     before = path.measure()
     assert before[0] == 1
-    (tmp_path / "c.0.unfinished").write_text("half")
-    (tmp_path / "d.unfinished").mkdir()
-    (tmp_path / "d.unfinished" / "checkpoint").write_text("1")
+    (tmp_path / "c.0.tmp").write_text("half")
+    (tmp_path / "d.tmp").mkdir()
+    (tmp_path / "d.tmp" / "checkpoint").write_text("1")
     assert path.measure() == before
     (tmp_path / "a" / "b").rename(tmp_path / "a" / "c")
     assert path.measure() != before

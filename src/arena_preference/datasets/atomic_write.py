@@ -14,7 +14,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 #: Suffix of a file that is being written. A run that was killed may leave one behind.
-UNFINISHED: Final = ".unfinished"
+TEMPORARY: Final = ".tmp"
 
 
 class AtomicWriteHooks:
@@ -68,7 +68,7 @@ def atomic_write(fs: fsspec.AbstractFileSystem, path: str, mode: str = "wb", **o
         mode: Mode of ``open``, with ``w``.
         **open_args: Passed to ``fs.open``.
     """
-    temporary = f"{path}.{uuid.uuid4().hex}{UNFINISHED}"
+    temporary = f"{path}.{uuid.uuid4().hex}{TEMPORARY}"
     is_local = isinstance(fs, LocalFileSystem)
     try:
         with fs.open(temporary, mode, **open_args) as file:

@@ -13,7 +13,7 @@ from kedro_datasets.matplotlib import MatplotlibDataset
 from matplotlib.figure import Figure
 from PIL import Image
 
-from .atomic_write import UNFINISHED, sync_folder
+from .atomic_write import TEMPORARY, sync_folder
 
 _TITLE = "Title"
 
@@ -66,7 +66,7 @@ class FiguresDataset(MatplotlibDataset):
     def save(self, data: dict[str, Figure]) -> None:
         """Write the figures to a temporary folder, and rename it after the last one."""
         path = get_filepath_str(self._get_save_path(), self._protocol)
-        temporary = f"{path}.{uuid.uuid4().hex}{UNFINISHED}"
+        temporary = f"{path}.{uuid.uuid4().hex}{TEMPORARY}"
         try:
             for name, figure in data.items():
                 with self._fs.open(f"{temporary}/{name}.png", "wb") as file:

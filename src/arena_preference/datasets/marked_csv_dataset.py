@@ -8,7 +8,7 @@ import pandas as pd
 from kedro.io.core import DatasetError, get_filepath_str
 from kedro_datasets.pandas import CSVDataset
 
-from .atomic_write import UNFINISHED, AtomicFileSystem
+from .atomic_write import TEMPORARY, AtomicFileSystem
 
 
 class MarkedCSVDataset(CSVDataset):
@@ -65,7 +65,7 @@ class MarkedCSVDataset(CSVDataset):
         # Tables before the marker: a parallel save of the same run wrote the marker before its table. `ls` and not
         # `glob`: a folder's name may contain brackets.
         names = [PurePosixPath(name) for name in self._fs.ls(folder, detail=False)] if self._fs.isdir(folder) else []
-        tables = sorted(name.name for name in names if ".csv" in name.suffixes and UNFINISHED not in name.suffixes)
+        tables = sorted(name.name for name in names if ".csv" in name.suffixes and TEMPORARY not in name.suffixes)
         if self._fs.exists(marker):
             return
         if tables:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .atomic_write import UNFINISHED, sync_folder
+from .atomic_write import TEMPORARY, sync_folder
 
 
 class ModelStore:
@@ -42,7 +42,7 @@ class ModelStore:
         """
         from filelock import FileLock
 
-        folder = self.path / f"{key}{UNFINISHED}"
+        folder = self.path / f"{key}{TEMPORARY}"
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path / f"{key}.lock"):
             yield folder
@@ -64,5 +64,5 @@ class ModelStore:
         target = self.path / key
         model.replace(target)
         sync_folder(self.path)
-        shutil.rmtree(self.path / f"{key}{UNFINISHED}")
+        shutil.rmtree(self.path / f"{key}{TEMPORARY}")
         return target

@@ -57,7 +57,7 @@ def bundle(
     if output.exists() and not (output / "bundle.json").is_file():
         raise click.ClickException(f"{output} exists and is not a bundle. Choose another folder with --output.")
     # A bundle that is cut off does not replace a whole one.
-    temporary = output.with_name(f"{output.name}.unfinished")
+    temporary = output.with_name(f"{output.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:

@@ -11,7 +11,7 @@ from kedro.io import CatalogConfigResolver
 from kedro.io.core import get_protocol_and_path
 from pydantic import BaseModel
 
-from arena_preference.datasets.atomic_write import UNFINISHED
+from arena_preference.datasets.atomic_write import TEMPORARY
 
 # Endings of a file that is stored compressed.
 _COMPRESSED = (".gz", ".zip")
@@ -50,7 +50,7 @@ class StoredPath:
         for path in sorted(self.fs.find(self.path)):
             name = PurePosixPath(path).relative_to(self.path)
             # A folder can be temporary, too.
-            if any(part.endswith(UNFINISHED) for part in name.parts):
+            if any(part.endswith(TEMPORARY) for part in name.parts):
                 continue
             try:
                 file_size, file_hash = self._measure_file(path)
