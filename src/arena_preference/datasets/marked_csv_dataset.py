@@ -1,4 +1,4 @@
-"""CSV files of raw data that a pipeline writes, without ever overwriting a user's own data."""
+"""CSV files of raw data that never overwrite a user's own data."""
 
 import csv
 from pathlib import PurePosixPath
@@ -12,7 +12,7 @@ from .atomic_write import TEMPORARY, AtomicFileSystem
 
 
 class MarkedCSVDataset(CSVDataset):
-    """A CSV that is only written to a folder whose tables the same pipeline wrote, as the folder's marker file shows.
+    """A CSV that is only written to folders with a marker file, which shows that a pipeline wrote their tables.
 
     The first save into a folder without any CSV writes the marker before the table, so that a killed run can be
     repeated. A folder with a CSV, plain or compressed, but without the marker is rejected. The table is written
@@ -62,8 +62,8 @@ class MarkedCSVDataset(CSVDataset):
     def _claim_folder(self, path: PurePosixPath) -> None:
         folder, marker = str(path.parent), str(path.parent / self._marker)
         self._fs.invalidate_cache(folder)
-        # Tables before the marker: a parallel save of the same run wrote the marker before its table. `ls` and not
-        # `glob`: a folder's name may contain brackets.
+        # Before the marker, which a parallel save writes before its table. Not `glob`: the folder's name may contain
+        # brackets.
         names = [PurePosixPath(name) for name in self._fs.ls(folder, detail=False)] if self._fs.isdir(folder) else []
         tables = sorted(name.name for name in names if ".csv" in name.suffixes and TEMPORARY not in name.suffixes)
         if self._fs.exists(marker):

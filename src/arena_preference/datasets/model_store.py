@@ -11,13 +11,12 @@ from .atomic_write import TEMPORARY, sync_folder
 
 
 class ModelStore:
-    """Models in folders, each named by a key made of everything that the model depends on.
+    """Models in folders named by a hash of everything that the model depends on.
 
-    While a model is trained it has a working folder, which survives the run; a complete model is renamed into place.
+    A model in training has a working folder, which survives the run; a complete one is renamed to its key.
     """
 
     def __init__(self, path: Path) -> None:
-        """Point at the folder of the store, which need not exist."""
         self.path = path
 
     def find(self, key: str) -> Path | None:
@@ -48,15 +47,7 @@ class ModelStore:
             yield folder
 
     def commit(self, key: str, model: Path) -> Path:
-        """Move a complete model into place and remove its working folder.
-
-        Args:
-            key: Key of the model.
-            model: Folder inside the one that ``work_on`` yielded.
-
-        Returns:
-            The folder of the model.
-        """
+        """Rename ``model``, a folder inside the working folder, to its final path, and return that."""
         for path in model.rglob("*"):
             if path.is_file():
                 with path.open("rb") as file:
