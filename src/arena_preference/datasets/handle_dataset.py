@@ -19,7 +19,7 @@ class HandleDataset(AbstractDataset[NoReturn, Any]):
 
         cross_encoder_store:
           type: arena_preference.datasets.HandleDataset
-          filepath: data/06_models/cross_encoder_store
+          filepath: data/04_feature/cross_encoder_store
           opener: arena_preference.datasets.ModelStore
 
     ### Example usage for the Python API
@@ -34,13 +34,7 @@ class HandleDataset(AbstractDataset[NoReturn, Any]):
     def __init__(
         self, *, filepath: str, opener: str | Callable[[Path], Any], metadata: dict[str, Any] | None = None
     ) -> None:
-        """Set the path and the function.
-
-        Args:
-            filepath: Local file or folder, which need not exist.
-            opener: Function of a ``Path``, or the dotted name of one.
-            metadata: Ignored by Kedro, read by plugins.
-        """
+        """Set the path, which need not exist, and the function of a ``Path`` or its dotted name."""
         self._filepath = Path(filepath)
         self._opener = opener
         self.metadata = metadata

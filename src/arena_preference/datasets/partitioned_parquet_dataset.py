@@ -58,7 +58,7 @@ class PartitionedParquetDataset(PathDataset[pd.DataFrame, pd.DataFrame]):
         """Describe the table.
 
         Args:
-            filepath: POSIX path of a folder, with a protocol such as ``s3://`` unless it is local.
+            filepath: POSIX path of a folder.
             partition_by: Column whose hash assigns a row to a partition; None keeps each saved table together.
             n_partitions: Number of partitions; empty ones are not stored.
             key: Column of unique values, in whose order rows are read; None reads partition after partition.

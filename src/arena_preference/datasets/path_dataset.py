@@ -90,7 +90,7 @@ class FileDataset(PathDataset[Data, Data]):
             return self.decode(content)
         except DatasetError:
             raise
-        # Each library has errors of its own for a file that it cannot read.
+        # Each library raises different errors for files that it cannot read.
         except Exception as reason:
             raise DatasetError(
                 f"{path} is corrupted or was not written by {type(self).__name__} ({type(reason).__name__}: {reason}). "

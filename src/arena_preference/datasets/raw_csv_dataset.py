@@ -62,15 +62,7 @@ class RawCSVDataset(PathDataset[NoReturn, pd.DataFrame]):
         chunk_rows: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Describe the table.
-
-        Args:
-            filepath: POSIX path, with a protocol such as ``s3://`` unless it is local.
-            columns: Required columns.
-            optional_columns: Columns that are read if the file has them.
-            chunk_rows: Rows of a chunk, for runners that read the table in chunks.
-            **kwargs: As for every ``PathDataset``: ``credentials``, ``fs_args``, ``metadata``.
-        """
+        """Describe the table, which runners may read in chunks; ``kwargs`` are those of ``PathDataset``."""
         if chunk_rows is not None and chunk_rows < 1:
             raise DatasetError(f"'{filepath}' has chunk_rows={chunk_rows}. Set it to 1 or more.")
         super().__init__(filepath=filepath, **kwargs)

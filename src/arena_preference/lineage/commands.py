@@ -81,7 +81,7 @@ def list_(folder: ManifestFolder, storage: CatalogStorage) -> None:
 def show(folder: ManifestFolder, storage: CatalogStorage, run: str) -> None:
     """Show settings, nodes, inputs and outputs of RUN (its id, a prefix of it, or its name)."""
     manifest = folder.find(run)
-    _print_table(["run", manifest.run_id], _flatten(manifest, _TABLES | {"run_id"}).items())
+    _print_table(["run", manifest.run_id], _describe(manifest, _TABLES | {"run_id"}).items())
     nodes = [(node.name, node.seconds, node.peak_memory and decimal(node.peak_memory)) for node in manifest.nodes]
     _print_table(["node", "seconds", "peak memory"], nodes)
     datasets = [
@@ -98,7 +98,7 @@ def show(folder: ManifestFolder, storage: CatalogStorage, run: str) -> None:
 def compare(folder: ManifestFolder, storage: CatalogStorage, run_a: str, run_b: str) -> None:
     """Show how RUN_A and RUN_B differ: settings, metrics, parameters, packages and machine."""
     first, second = (folder.find(run) for run in (run_a, run_b))
-    a, b = (_flatten(manifest, _TABLES | _IDENTITY) for manifest in (first, second))
+    a, b = (_describe(manifest, _TABLES | _IDENTITY) for manifest in (first, second))
     rows = [(name, a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)]
     if rows:
         _print_table(["", first.run_id, second.run_id], rows)
@@ -169,17 +169,17 @@ def tag(folder: ManifestFolder, storage: CatalogStorage, run: str, name: str | N
     folder.write(manifest.model_copy(update={"name": name}))
 
 
-def _flatten(manifest: Manifest, exclude: set[str]) -> dict[str, str]:
+def _describe(manifest: Manifest, exclude: set[str]) -> dict[str, str]:
     """Return the fields of a manifest that are not empty as texts; nested ones have dotted names."""
+    return dict(_flatten({**manifest.model_dump(mode="json", exclude=exclude), "status": manifest.final_status}))
 
-    def flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-        for name, value in values.items():
-            if isinstance(value, Mapping):
-                yield from flatten(value, f"{prefix}{name}.")
-            elif text := _format(value):
-                yield f"{prefix}{name}", text
 
-    return dict(flatten({**manifest.model_dump(mode="json", exclude=exclude), "status": manifest.final_status}, ""))
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        elif text := _format(value):
+            yield f"{prefix}{name}", text
 
 
 def _format(value: Any) -> str:

@@ -117,8 +117,6 @@ class DaskRunner(AbstractRunner):
                     f"{reason.allowed_failures + 1} workers in a row died while they ran {reason.task}, probably for "
                     "lack of memory. Raise --runner-params=memory_limit=8GB or `dask worker --memory-limit`."
                 ) from reason
-            finally:
-                self._client = None
 
     def _get_executor(self, max_workers: int) -> "_NodeExecutor":
         return _NodeExecutor(self._client)
@@ -264,6 +262,7 @@ def _make_hook_manager() -> PluginManager:
 
 
 def _reject_memory_outputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    # Private, but the mark with which Kedro's own ParallelRunner rejects datasets.
     unstored = sorted(
         name
         for name in pipeline.all_outputs()
