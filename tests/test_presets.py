@@ -45,7 +45,7 @@ def conf(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("env", ["kaggle", "cluster", "test"])
 @pytest.mark.parametrize(("stage", "preset"), [(stage, preset) for stage in PRESETS for preset in PRESETS[stage]])
-def test_every_preset_goes_with_every_environment(env: str, stage: str, preset: str) -> None:
+def test_every_preset_works_in_every_environment(env: str, stage: str, preset: str) -> None:
     plain, parameters = load_plain(env), load(env, **{stage: {"preset": preset}})
     config = CONFIGS[stage](**parameters[stage])
     assert config != CONFIGS[stage](**plain[stage])
@@ -59,12 +59,12 @@ def test_every_preset_goes_with_every_environment(env: str, stage: str, preset: 
 
 
 @pytest.mark.parametrize("preset", PRESETS["finetuning"])
-def test_a_device_takes_a_battle_of_the_longest_inputs_at_once(preset: str) -> None:
+def test_a_battle_of_the_longest_inputs_fits_on_a_device(preset: str) -> None:
     config = FinetuningConfig(**load(finetuning={"preset": preset})["finetuning"])
     assert config.device.tokens >= config.training_orders * config.input.max_tokens
 
 
-def test_base_yields_to_the_environment_that_to_the_preset_and_that_to_params(conf: Path) -> None:
+def test_params_override_the_preset_that_overrides_the_environment_that_overrides_base(conf: Path) -> None:
     env = {"embedding": {"inference": {"workers": 3}, "encoder": {"max_tokens": 5, "model": "of-env"}}}
     (conf / "local" / "parameters.yml").write_text(yaml.safe_dump(env))
     base = load("base", conf)["embedding"]
@@ -102,7 +102,7 @@ def test_a_misspelt_name_in_a_preset_is_an_error(conf: Path) -> None:
         FinetuningConfig(**parameters["finetuning"])
 
 
-def test_an_unknown_parameter_beside_a_preset_is_an_error() -> None:
+def test_an_unknown_parameter_with_a_preset_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"finetuning\.methd.*finetuning\.method"):
         load(finetuning={"preset": "gemma", "methd": "full"})
 

@@ -98,7 +98,7 @@ def test_a_folder_without_permission_is_rejected(tmp_path: Path) -> None:
         make_hooks(tmp_path / "data").before_pipeline_run()
 
 
-def test_a_relative_folder_starts_from_the_project_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_folder_is_relative_to_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").write_text("not a folder")
     make_hooks("data").before_pipeline_run()

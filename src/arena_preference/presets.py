@@ -1,4 +1,4 @@
-"""Presets: named sets of parameters for a model, chosen with ``--params=<stage>.preset=<name>`` in any environment."""
+"""Presets: named parameters of a model, chosen with ``--params=<stage>.preset=<name>`` in any environment."""
 
 from typing import Final
 
@@ -6,22 +6,22 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from omegaconf import OmegaConf
 
-#: Stages with presets: the parameters ``<stage>`` have the key ``preset``.
+#: Stages with the parameter ``preset``.
 STAGES: Final = ("embedding", "finetuning")
 
-#: For the config loader. Each file has one key, the preset's name, above the parameters of the stage that it sets.
+#: For the config loader. Each file has one key, the preset's name, with the parameters of the stage that it sets.
 CONFIG_PATTERNS: Final = {f"{stage}_presets": [f"presets/{stage}/*"] for stage in STAGES}
 
 
 class PresetHooks:
-    """Merges presets into the parameters, so that nodes, manifests and bundles get the effective values."""
+    """Merges presets into the parameters: nodes, manifests and bundles get the effective values."""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Merge, in ascending order of precedence: base, environment, presets, --params.
 
         Raises:
-            ValueError: If a stage has no preset of that name.
+            ValueError: If a stage has no preset of this name.
         """
         loader = context.config_loader
         parameters = loader["parameters"]

@@ -1,4 +1,4 @@
-"""Checks before a run starts, and an explanation when it cannot write its outputs."""
+"""Checks before a run starts, and an explanation if it fills the disk."""
 
 import errno
 import logging
@@ -14,7 +14,7 @@ from kedro.framework.project import settings
 
 logger = logging.getLogger(__name__)
 
-#: Keys of --params that are no parameters: where a run reads and writes.
+#: Keys of --params that are not parameters: the folders that a run reads and writes.
 RUN_KEYS: Final = ("raw_dir", "data_root")
 
 # scikit-learn accepts no other seeds.
@@ -30,7 +30,7 @@ class ParameterHooks:
         """Compare --params with the parameters of the configuration, at any depth.
 
         Raises:
-            ValueError: If a name is unknown, or the seed is not a whole number from 0 to 2**32 - 1.
+            ValueError: If a name is unknown, or the seed is not an integer from 0 to 2**32 - 1.
         """
         loader = context.config_loader
         given = loader.runtime_params
@@ -42,20 +42,19 @@ class ParameterHooks:
         seed = loader["parameters"].get("seed", 0)
         if type(seed) is not int or seed not in _SEEDS:
             raise ValueError(
-                f"The parameter seed is {seed!r}, but has to be a whole number from 0 to {_SEEDS[-1]}. Set "
+                f"The parameter seed is {seed!r}, but has to be an integer from 0 to {_SEEDS[-1]}. Set "
                 "--params=seed=0, or seed in conf/base/parameters.yml."
             )
 
 
 class OutputHooks:
-    """Explains that outputs cannot be written: before the first node, or when the disk is full."""
+    """Explains why outputs cannot be written, before the first node or when the disk is full."""
 
-    def __init__(self) -> None:
-        self._data_root = ""
+    _data_root: str
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Note where this run writes."""
+        """Remember where this run writes."""
         loader = context.config_loader
         data_root = str(loader.runtime_params.get("data_root") or loader["globals"]["data_root"])
         # As in the catalog, a relative path starts from the project's folder.
@@ -66,16 +65,14 @@ class OutputHooks:
         """Check that a file can be created below ``data_root``; other machines' filesystems are not checked.
 
         Raises:
-            ValueError: If not.
+            ValueError: If the folder is not writable.
         """
         if "://" in self._data_root:
             return
         folder = Path(self._data_root)
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         try:
-            # It leaves nothing behind, and creates no folder.
-            with tempfile.TemporaryFile(dir=nearest):
-                return
+            tempfile.TemporaryFile(dir=nearest).close()
         except OSError as reason:
             raise ValueError(
                 f"Outputs cannot be written below '{folder}' ({reason.strerror}: {nearest}). Choose another folder "
@@ -84,7 +81,7 @@ class OutputHooks:
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        """Say what to do about a full disk."""
+        """Log what to do about a full disk."""
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, OSError) and cause.errno in _DISK_FULL:
@@ -95,12 +92,12 @@ class OutputHooks:
                     self._data_root,
                 )
                 return
-            # An error that was raised `from None` has no other cause.
+            # An error that was raised `from None` has no cause.
             cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
 def _find_unknown(given: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield a sentence per unknown name. Below an empty mapping or a null of the configuration, any name is known."""
+    """Yield a sentence per unknown name. Any name is valid below an empty mapping or a null of the configuration."""
     for name, value in given.items():
         path = f"{prefix}{name}"
         if name not in known:

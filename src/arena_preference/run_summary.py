@@ -1,4 +1,4 @@
-"""What a run achieved and where its outputs are, logged when it ends."""
+"""Logs the metrics of a run and the paths of its outputs when it ends."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from kedro.io import DataCatalog
 
 logger = logging.getLogger(__name__)
 
-#: Datasets that a reader looks for first, with what they are called here.
+# Titles of the main outputs.
 _OUTPUTS: Final = {
     "submission": "Submission",
     "report": "Report",
@@ -21,7 +21,7 @@ _OUTPUTS: Final = {
 
 
 class SummaryHooks:
-    """Logs metrics next to their baselines, the paths of the main outputs, and what to do next."""
+    """Logs metrics with their baselines, the paths of the main outputs, and what to do next."""
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], catalog: DataCatalog) -> None:
@@ -39,7 +39,7 @@ class SummaryHooks:
 
 
 def _describe_metrics(metrics: dict[str, Any]) -> list[str]:
-    """Two lines: log loss and accuracy out of fold with 95 % intervals, and the log loss of the baselines."""
+    """Return two lines: log loss and accuracy with 95 % intervals, and the log loss of the baselines."""
     prior, length = (metrics[f"{name}_log_loss"]["value"] for name in ("prior", "length"))
     return [
         f"{'Log loss':11} {_format(metrics['log_loss'])} on {metrics['battles']:,} battles out of fold; class prior "
@@ -53,5 +53,5 @@ def _format(interval: dict[str, float]) -> str:
 
 
 def _shorten(path: str) -> str:
-    """The path relative to the working directory if it lies below it."""
+    """Return the path relative to the working directory if it is below it."""
     return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path

@@ -6,8 +6,8 @@ from arena_preference.presets import CONFIG_PATTERNS, PresetHooks
 from arena_preference.run_checks import OutputHooks, ParameterHooks
 from arena_preference.run_summary import SummaryHooks
 
-# Kedro calls the last one first: parameters are checked before presets are merged into them, and outputs before the
-# manifest is written. The summary reads the manifest, so it comes last.
+# Kedro calls the last one first: parameters are checked before presets are merged, and outputs before the manifest is
+# written. The summary reads the manifest.
 HOOKS = (
     SummaryHooks(),
     LineageHooks(distribution="arena-preference", metrics="metrics"),

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, whatever dataset writes them and wherever."""
+"""Files appear complete or not at all, whichever dataset writes them."""
 
 import os
 import pickle
@@ -79,7 +79,7 @@ catalog.save("made", {})
 """
 
 
-def test_a_worker_process_in_which_no_hook_runs_writes_atomically_too(tmp_path: Path) -> None:
+def test_a_worker_process_without_hooks_also_writes_atomically(tmp_path: Path) -> None:
     catalog = pickle.dumps(make_catalog(tmp_path / "file"))
     command = [sys.executable, "-c", WORKER]
     assert b"no space left" in subprocess.run([*command, "full"], input=catalog, capture_output=True).stderr
@@ -88,7 +88,7 @@ def test_a_worker_process_in_which_no_hook_runs_writes_atomically_too(tmp_path: 
     assert (tmp_path / "file").read_text() == "{}"
 
 
-def test_every_stock_dataset_of_the_catalog_is_one_whose_saving_is_tested_here() -> None:
+def test_every_stock_dataset_of_the_catalog_is_tested_here() -> None:
     loader = OmegaConfigLoader(str(CONF), base_env="base", default_run_env="test")
     kinds = {parse_dataset_definition(entry)[0] for entry in loader["catalog"].values()}
     # Lineage writes the manifests of `runs` itself.
@@ -137,4 +137,4 @@ def test_a_process_that_is_killed_while_it_writes_leaves_no_file_under_the_name(
         "    file.write(b'x' * 10**7); os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "file")], check=False)
-    assert [path.suffix for path in tmp_path.iterdir()] == [".unfinished"]
+    assert [path.suffix for path in tmp_path.iterdir()] == [".tmp"]

@@ -168,13 +168,13 @@ def test_a_corrupted_shard_in_a_read_only_folder_does_not_hide_the_others(
     (path,) = set(list_shards(tmp_path)) - kept
     path.write_bytes(path.read_bytes()[:-1])
 
-    def refuse(*paths: str) -> None:
+    def reject(*paths: str) -> None:
         raise PermissionError(13, "Permission denied")
 
     path.parent.chmod(0o555)
     if os.geteuid() == 0:
         # Permissions do not bind the administrator.
-        monkeypatch.setattr(LocalFileSystem, "mv", refuse)
+        monkeypatch.setattr(LocalFileSystem, "mv", reject)
     try:
         collection = store.open_collection(DESCRIPTION)
     finally:
@@ -193,8 +193,8 @@ def test_a_temporary_file_is_ignored(tmp_path: Path, caplog: pytest.LogCaptureFi
     store.add(make_shard(["half"]))
     (other,) = set(list_shards(tmp_path)) - {whole}
     content = other.read_bytes()
-    other.rename(f"{other}.0123.unfinished")
-    Path(f"{other}.4567.unfinished").write_bytes(content[: len(content) // 2])
+    other.rename(f"{other}.0123.tmp")
+    Path(f"{other}.4567.tmp").write_bytes(content[: len(content) // 2])
     collection = store.open_collection(DESCRIPTION)
     assert collection.holds(make_keys(["whole", "half"])).tolist() == [True, False]
     assert caplog.records == []
@@ -308,7 +308,7 @@ def test_key_of_a_text_is_the_same_on_every_machine() -> None:
     assert make_keys([]).shape == (0,)
 
 
-def test_inputs_with_a_lone_surrogate_have_keys_of_their_own(tmp_path: Path) -> None:
+def test_inputs_with_a_lone_surrogate_have_distinct_keys(tmp_path: Path) -> None:
     inputs = [("", "\ud83d"), ("", "\ude00"), ("", "😀"), ("", "\ufffd"), ("", ""), ("\ud83d", ""), ("", "a\ud83d")]
     keys = make_input_keys(inputs)
     assert len(set(keys.tolist())) == len(inputs)
@@ -458,7 +458,7 @@ def test_a_store_in_memory_works_like_one_on_disk(
 
 
 @pytest.mark.parametrize("content", [b"", b'{"dtype', b"{}"])
-def test_a_corrupted_collection_file_costs_no_vector(
+def test_a_corrupted_collection_file_loses_no_vector(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     store = make_store(tmp_path)

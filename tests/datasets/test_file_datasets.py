@@ -23,7 +23,7 @@ def model(model_input: pd.DataFrame, battles: pd.DataFrame) -> CatBoost:
     return model.fit(model_input.drop(columns="id"), battles["label"])
 
 
-def test_catboost_model_comes_back_with_its_names_scale_and_scores(
+def test_a_catboost_model_keeps_its_names_scale_and_predictions(
     tmp_path: Path, model: CatBoost, model_input: pd.DataFrame
 ) -> None:
     model.set_scale_and_bias(0.5, [0.0, 0.0, 0.1])
@@ -38,7 +38,7 @@ def test_catboost_model_comes_back_with_its_names_scale_and_scores(
     )
 
 
-def test_safetensors_arrays_come_back_with_shape_and_dtype(tmp_path: Path) -> None:
+def test_safetensors_arrays_keep_their_shape_and_dtype(tmp_path: Path) -> None:
     arrays = {
         "half": np.ones((2, 3), dtype=np.float16),
         "turned": np.arange(6.0).reshape(2, 3).T,
@@ -53,7 +53,7 @@ def test_safetensors_arrays_come_back_with_shape_and_dtype(tmp_path: Path) -> No
         assert loaded[name].dtype == array.dtype
 
 
-def test_skops_object_comes_back_fitted(tmp_path: Path) -> None:
+def test_a_skops_object_stays_fitted(tmp_path: Path) -> None:
     texts = ["one fish", "two fish"]
     vectorizer = TfidfVectorizer().fit(texts)
     dataset = SkopsDataset(filepath=str(tmp_path / "vectorizer.skops"))
@@ -99,7 +99,7 @@ def test_a_truncated_model_is_rejected(tmp_path: Path, model: CatBoost) -> None:
         dataset.load()
 
 
-def test_each_version_is_a_file_of_its_own(tmp_path: Path) -> None:
+def test_each_version_is_a_separate_file(tmp_path: Path) -> None:
     path = str(tmp_path / "arrays.safetensors")
     for version in ("first", "second"):
         SafetensorsDataset(filepath=path, version=Version(None, version)).save({"x": np.array([len(version)])})

@@ -1,4 +1,4 @@
-"""No artefact runs code when it is loaded, whatever was put in its place."""
+"""Loading an artefact never runs code from its file."""
 
 import hashlib
 import io

@@ -54,7 +54,7 @@ def test_a_prompt_group_and_each_row_are_in_one_partition(tmp_path: Path, battle
     assert other.list_partitions() == groups.loc[groups["prompt_group"] == "group-7", "partition"].unique().tolist()
 
 
-def test_what_is_saved_by_partition_exists_once_it_is_committed(tmp_path: Path, battles: pd.DataFrame) -> None:
+def test_partitions_are_a_version_once_they_are_committed(tmp_path: Path, battles: pd.DataFrame) -> None:
     whole = make_dataset(tmp_path / "whole")
     whole.save(battles)
     partitions = whole.list_partitions()
@@ -127,7 +127,7 @@ def test_a_repeated_value_of_the_key_is_not_committed(tmp_path: Path, battles: p
     assert not dataset.exists()
 
 
-def test_uncommitted_files_are_not_part_of_what_is_saved_whole(tmp_path: Path, battles: pd.DataFrame) -> None:
+def test_uncommitted_files_are_not_part_of_a_saved_table(tmp_path: Path, battles: pd.DataFrame) -> None:
     left = make_dataset(tmp_path)
     left.select(chunk=1)
     left.save(battles)

@@ -32,7 +32,7 @@ def make_dataset(folder: Path, chunk_rows: int | None = None) -> RawCSVDataset:
 
 
 def load(folder: Path) -> pd.DataFrame:
-    """Read the table at once, and check that chunks of any size give the same."""
+    """Read the table at once, and check that chunks of any size are equal to it."""
     table = make_dataset(folder).load()
     for chunk_rows in (1, 2, 1000):
         chunks = list(make_dataset(folder, chunk_rows).read_chunks())
@@ -42,7 +42,7 @@ def load(folder: Path) -> pd.DataFrame:
     return table
 
 
-def test_every_cell_is_read_as_the_text_that_it_is(tmp_path: Path) -> None:
+def test_every_cell_is_read_as_text(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_text(CONTENT, encoding="utf-8")
     table = load(tmp_path)
     assert table.to_dict("list") == {"id": ["007", "2"], "prompt": ['["Hi,\nyou"]', '["é"]'], "response_a": ["", "NA"]}
@@ -125,7 +125,7 @@ def test_a_cell_of_a_megabyte_in_any_script_is_read_whole(tmp_path: Path) -> Non
     assert load(tmp_path)["prompt"].tolist() == [cell]
 
 
-def test_a_quote_in_the_middle_of_a_cell_is_a_letter_like_any_other(tmp_path: Path) -> None:
+def test_a_quote_in_the_middle_of_a_cell_is_kept(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_bytes(HEADER + b'1,5" by 3",\n2,"he said ""no""",b\n')
     assert load(tmp_path)["prompt"].tolist() == ['5" by 3"', 'he said "no"']
 
@@ -140,9 +140,7 @@ def test_a_quote_in_the_middle_of_a_cell_is_a_letter_like_any_other(tmp_path: Pa
         b'1,a,b\n2,a,"cut off',
     ],
 )
-def test_rows_that_run_together_after_a_quote_that_is_never_closed_are_not_lost_silently(
-    tmp_path: Path, rows: bytes
-) -> None:
+def test_a_quote_that_is_never_closed_is_rejected(tmp_path: Path, rows: bytes) -> None:
     (tmp_path / "test.csv").write_bytes(HEADER + rows)
     with pytest.raises(DatasetError, match=r"test\.csv .*quote"):
         make_dataset(tmp_path).load()
@@ -164,7 +162,7 @@ def test_rows_that_run_together_after_a_quote_that_is_never_closed_are_not_lost_
         (b"id,prompt,response_a\n1,a,b,c\n2,a,b,c\n", "Quote the cells"),
     ],
 )
-def test_a_file_that_is_not_such_a_table_is_rejected_with_its_path_and_a_suggestion(
+def test_an_invalid_table_is_rejected_with_its_path_and_a_suggestion(
     tmp_path: Path, content: bytes, message: str
 ) -> None:
     (tmp_path / "test.csv").write_bytes(content)
@@ -187,7 +185,7 @@ def test_a_zip_file_with_a_corrupted_or_encrypted_member_is_rejected(tmp_path: P
     (tmp_path / "test.csv.zip").write_bytes(content)
     with pytest.raises(DatasetError, match=r"test\.csv\.zip .*download it again"):
         make_dataset(tmp_path).load()
-    # The bit that says that a password is needed, in both places where it stands.
+    # The flag for encryption, which is stored twice.
     encrypted = bytearray(make_zip(**{"test.csv": CONTENT.encode()}))
     encrypted[6] |= 1
     encrypted[encrypted.index(b"PK\x01\x02") + 8] |= 1
@@ -208,7 +206,7 @@ def test_a_missing_file_is_an_error_that_names_every_path_and_the_parameter(tmp_
         make_dataset(tmp_path).load()
 
 
-def test_the_last_chunk_is_never_a_small_one(tmp_path: Path) -> None:
+def test_a_short_remainder_is_part_of_the_last_chunk(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_bytes(HEADER + b"".join(b"%d,a,b\n" % number for number in range(8)))
     lengths = [len(chunk) for chunk in make_dataset(tmp_path, chunk_rows=3).read_chunks()]
     assert lengths == [3, 5]

@@ -194,7 +194,7 @@ def test_after_a_lost_scheduler_the_next_run_reuses_the_stored_shards(
     assert {name: second["written"][name]["sha256"] for name in COMPARED} == undisturbed
 
 
-def test_many_battles_are_ingested_described_and_joined_in_little_memory(
+def test_many_battles_need_little_memory_before_modelling(
     kedro: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     raw_dir = tmp_path / "raw"

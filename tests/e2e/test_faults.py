@@ -1,4 +1,4 @@
-"""Runs that are killed at any instant, or fill their disk, lose nothing: the next run needs no cleaning up.
+"""Runs that are killed at any instant, or fill their disk, lose nothing: the next run needs no clean-up.
 
 `make test-all` tries a few faults, `make faults` many. Each has a seed of its own, and all are listed at the end.
 """

@@ -122,7 +122,7 @@ class Fill:
         run.join()
         return list_times(self.shards)
 
-    def finish(self) -> Outcome:
+    def run_to_end(self) -> Outcome:
         run = self._start()
         run.join()
         assert run.exitcode == 0, self.log
@@ -221,7 +221,7 @@ def undisturbed_fill(tmp_path_factory: pytest.TempPathFactory, inputs: Path) -> 
 
 @pytest.fixture(scope="module")
 def undisturbed(undisturbed_fill: Fill) -> Outcome:
-    return undisturbed_fill.finish()
+    return undisturbed_fill.run_to_end()
 
 
 @pytest.fixture
@@ -262,13 +262,13 @@ def test_there_are_enough_shards_to_be_interrupted(undisturbed: Outcome) -> None
 def test_a_run_killed_after_some_shards_resumes_with_the_next(fill: Fill, undisturbed: Outcome, saved: int) -> None:
     kept = fill.kill_at(stop_before_shard=saved)
     assert len(kept) == saved
-    outcome = fill.finish()
+    outcome = fill.run_to_end()
     assert_only_the_rest_was_embedded(outcome, kept, undisturbed)
     assert_same_outcome(outcome, undisturbed)
 
 
 @pytest.mark.parametrize(("write", "kept_shards"), [(1, 0), (2, 0), (9, 7)])
-def test_a_run_killed_in_the_middle_of_a_write_leaves_no_half_shard(
+def test_a_run_killed_during_a_write_leaves_no_incomplete_shard(
     fill: Fill, undisturbed: Outcome, write: int, kept_shards: int
 ) -> None:
     # The first write is the JSON file that describes what the store holds.
@@ -276,7 +276,7 @@ def test_a_run_killed_in_the_middle_of_a_write_leaves_no_half_shard(
     assert len(kept) == kept_shards
     (half,) = (path for path in (fill.folder / "store").glob("*/*") if path.suffix not in (".json", ".safetensors"))
     assert half.stat().st_size > 0
-    outcome = fill.finish()
+    outcome = fill.run_to_end()
     assert_only_the_rest_was_embedded(outcome, kept, undisturbed)
     assert_same_outcome(outcome, undisturbed)
 
@@ -291,7 +291,7 @@ def test_a_run_killed_again_and_again_at_random_instants_ends_the_same(
         now = fill.kill_after(rng.uniform(0.0, 0.8))
         assert kept.items() <= now.items()
         kept = now
-    outcome = fill.finish()
+    outcome = fill.run_to_end()
     assert list_times(list(kept)) == kept
     assert_same_outcome(outcome, undisturbed)
 
@@ -304,16 +304,16 @@ def test_only_corrupted_and_lost_shards_are_computed_again(filled: Fill, undistu
     os.truncate(emptied, 0)
     lost.unlink()
     kept = list_times([path for path in filled.shards if path not in (corrupted, emptied)])
-    outcome = filled.finish()
+    outcome = filled.run_to_end()
     assert corrupted.name in outcome.log
     assert emptied.name in outcome.log
     assert_only_the_rest_was_embedded(outcome, kept, undisturbed)
     assert_same_outcome(outcome, undisturbed)
 
 
-def test_a_run_with_nothing_new_loads_no_model(filled: Fill, undisturbed: Outcome) -> None:
+def test_a_run_without_new_texts_loads_no_model(filled: Fill, undisturbed: Outcome) -> None:
     times = list_times(filled.shards)
-    again = filled.finish()
+    again = filled.run_to_end()
     assert "model loaded: True" in undisturbed.log
     assert "model loaded: False" in again.log
     assert list_times(filled.shards) == times

@@ -77,7 +77,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def attached(tmp_path_factory: pytest.TempPathFactory, kedro, trained: Path, raw_dir: Path) -> Path:
-    """A folder in place of /kaggle/input: the bundle, with a main and a fallback run, and a hidden test file."""
+    """A substitute for /kaggle/input: the bundle, with a main and a fallback run, and a hidden test file."""
     folder = tmp_path_factory.mktemp("input")
     hidden, data_root = folder / "competition", tmp_path_factory.mktemp("data") / "data"
     kedro(
@@ -175,7 +175,7 @@ def test_the_notebook_predicts_every_battle_offline_as_the_project_does(
 
 
 @pytest.mark.slow
-def test_a_time_budget_that_is_too_short_stops_the_notebook_early_with_the_reason(notebook: Notebook) -> None:
+def test_too_short_a_time_budget_stops_the_notebook_early_with_the_reason(notebook: Notebook) -> None:
     done = notebook(reinstall=False, TIME_BUDGET="0.5")
     assert done.returncode != 0
     assert "There is no submission" in done.stderr
@@ -184,7 +184,7 @@ def test_a_time_budget_that_is_too_short_stops_the_notebook_early_with_the_reaso
 
 
 @pytest.mark.slow
-def test_the_run_without_a_transformer_predicts_instead_if_it_is_allowed_to(notebook: Notebook, attached: Path) -> None:
+def test_the_fallback_without_a_transformer_predicts_if_it_is_allowed(notebook: Notebook, attached: Path) -> None:
     done = notebook(reinstall=False, TIME_BUDGET="0.5", ALLOW_FALLBACK="True")
     assert done.returncode == 0, done.stderr[-4000:]
     working = Path(done.args[-1]).parent

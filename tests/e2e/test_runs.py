@@ -1,4 +1,4 @@
-"""The main job as its users type it, on the battles of env test."""
+"""The commands that users type, on the battles of env test."""
 
 import json
 import shutil
@@ -47,7 +47,7 @@ def test_the_submission_has_every_id_of_the_test_file_in_order(newest, trained: 
     np.testing.assert_allclose(submission[list(LABEL_COLUMNS)].sum(axis=1), 1, atol=1e-6)
 
 
-def test_metrics_and_out_of_fold_predictions_have_the_promised_form(newest, trained: Path) -> None:
+def test_metrics_and_out_of_fold_predictions_have_the_documented_form(newest, trained: Path) -> None:
     metrics = json.loads(newest(trained, "08_reporting/metrics.json").read_text())
     names = ["log_loss", "accuracy", "expected_calibration_error", "prior_log_loss", "length_log_loss"]
     assert set(metrics) == {*names, "battles", "folds"}
@@ -178,7 +178,7 @@ def test_a_wrong_parameter_stops_the_run_before_any_node(
     assert not (tmp_path / "02_intermediate").exists()
 
 
-def test_a_missing_raw_folder_is_an_error_that_says_what_to_do(kedro, tmp_path: Path) -> None:
+def test_a_missing_raw_folder_is_an_error_with_a_suggestion(kedro, tmp_path: Path) -> None:
     done = kedro("run", "--env=test", f"--params=raw_dir={tmp_path / 'nowhere'},data_root={tmp_path}", check=False)
     assert done.returncode != 0
     assert "--params=raw_dir=DIR" in done.stdout + done.stderr

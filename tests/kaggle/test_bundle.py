@@ -1,4 +1,4 @@
-"""Content of the bundle, from runs of a small project."""
+"""Contents of the bundle, from runs of a small project."""
 
 import json
 from pathlib import Path

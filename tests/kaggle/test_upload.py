@@ -110,13 +110,13 @@ def test_a_bundle_becomes_a_private_dataset_or_a_new_version_of_it(
     assert "secret" not in caplog.text
 
 
-def test_an_invalid_token_is_an_error_with_what_to_do(bundle: Path, start_server) -> None:
+def test_an_invalid_token_is_an_error_with_a_suggestion(bundle: Path, start_server) -> None:
     start_server(knows_token=False)
     with pytest.raises(click.ClickException, match=r"kaggle\.com/settings"):
         upload_bundle(bundle, "Run 1")
 
 
-def test_without_the_network_the_bundle_is_kept_with_what_to_do(bundle: Path, start_server) -> None:
+def test_without_the_network_the_bundle_is_kept(bundle: Path, start_server) -> None:
     server = start_server()
     server.shutdown()
     server.server_close()

@@ -1,4 +1,4 @@
-"""Manifests of runs that never ran."""
+"""Manifests of hypothetical runs."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""``kedro runs``, in a project of its own."""
+"""``kedro runs`` in a small project."""
 
 import pytest
 
@@ -82,7 +82,7 @@ def test_verify_finds_versions_that_were_changed_lost_or_added(three_runs) -> No
     assert "Problems: 1." in three_runs.invoke("runs", "verify", first, ends_with=1)
 
 
-def test_prune_removes_old_runs_with_what_they_wrote_and_says_how_much(three_runs) -> None:
+def test_prune_removes_old_runs_with_their_outputs_and_reports_the_size(three_runs) -> None:
     first, second, third = _ids(three_runs)
     files = [three_runs.version(name, first) for name in ("doubles.json", "total.json", "text.txt")]
     size = sum(file.stat().st_size for file in files)
@@ -105,7 +105,7 @@ def test_prune_keeps_what_a_named_run_needs(three_runs) -> None:
     assert _ids(three_runs) == [second, third]
 
 
-def test_a_name_stands_for_a_run_until_it_is_removed(three_runs) -> None:
+def test_a_run_can_be_addressed_by_its_name_until_it_is_removed(three_runs) -> None:
     first, second, _ = _ids(three_runs)
     three_runs.invoke("runs", "tag", second, "best")
     assert "best" in three_runs.invoke("runs", "list")

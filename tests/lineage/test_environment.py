@@ -41,7 +41,7 @@ def test_the_machine_has_cores_and_memory() -> None:
     assert isinstance(machine["gpus"], list)
 
 
-def test_a_process_is_told_from_a_later_one_with_its_id_and_counts_as_alive_elsewhere() -> None:
+def test_a_reused_process_id_is_not_alive_and_a_process_on_another_machine_is() -> None:
     current = RunProcess.current()
     assert current.is_alive()
     assert not current.model_copy(update={"started": current.started - 100}).is_alive()

@@ -1,4 +1,4 @@
-"""What is recorded of a run, and which run its inputs come from, in a project of its own."""
+"""Manifests of runs and the choice of their inputs, in a small project."""
 
 import atexit
 import hashlib
@@ -63,14 +63,14 @@ def _check_manifest(project, runner: str) -> None:
 
 
 @pytest.mark.parametrize("runner", ["SequentialRunner", "ThreadRunner"])
-def test_a_manifest_has_what_a_run_read_wrote_and_cost(project, runner: str) -> None:
+def test_a_manifest_records_inputs_outputs_time_and_memory(project, runner: str) -> None:
     project.invoke("run", f"--runner={runner}")
     _check_manifest(project, runner)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])
-def test_a_manifest_is_as_complete_with_nodes_in_other_processes(project, start_method: str) -> None:
+def test_a_manifest_is_complete_with_nodes_in_other_processes(project, start_method: str) -> None:
     project.call("run", "--runner=ParallelRunner", KEDRO_MP_CONTEXT=start_method)
     _check_manifest(project, "ParallelRunner")
     assert project.manifests()[0]["command"].endswith(" -m kedro run --runner=ParallelRunner")
@@ -85,7 +85,7 @@ def test_the_log_has_a_line_per_node_and_at_debug_the_versions_that_it_loads(pro
 
 
 @pytest.mark.slow
-def test_with_the_logging_of_this_project_a_run_logs_nothing_but_its_nodes_start_and_end(
+def test_with_this_project_s_logging_a_run_logs_only_its_nodes_start_and_end(
     project, pytestconfig: pytest.Config
 ) -> None:
     logging_config = pytestconfig.rootpath / "conf" / "logging.yml"
@@ -95,7 +95,7 @@ def test_with_the_logging_of_this_project_a_run_logs_nothing_but_its_nodes_start
     assert len(printed.splitlines()) == len(NODES) + 2
 
 
-def test_a_failed_run_has_its_error_and_what_it_had_written(project) -> None:
+def test_a_failed_run_records_its_error_and_its_outputs(project) -> None:
     _run(project, "--params=wait_for=error", ends_with=1)
     (manifest,) = project.manifests()
     assert manifest["status"] == "failed"
@@ -105,7 +105,7 @@ def test_a_failed_run_has_its_error_and_what_it_had_written(project) -> None:
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [("SIGINT", 1), ("SIGTERM", 143)])
-def test_an_interrupted_run_says_so_when_its_process_exits(
+def test_an_interruption_is_recorded_when_the_process_exits(
     project, monkeypatch: pytest.MonkeyPatch, number: str, exit_code: int
 ) -> None:
     at_exit = []
@@ -124,7 +124,7 @@ def test_an_interrupted_run_says_so_when_its_process_exits(
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "interrupted"), (signal.SIGKILL, "killed")]
 )
-def test_a_run_that_a_signal_stops_says_so(project, number: int, status: str, runner: str) -> None:
+def test_a_signal_that_stops_a_run_is_recorded(project, number: int, status: str, runner: str) -> None:
     with _running(project, f"--runner={runner}") as process:
         assert project.manifests()[0]["status"] == "running"
         assert " running " in project.invoke("runs", "list")
@@ -171,7 +171,7 @@ def test_a_stale_total_is_not_joined_with_new_doubles(project) -> None:
     printed = project.invoke("run", "--pipelines=writing", f"--params=from_run={second}", ends_with=1)
     assert f"Run {second} lacks 1 of the 2 stored datasets" in printed
     assert f"  total  in {third}, {first}\n" in printed
-    # A prefix is that of another run's id, not of the run that asks.
+    # A prefix never matches the id of the run itself.
     fourth = _run(project, "--pipelines=adding", f"--params=from_run={second[:-2]}")
     written = _run(project, "--pipelines=writing")
     manifest = project.manifests()[-1]
@@ -192,8 +192,8 @@ def test_without_a_completed_run_that_has_all_inputs_no_node_runs(project) -> No
     assert (manifest["status"], manifest["written"]) == ("failed", {})
 
 
-@pytest.mark.parametrize("damage", ["changed", "cut", "removed"])
-def test_a_file_that_is_not_what_its_run_wrote_stops_the_next_run(project, damage: str) -> None:
+@pytest.mark.parametrize("change", ["changed", "cut", "removed"])
+def test_a_file_that_was_changed_since_its_run_stops_the_next_run(project, change: str) -> None:
     first = _run(project)
     file = project.version("total.json", first)
     content = file.read_text()
@@ -201,9 +201,9 @@ def test_a_file_that_is_not_what_its_run_wrote_stops_the_next_run(project, damag
         "changed": lambda: file.write_text(content.replace("12", "13")),
         "cut": lambda: file.write_text(content[:5]),
         "removed": file.unlink,
-    }[damage]()
+    }[change]()
     printed = project.invoke("run", "--pipelines=writing", ends_with=1)
-    assert f"  total, version {first}: {file} {'is missing' if damage == 'removed' else 'has '}" in printed
+    assert f"  total, version {first}: {file} {'is missing' if change == 'removed' else 'has '}" in printed
     assert "--params=from_run=RUN" in printed
     assert [path.name for path in (project.folder / "data/text.txt").iterdir()] == [first]
 
@@ -217,7 +217,7 @@ def test_an_incomplete_newest_version_is_never_loaded(project) -> None:
     assert project.manifests()[-1]["from_run"] == first
 
 
-def test_versions_named_one_by_one_are_recorded_and_no_later_run_builds_on_the_mixture(project) -> None:
+def test_load_versions_are_recorded_and_no_later_run_builds_on_the_mixture(project) -> None:
     first, second = _run(project), _run(project)
     third = _run(project, "--pipelines=writing", f"--load-versions=total:{first},doubles:{second}")
     manifest = project.manifests()[-1]
@@ -251,7 +251,7 @@ def test_two_runs_at_once_do_not_disturb_each_other(project) -> None:
     with _running(project) as slow:
         second = project.manifests()[-1]["run_id"]
         other = _run(project)
-        # Inputs come from a completed run, not from the one that is running.
+        # Inputs come from the completed run, not from the running one.
         writing = _run(project, "--pipelines=writing")
         (project.folder / "go").touch()
         printed, _ = slow.communicate(timeout=60)
@@ -274,7 +274,7 @@ def test_a_copy_of_a_project_builds_on_the_runs_of_the_original(
     assert "Runs: 2. Versions that they wrote: 4. Problems: 0." in copy.invoke("runs", "verify")
 
 
-def test_a_catalog_without_an_entry_for_runs_stops_the_run_with_what_to_add(project) -> None:
+def test_a_catalog_without_an_entry_for_runs_stops_the_run_with_a_suggestion(project) -> None:
     catalog = project.folder / "conf/base/catalog.yml"
     _, rest = catalog.read_text().split("\n\n", 1)
     catalog.write_text(rest)

@@ -25,7 +25,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> ManifestFolder:
     return open_manifests(CatalogStorage(CatalogConfigResolver(_catalog(path)), tmp_path))
 
 
-def test_manifests_come_back_from_the_oldest_to_the_newest(folder: ManifestFolder, make_manifest) -> None:
+def test_manifests_are_read_from_the_oldest_to_the_newest(folder: ManifestFolder, make_manifest) -> None:
     assert folder.read_all() == {}
     manifests = [make_manifest("2"), make_manifest("1", parameters={"a": {"b": [1, 2.5, None, "x"]}})]
     for manifest in manifests:
@@ -53,12 +53,12 @@ def test_a_second_run_with_the_same_id_is_rejected_and_the_first_is_kept(folder:
     assert folder.read_all() == {"1": first}
 
 
-def test_a_file_that_is_no_manifest_is_logged_and_left_out(tmp_path: Path, make_manifest, caplog) -> None:
+def test_an_invalid_manifest_is_logged_and_skipped(tmp_path: Path, make_manifest, caplog) -> None:
     folder = ManifestFolder(StoredPath(fsspec.filesystem("file"), str(tmp_path)))
     folder.write(make_manifest("1"))
     (tmp_path / "2.json").write_text("{}")
     (tmp_path / "3.json").touch()
-    (tmp_path / "4.json.0.unfinished").write_text("{")
+    (tmp_path / "4.json.0.tmp").write_text("{")
     with caplog.at_level(logging.WARNING):
         assert list(folder.read_all()) == ["1"]
     assert [record.message.split(" is not")[0] for record in caplog.records] == [str(tmp_path / "2.json")]
@@ -78,7 +78,7 @@ def test_a_run_without_an_end_is_running_or_was_killed(make_manifest) -> None:
     current = RunProcess.current()
     alive = make_manifest("1", status="running", process=current)
     assert (alive.final_status, alive.is_running) == ("running", True)
-    # Another process has the same id by now.
+    # Another process now has the same id.
     before = current.model_copy(update={"started": current.started - 100})
     assert make_manifest("1", status="running", process=before).final_status == "killed"
     elsewhere = RunProcess(host="elsewhere", pid=os.getpid(), started=0)
@@ -105,6 +105,6 @@ def test_the_catalog_s_entry_loads_manifests_as_json(tmp_path: Path, make_manife
     assert {name: load()["status"] for name, load in loaded.items()} == {"1": "completed"}
 
 
-def test_a_catalog_without_the_entry_is_rejected_with_what_to_add(tmp_path: Path) -> None:
+def test_a_catalog_without_the_entry_is_rejected_with_a_suggestion(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'runs'.*partitions\.PartitionedDataset"):
         open_manifests(CatalogStorage(CatalogConfigResolver({}), tmp_path))

@@ -1,4 +1,4 @@
-"""Which stored datasets are consistent."""
+"""Consistency of stored datasets, and the choice of a run."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def _by_id(*manifests: Manifest) -> dict[str, Manifest]:
     return {manifest.run_id: manifest for manifest in manifests}
 
 
-def test_a_run_of_everything_has_what_it_wrote(make_manifest) -> None:
+def test_a_complete_run_has_its_own_outputs(make_manifest) -> None:
     views = view_runs(_by_id(make_manifest("1")))
     assert views == {"1": {"battles": "1", "features": "1", "model": "1", "scores": "1"}}
 
@@ -31,12 +31,12 @@ def test_what_was_not_derived_from_a_rewritten_dataset_is_kept(make_manifest) ->
     assert views["2"] == {"battles": "1", "features": "1", "model": "1", "scores": "2"}
 
 
-def test_versions_named_one_by_one_leave_only_what_the_run_wrote(make_manifest) -> None:
+def test_a_run_with_load_versions_has_only_its_own_outputs(make_manifest) -> None:
     manifests = _by_id(make_manifest("1"), make_manifest("2", ["score"], from_run="1", load_versions={"model": "0"}))
     assert view_runs(manifests)["2"] == {"scores": "2"}
 
 
-def test_a_run_whose_origin_was_removed_has_what_it_wrote(make_manifest) -> None:
+def test_a_run_whose_from_run_was_removed_has_only_its_own_outputs(make_manifest) -> None:
     assert view_runs(_by_id(make_manifest("2", ["score"], from_run="1")))["2"] == {"scores": "2"}
 
 
@@ -73,7 +73,7 @@ def test_the_newest_completed_run_with_all_datasets_is_chosen(make_manifest) -> 
     assert choose_run(["battles"], manifests) == ("4", {"battles": "4"})
 
 
-def test_a_run_that_is_asked_for_is_taken_even_if_it_failed_later(make_manifest) -> None:
+def test_a_requested_run_is_used_even_if_it_failed(make_manifest) -> None:
     manifests = _by_id(make_manifest("1", ["parse", "describe"], status="failed"), make_manifest("2"))
     assert choose_run(["features"], manifests, "1") == ("1", {"features": "1"})
 

@@ -65,7 +65,7 @@ def test_functions_generators_and_failures_are_profiled_and_restored(
     assert [nodes[name].func for name in ("grow", "count", "fail")] == [grow, count, fail]
 
 
-def test_of_a_node_that_runs_in_partitions_seconds_are_added_and_the_highest_peak_counts(
+def test_seconds_of_partitions_are_added_and_the_highest_peak_counts(
     nodes: dict[str, Node], pipeline: Pipeline, folder: StoredPath
 ) -> None:
     start_profiling(pipeline, folder)
@@ -77,7 +77,7 @@ def test_of_a_node_that_runs_in_partitions_seconds_are_added_and_the_highest_pea
     assert profiles["grow"][1] > 200 * 2**20
 
 
-def test_each_node_that_succeeds_is_logged_once_when_it_is_done(
+def test_each_successful_node_is_logged_once_after_it_has_run(
     nodes: dict[str, Node], pipeline: Pipeline, folder: StoredPath, caplog: pytest.LogCaptureFixture
 ) -> None:
     start_profiling(pipeline, folder)
@@ -92,12 +92,12 @@ def test_each_node_that_succeeds_is_logged_once_when_it_is_done(
     assert line.split()[::2] == ["count", "s", "GiB"]
 
 
-def test_a_run_of_which_no_node_started_has_no_profiles(pipeline: Pipeline, folder: StoredPath) -> None:
+def test_a_run_without_started_nodes_has_no_profiles(pipeline: Pipeline, folder: StoredPath) -> None:
     start_profiling(pipeline, folder)
     assert stop_profiling(pipeline, folder) == {}
 
 
-def test_decorated_functions_keep_their_name_on_the_way_to_another_process(
+def test_decorated_functions_keep_their_name_when_they_are_pickled(
     nodes: dict[str, Node], pipeline: Pipeline, folder: StoredPath
 ) -> None:
     start_profiling(pipeline, folder)

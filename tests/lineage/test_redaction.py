@@ -1,11 +1,11 @@
-"""What must not be recorded."""
+"""Secrets are not recorded."""
 
 import pytest
 
 from arena_preference.lineage.redaction import MASK, list_secrets, redact
 
 
-def test_all_texts_of_the_credentials_but_the_shortest_are_secret() -> None:
+def test_all_but_the_shortest_texts_of_the_credentials_are_secret() -> None:
     credentials = {"s3": {"key": "abcd", "tls": True, "list": ["efgh", 5]}, "user": "me"}
     assert list_secrets(credentials) == {"abcd", "efgh"}
 
@@ -25,5 +25,5 @@ def test_all_texts_of_the_credentials_but_the_shortest_are_secret() -> None:
         ("monkey=1", "monkey=1"),
     ],
 )
-def test_secrets_are_replaced_and_all_else_stays(value, redacted) -> None:
+def test_only_secrets_are_replaced(value, redacted) -> None:
     assert redact(value, {"open sesame"}) == redacted

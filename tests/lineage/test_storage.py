@@ -1,4 +1,4 @@
-"""Finding and measuring files by the catalog's configuration."""
+"""Paths, sizes and hashes of the catalog's files."""
 
 import hashlib
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_versions_are_where_kedro_puts_them(storage: CatalogStorage, tmp_path: P
     assert storage.locate_folder("train_battles", "1").path == f"{tmp_path}/data/train.json/1"
 
 
-def test_versions_are_listed_whole_or_not(storage: CatalogStorage, tmp_path: Path) -> None:
+def test_complete_and_incomplete_versions_are_listed(storage: CatalogStorage, tmp_path: Path) -> None:
     assert list(storage.list_versions("train_battles")) == []
     (tmp_path / "data/train.json/2").mkdir(parents=True)
     (tmp_path / "data/train.json/1").mkdir()
@@ -51,7 +51,7 @@ def test_size_and_hash_of_a_file_and_of_a_compressed_one(storage: CatalogStorage
     assert not path.exists()
     assert storage.find_unversioned("raw") is None
     (tmp_path / "data").mkdir()
-    (tmp_path / "data/raw.csv.gz").write_bytes(b"packed")
+    (tmp_path / "data/raw.csv.gz").write_bytes(b"compressed")
     found = storage.find_unversioned("raw")
     assert found is not None
     assert found.path.endswith("raw.csv.gz")
@@ -67,9 +67,9 @@ def test_temporary_files_do_not_count_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").write_text("1")
     before = path.measure()
     assert before[0] == 1
-    (tmp_path / "c.0.unfinished").write_text("half")
-    (tmp_path / "d.unfinished").mkdir()
-    (tmp_path / "d.unfinished" / "checkpoint").write_text("1")
+    (tmp_path / "c.0.tmp").write_text("half")
+    (tmp_path / "d.tmp").mkdir()
+    (tmp_path / "d.tmp" / "checkpoint").write_text("1")
     assert path.measure() == before
     (tmp_path / "a" / "b").rename(tmp_path / "a" / "c")
     assert path.measure() != before
@@ -77,7 +77,7 @@ def test_temporary_files_do_not_count_in_a_folder(tmp_path: Path) -> None:
     assert not tmp_path.exists()
 
 
-def test_a_file_that_is_removed_meanwhile_does_not_count(tmp_path: Path, monkeypatch) -> None:
+def test_a_file_that_is_removed_during_hashing_does_not_count(tmp_path: Path, monkeypatch) -> None:
     path = StoredPath(fsspec.filesystem("file"), str(tmp_path))
     (tmp_path / "stays").write_text("1")
     expected = path.measure()
@@ -93,7 +93,7 @@ def test_a_file_that_is_removed_meanwhile_does_not_count(tmp_path: Path, monkeyp
     assert path.measure() == expected
 
 
-def test_other_filesystems_are_read_alike(storage: CatalogStorage) -> None:
+def test_remote_filesystems_are_supported(storage: CatalogStorage) -> None:
     path = storage.locate("far", "1")
     path.fs.pipe_file(path.path, b"[]")
     assert path.exists()

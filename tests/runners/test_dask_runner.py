@@ -71,7 +71,7 @@ def start_workers(start_dask: Start, address: str, count: int = 1) -> None:
         start_dask("worker", address, *options)
 
 
-def test_a_run_on_a_cluster_of_its_own_logs_and_records_as_any_other(project) -> None:
+def test_a_run_on_a_local_cluster_has_the_usual_log_and_manifest(project) -> None:
     printed = project.call("run", RUNNER, "--runner-params=n_workers=2")
     assert "Dask dashboard: http://127.0.0.1:" in printed
     (manifest,) = project.manifests()

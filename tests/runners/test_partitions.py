@@ -102,7 +102,7 @@ def test_a_tagged_node_is_run_by_partition_if_its_tables_have_the_same_ones(
     assert list_partitions(send(node(max, inputs, outputs, name="some", tags=tags), catalog)) == partitions
 
 
-def test_partitions_make_what_the_whole_would(
+def test_partitions_produce_the_table_of_an_unpartitioned_run(
     catalog: DataCatalog, battles: pd.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
     measuring = node(measure, "battles", "lengths", name="measure", tags="per_battle")

@@ -1,8 +1,8 @@
-"""Catalog types that kedro-datasets lacks. Each writes whole files or none, and none of them is a pickle."""
+"""Dataset types that kedro-datasets lacks. They write atomically, and none of them unpickles."""
 
 import lazy_loader
 
-# Loaded on first use, so that a run which stores no CatBoost model does not import CatBoost.
+# Loaded on first use: a run without CatBoost models does not import CatBoost.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={

@@ -1,4 +1,4 @@
-"""Atomic writing: a file appears under its name whole, or not at all."""
+"""Atomic writing: a file appears complete or not at all."""
 
 import os
 import uuid
@@ -14,39 +14,37 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 #: Suffix of a file that is being written. A run that was killed may leave one behind.
-UNFINISHED: Final = ".unfinished"
+TEMPORARY: Final = ".tmp"
 
 
 class AtomicWriteHooks:
     """Kedro hooks that make every file dataset of a run write atomically, the types of kedro-datasets included.
 
     The datasets are changed in the process that starts the run, before its runner copies or pickles them, so that
-    workers, in which no hook may run, write atomically too. Outside a run only this package's own types do.
+    workers without hooks also write atomically. Outside a run only this package's own types do.
     """
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Replace the filesystem of each dataset that the run reads or writes."""
         for dataset in filter(None, map(catalog.get, pipeline.datasets())):
-            # Private, but all file datasets of kedro-datasets have it and write with `self._fs.open` only; there is no
-            # public way. A subclass registered with fsspec would not do: in text mode, `io.TextIOWrapper` closes the
-            # file after an error too, which would commit it.
+            # Private, as there is no public way; all file datasets of kedro-datasets write with `self._fs.open` only. A
+            # filesystem registered with fsspec would not do: in text mode, `io.TextIOWrapper` also closes the file
+            # after an error, which would commit it.
             fs = getattr(dataset, "_fs", None)
             if isinstance(fs, fsspec.AbstractFileSystem):
                 dataset._fs = AtomicFileSystem(fs)
 
 
 class AtomicFileSystem:
-    """A filesystem whose mode ``w`` writes through ``atomic_write``; everything else is left to the one it wraps."""
+    """A wrapper of a filesystem that opens files for writing with ``atomic_write``."""
 
     def __init__(self, fs: fsspec.AbstractFileSystem) -> None:
         self.fs = fs
 
     def open(self, path: str, mode: str = "rb", **open_args: Any) -> Any:
-        """Open a file. If it is opened for writing, it appears when the ``with`` block ends without an error."""
-        if "w" in mode:
-            return atomic_write(self.fs, path, mode, **open_args)
-        return self.fs.open(path, mode, **open_args)
+        """Open a file; one that is written appears when the ``with`` block ends without an error."""
+        return atomic_write(self.fs, path, mode, **open_args) if "w" in mode else self.fs.open(path, mode, **open_args)
 
     def __getattr__(self, name: str) -> Any:
         # `copy` and `pickle` look for special methods before `fs` is set.
@@ -59,29 +57,30 @@ class AtomicFileSystem:
 def atomic_write(fs: fsspec.AbstractFileSystem, path: str, mode: str = "wb", **open_args: Any) -> Iterator[IO[Any]]:
     """Open ``path`` for writing through a temporary file beside it, which is renamed after the last byte.
 
-    On a local filesystem the bytes are on disk before the rename, so that not even a power cut leaves half a file.
-    Elsewhere the file appears as atomically as ``fs.mv`` makes it; object stores show an object only when it is whole.
-
-    Args:
-        fs: Filesystem of ``path``.
-        path: Path of the file.
-        mode: Mode of ``open``, with ``w``.
-        **open_args: Passed to ``fs.open``.
+    On a local filesystem the bytes are on disk before the rename, so that not even a power failure leaves half a file.
+    Elsewhere it is as atomic as ``fs.mv``; object stores show only complete objects.
     """
-    temporary = f"{path}.{uuid.uuid4().hex}{UNFINISHED}"
-    is_local = isinstance(fs, LocalFileSystem)
+    with temporary_path(fs, path) as temporary, fs.open(temporary, mode, **open_args) as file:
+        yield file
+        if isinstance(fs, LocalFileSystem):
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def temporary_path(
+    fs: "fsspec.AbstractFileSystem | AtomicFileSystem", path: str, *, recursive: bool = False
+) -> Iterator[str]:
+    """Yield a path beside ``path``; afterwards rename it to ``path``, or remove it after an error."""
+    temporary = f"{path}.{uuid.uuid4().hex}{TEMPORARY}"
     try:
-        with fs.open(temporary, mode, **open_args) as file:
-            yield file
-            if is_local:
-                file.flush()
-                os.fsync(file.fileno())
-        fs.mv(temporary, path)
-        if is_local:
+        yield temporary
+        fs.mv(temporary, path, recursive=recursive)
+        if isinstance(fs.fs if isinstance(fs, AtomicFileSystem) else fs, LocalFileSystem):
             sync_folder(PurePosixPath(path).parent)
     except BaseException:
         if fs.exists(temporary):
-            fs.rm(temporary)
+            fs.rm(temporary, recursive=recursive)
         raise
 
 
@@ -94,11 +93,3 @@ def sync_folder(folder: PurePath) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def open_filesystem(
-    protocol: str, fs_args: dict[str, Any] | None = None, credentials: dict[str, Any] | None = None
-) -> fsspec.AbstractFileSystem:
-    """Return the filesystem of a protocol; a local one creates missing folders."""
-    defaults = {"auto_mkdir": True} if protocol == "file" else {}
-    return fsspec.filesystem(protocol, **{**defaults, **(fs_args or {}), **(credentials or {})})

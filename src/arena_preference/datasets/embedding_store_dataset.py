@@ -1,4 +1,4 @@
-"""A growing folder of vectors, each found by the hash of its input."""
+"""A growing folder of vectors that are looked up by the hash of their input."""
 
 import hashlib
 import json
@@ -39,10 +39,10 @@ def make_keys(inputs: Iterable[str]) -> Keys:
 
 @dataclass(frozen=True)
 class EmbeddingShard:
-    """Vectors that are stored as one file."""
+    """Vectors in one file."""
 
     description: Description
-    """The model and every option that changes its vectors, as JSON. Equal descriptions make one collection."""
+    """The model and every option that changes its vectors, for JSON. Equal descriptions make one collection."""
     dtype: str
     """Name of the dtype in which the vectors were computed."""
     keys: Keys
@@ -52,17 +52,15 @@ class EmbeddingShard:
 
 
 class EmbeddingCollection:
-    """The vectors with one description. They stay in their files; only the index is in memory."""
+    """The vectors with one description, of which only the index is in memory."""
 
     def __init__(self, fs: AtomicFileSystem, folder: str) -> None:
         """Read the index from the shards of a folder, which need not exist.
 
-        A shard whose hash is not its name, or that is not a shard at all, is renamed to ``*.corrupted`` with a warning:
-        its vectors count as missing.
+        A corrupted shard is renamed to ``*.corrupted`` with a warning: its vectors count as missing.
         """
         self._fs = fs
-        self._shards: list[str] = []
-        keys: list[Keys] = []
+        shards: dict[str, Keys] = {}
         fs.invalidate_cache(folder)
         paths = fs.ls(folder, detail=False) if fs.isdir(folder) else []
         for path in sorted(path for path in paths if path.endswith(_SUFFIX)):
@@ -71,19 +69,17 @@ class EmbeddingCollection:
             except FileNotFoundError:
                 # Another process has just renamed it.
                 continue
-            shard_keys = _read_keys(path, content)
-            if shard_keys is None:
+            keys = _read_keys(path, content)
+            if keys is None:
                 _quarantine(fs, path)
             else:
-                self._shards.append(path)
-                keys.append(shard_keys)
-        all_keys = np.concatenate([np.array([], dtype=KEY_DTYPE), *keys])
-        # Stable: if a key has two vectors, the same one is read every time.
-        order = np.argsort(all_keys, kind="stable")
-        self._keys = all_keys[order]
-        sizes = np.array([len(shard_keys) for shard_keys in keys], dtype=np.int64)
-        self._shard_of_key = np.repeat(np.arange(len(sizes)), sizes)[order]
-        self._row_of_key = (np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes))[order]
+                shards[path] = keys
+        self._shards = list(shards)
+        # Of two vectors of a key, the first one is read every time.
+        self._keys, first = np.unique(np.concatenate([np.array([], KEY_DTYPE), *shards.values()]), return_index=True)
+        sizes = np.array([len(keys) for keys in shards.values()], dtype=np.int64)
+        self._shard_of_key = np.repeat(np.arange(len(sizes)), sizes)[first]
+        self._row_of_key = np.concatenate([np.arange(0), *map(np.arange, sizes)])[first]
         #: Name of the dtype in which the first vectors were computed; None if there never were any.
         self.dtype = _read_dtype(fs, f"{folder}/{_COLLECTION_FILE}")
 
@@ -111,17 +107,13 @@ class EmbeddingCollection:
             )
         positions = np.searchsorted(self._keys, keys)
         shards, rows = self._shard_of_key[positions], self._row_of_key[positions]
-        order: list[npt.NDArray[np.intp]] = []
-        vectors: list[Vectors] = []
-        for shard in np.unique(shards):
-            selected = np.flatnonzero(shards == shard)
-            order.append(selected)
-            vectors.append(self._open_vectors(self._shards[shard])[rows[selected]])
-        return np.concatenate(vectors)[np.argsort(np.concatenate(order))]
+        vectors = [self._open_vectors(self._shards[shard])[rows[shards == shard]] for shard in np.unique(shards)]
+        # They are in the order of their shards: the inverse of that permutation restores the order of the keys.
+        return np.concatenate(vectors)[np.argsort(np.argsort(shards, kind="stable"))]
 
     def _open_vectors(self, path: str) -> Vectors:
         if isinstance(self._fs.fs, LocalFileSystem):
-            # Memory-mapped, so that only the requested rows are read: every chunk of texts has some in every shard.
+            # Memory-mapped, so that only the requested rows are read: most reads need a few rows of every shard.
             with Path(path).open("rb") as file:
                 length = int.from_bytes(file.read(8), "little")
                 header = json.loads(file.read(length))["vectors"]
@@ -131,12 +123,10 @@ class EmbeddingCollection:
 
 
 class EmbeddingStore:
-    """A folder with a folder for each collection. Shards are added, and never changed."""
+    """A folder with a folder for each collection; shards are added and never changed."""
 
     def __init__(self, fs: AtomicFileSystem, folder: str) -> None:
-        """Point at the folder, which need not exist."""
-        self._fs = fs
-        self._folder = folder
+        self._fs, self._folder = fs, folder
 
     def open_collection(self, description: Description) -> EmbeddingCollection:
         """Read the index of the vectors with this description."""
@@ -150,7 +140,7 @@ class EmbeddingStore:
     def add(self, shard: EmbeddingShard) -> None:
         """Write a shard atomically.
 
-        Its name is the hash of its content: the same shard written twice, or by two processes at once, is one file.
+        Its name is the hash of its content: a shard that is written twice, or by two processes, is one file.
         """
         folder = self.locate(shard.description)
         collection_file = f"{folder}/{_COLLECTION_FILE}"
@@ -168,9 +158,8 @@ class EmbeddingStoreDataset(PathDataset[EmbeddingShard, EmbeddingStore]):
     """A store of vectors by the content of their inputs: ``save`` adds a shard, ``load`` returns the store.
 
     Every combination of model and options has a folder, named by the hash of its description, with the description in
-    ``collection.json`` and any number of shards in safetensors. A key is the hash of the exact input. Shards are
-    written atomically and checked by the hash in their name, so that a writer may be killed and several may write at
-    once. A node that is a generator adds shard after shard.
+    ``collection.json`` and any number of shards in safetensors. Shards are written atomically and checked by the hash
+    in their name, so that a writer may be killed and several may write at once. A generator node adds shard by shard.
 
     ### Example usage for the YAML API
 
@@ -220,5 +209,5 @@ def _quarantine(fs: AtomicFileSystem, path: str) -> None:
     try:
         fs.mv(path, f"{path}.corrupted")
     except OSError:
-        # Another process has renamed it, or the folder is read-only: it is not read in either case.
+        # Another process has renamed it, or the folder is read-only; in either case it is not read.
         logger.warning("%s could not be renamed.", path)

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import uuid
 from dataclasses import dataclass
 from html import escape
 from pathlib import PurePosixPath
@@ -13,20 +12,20 @@ from kedro_datasets.matplotlib import MatplotlibDataset
 from matplotlib.figure import Figure
 from PIL import Image
 
-from .atomic_write import UNFINISHED, sync_folder
+from .atomic_write import temporary_path
 
 _TITLE = "Title"
 
 
 @dataclass(frozen=True)
 class StoredFigure:
-    """A figure as PNG, which holds its own title."""
+    """A figure as PNG that contains its title."""
 
     png: bytes
 
     @classmethod
     def render(cls, figure: Figure) -> "StoredFigure":
-        """Return the PNG of a figure; its title, the figure's suptitle, becomes a text chunk."""
+        """Return the PNG of a figure, with its suptitle as a text chunk."""
         content = io.BytesIO()
         figure.savefig(content, format="png", metadata={_TITLE: " ".join(figure.get_suptitle().split())})
         return cls(content.getvalue())
@@ -44,7 +43,7 @@ class StoredFigure:
 
 
 class FiguresDataset(MatplotlibDataset):
-    """Saves ``{name: Figure}`` as a folder of PNGs, all or none of them, and loads ``{name: StoredFigure}``.
+    """Saves ``{name: Figure}`` as a folder of PNGs, atomically, and loads ``{name: StoredFigure}``.
 
     ### Example usage for the YAML API
 
@@ -66,20 +65,12 @@ class FiguresDataset(MatplotlibDataset):
     def save(self, data: dict[str, Figure]) -> None:
         """Write the figures to a temporary folder, and rename it after the last one."""
         path = get_filepath_str(self._get_save_path(), self._protocol)
-        temporary = f"{path}.{uuid.uuid4().hex}{UNFINISHED}"
-        try:
+        with temporary_path(self._fs, path, recursive=True) as temporary:
             for name, figure in data.items():
                 with self._fs.open(f"{temporary}/{name}.png", "wb") as file:
                     file.write(StoredFigure.render(figure).png)
             if self._fs.exists(path):
                 self._fs.rm(path, recursive=True)
-            self._fs.mv(temporary, path, recursive=True)
-        except BaseException:
-            if self._fs.exists(temporary):
-                self._fs.rm(temporary, recursive=True)
-            raise
-        if self._protocol == "file":
-            sync_folder(PurePosixPath(path).parent)
         self._invalidate_cache()
 
     def load(self) -> dict[str, StoredFigure]:
@@ -90,8 +81,5 @@ class FiguresDataset(MatplotlibDataset):
 
     def preview(self) -> HTMLPreview:
         """Return all figures, one below the other, for Kedro-Viz."""
-        images = [
-            f'<p><img alt="{escape(figure.title)}" src="{figure.data_url}" width="100%"></p>'
-            for figure in self.load().values()
-        ]
-        return HTMLPreview("".join(images))
+        image = '<p><img alt="{}" src="{}" width="100%"></p>'
+        return HTMLPreview("".join(image.format(escape(each.title), each.data_url) for each in self.load().values()))

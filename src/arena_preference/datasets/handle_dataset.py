@@ -1,4 +1,4 @@
-"""Paths that are opened by a function, and the functions that need more than a constructor."""
+"""A dataset for local paths that a function opens, and two such functions."""
 
 import json
 from collections.abc import Callable
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class HandleDataset(AbstractDataset[NoReturn, Any]):
-    """A local path, which ``load`` opens with a function; nodes write through the object that it returns.
+    """A local path that ``load`` opens with a function; nodes write through the object that it returns.
 
     ### Example usage for the YAML API
 
         cross_encoder_store:
           type: arena_preference.datasets.HandleDataset
-          filepath: data/06_models/cross_encoder_store
+          filepath: data/04_feature/cross_encoder_store
           opener: arena_preference.datasets.ModelStore
 
     ### Example usage for the Python API
@@ -34,13 +34,7 @@ class HandleDataset(AbstractDataset[NoReturn, Any]):
     def __init__(
         self, *, filepath: str, opener: str | Callable[[Path], Any], metadata: dict[str, Any] | None = None
     ) -> None:
-        """Name the path and the function.
-
-        Args:
-            filepath: Local file or folder, which need not exist.
-            opener: Function of a ``Path``, or the dotted name of one.
-            metadata: Ignored by Kedro, read by plugins.
-        """
+        """Set the path, which need not exist, and the function of a ``Path`` or its dotted name."""
         self._filepath = Path(filepath)
         self._opener = opener
         self.metadata = metadata
@@ -51,8 +45,8 @@ class HandleDataset(AbstractDataset[NoReturn, Any]):
         return opener(self._filepath)
 
     def save(self, data: NoReturn) -> NoReturn:
-        """Reject the data: it reaches the path through the loaded object."""
-        raise DatasetError(f"{self._filepath} is not saved to. Use the dataset as an input of the node.")
+        """Reject the data: nodes write through the loaded object."""
+        raise DatasetError(f"{self._filepath} cannot be saved to. Use the dataset as an input of the node.")
 
     def _exists(self) -> bool:
         return self._filepath.exists()
@@ -62,7 +56,7 @@ class HandleDataset(AbstractDataset[NoReturn, Any]):
 
 
 def open_optuna_journal(path: Path) -> "JournalStorage":
-    """Return an Optuna storage that appends trials to a file, so that a killed run loses one trial at most.
+    """Return an Optuna storage that appends trials to a file: a killed run loses at most one trial.
 
     Raises:
         DatasetError: If Optuna is not installed.

@@ -1,4 +1,4 @@
-"""CSV files of raw data that a pipeline writes, without ever overwriting a user's own data."""
+"""CSV files of raw data that never overwrite a user's own data."""
 
 import csv
 from pathlib import PurePosixPath
@@ -8,11 +8,11 @@ import pandas as pd
 from kedro.io.core import DatasetError, get_filepath_str
 from kedro_datasets.pandas import CSVDataset
 
-from .atomic_write import UNFINISHED, AtomicFileSystem
+from .atomic_write import TEMPORARY, AtomicFileSystem
 
 
 class MarkedCSVDataset(CSVDataset):
-    """A CSV that is only written to a folder whose tables the same pipeline wrote, as the folder's marker file shows.
+    """A CSV that is only written to folders with a marker file, which shows that a pipeline wrote their tables.
 
     The first save into a folder without any CSV writes the marker before the table, so that a killed run can be
     repeated. A folder with a CSV, plain or compressed, but without the marker is rejected. The table is written
@@ -39,13 +39,7 @@ class MarkedCSVDataset(CSVDataset):
     DEFAULT_FS_ARGS: ClassVar[dict[str, Any]] = {"open_args_save": {"mode": "wb"}}
 
     def __init__(self, *, filepath: str, marker: str, **kwargs: Any) -> None:
-        """Point the dataset at a file.
-
-        Args:
-            filepath: POSIX path, with a protocol such as ``s3://`` unless it is local.
-            marker: Name of the marker file in the same folder.
-            **kwargs: As for ``kedro_datasets.pandas.CSVDataset``.
-        """
+        """Set the path of the table, the name of the marker file in its folder, and arguments of ``CSVDataset``."""
         super().__init__(filepath=filepath, **kwargs)
         self._fs: Any = AtomicFileSystem(self._fs)
         self._marker = marker
@@ -56,25 +50,23 @@ class MarkedCSVDataset(CSVDataset):
         Raises:
             DatasetError: If the folder holds a CSV and no marker.
         """
-        self._claim_folder(PurePosixPath(get_filepath_str(self._get_save_path(), self._protocol)))
-        super().save(data)
-
-    def _claim_folder(self, path: PurePosixPath) -> None:
+        path = PurePosixPath(get_filepath_str(self._get_save_path(), self._protocol))
         folder, marker = str(path.parent), str(path.parent / self._marker)
         self._fs.invalidate_cache(folder)
-        # Tables before the marker: a parallel save of the same run wrote the marker before its table. `ls` and not
-        # `glob`: a folder's name may contain brackets.
+        # Before the marker, which a parallel save writes before its table. Not `glob`: the folder's name may contain
+        # brackets.
         names = [PurePosixPath(name) for name in self._fs.ls(folder, detail=False)] if self._fs.isdir(folder) else []
-        tables = sorted(name.name for name in names if ".csv" in name.suffixes and UNFINISHED not in name.suffixes)
-        if self._fs.exists(marker):
-            return
-        if tables:
-            raise DatasetError(
-                f"{folder} holds {', '.join(tables[:4])} but no {self._marker}, so it may be your own data, and "
-                f"{path.name} is not written there. Name another folder with --params=raw_dir=DIR, or move these files."
-            )
-        with self._fs.open(marker, "wb") as file:
-            file.write(b"{}")
+        tables = sorted(name.name for name in names if ".csv" in name.suffixes and TEMPORARY not in name.suffixes)
+        if not self._fs.exists(marker):
+            if tables:
+                raise DatasetError(
+                    f"{folder} holds {', '.join(tables[:4])} but no {self._marker}, so it may be your own data, and "
+                    f"{path.name} is not written there. Name another folder with --params=raw_dir=DIR, or move these "
+                    "files."
+                )
+            with self._fs.open(marker, "wb") as file:
+                file.write(b"{}")
+        super().save(data)
 
     def _describe(self) -> dict[str, Any]:
         return {**super()._describe(), "marker": self._marker}

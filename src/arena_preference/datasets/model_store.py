@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .atomic_write import UNFINISHED, sync_folder
+from .atomic_write import TEMPORARY, sync_folder
 
 
 class ModelStore:
-    """Models in folders, each named by a key made of everything that the model depends on.
+    """Models in folders named by a hash of everything that the model depends on.
 
-    While a model is trained it has a working folder, which survives the run; a complete model is renamed into place.
+    A model in training has a working folder, which survives the run; a complete one is renamed to its key.
     """
 
     def __init__(self, path: Path) -> None:
-        """Point at the folder of the store, which need not exist."""
         self.path = path
 
     def find(self, key: str) -> Path | None:
@@ -42,21 +41,13 @@ class ModelStore:
         """
         from filelock import FileLock
 
-        folder = self.path / f"{key}{UNFINISHED}"
+        folder = self.path / f"{key}{TEMPORARY}"
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path / f"{key}.lock"):
             yield folder
 
     def commit(self, key: str, model: Path) -> Path:
-        """Move a complete model into place and remove its working folder.
-
-        Args:
-            key: Key of the model.
-            model: Folder inside the one that ``work_on`` yielded.
-
-        Returns:
-            The folder of the model.
-        """
+        """Rename ``model``, a folder inside the working folder, to its final path, and return that."""
         for path in model.rglob("*"):
             if path.is_file():
                 with path.open("rb") as file:
@@ -64,5 +55,5 @@ class ModelStore:
         target = self.path / key
         model.replace(target)
         sync_folder(self.path)
-        shutil.rmtree(self.path / f"{key}{UNFINISHED}")
+        shutil.rmtree(self.path / f"{key}{TEMPORARY}")
         return target

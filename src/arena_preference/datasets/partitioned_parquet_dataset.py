@@ -1,4 +1,4 @@
-"""A table that is stored in partitions, so that workers can write and read them one by one."""
+"""A table in partitions that workers read and write one by one."""
 
 import json
 from typing import Any, Final
@@ -10,17 +10,16 @@ from pandas.util import hash_array
 
 from .path_dataset import PathDataset
 
-# Names the files of a version. It is written last: a folder without it is not a version.
+# Lists the files of a version. It is written last: a folder without it is not a version.
 _COMMIT_FILE: Final = "partitions.json"
 
 
 class PartitionedParquetDataset(PathDataset[pd.DataFrame, pd.DataFrame]):
     """A table as a folder of Parquet files, one for each partition and chunk, and a list of them.
 
-    To most nodes it is a table like any other: ``load`` returns all rows in the order of ``key``, and ``save`` takes
-    all of them. A runner that knows more calls ``list_partitions``, narrows both to one partition or chunk with
-    ``select``, and makes a version of what workers saved with ``commit``. A table that is computed partition by
-    partition from another one has the partitions of that one.
+    ``load`` returns all rows in the order of ``key``, and ``save`` takes all of them. A runner can call
+    ``list_partitions``, narrow both to a partition or chunk with ``select``, and make a version of what workers saved
+    with ``commit``. A table that is computed from another one partition by partition has the same partitions.
 
     ### Example usage for the YAML API
 
@@ -59,7 +58,7 @@ class PartitionedParquetDataset(PathDataset[pd.DataFrame, pd.DataFrame]):
         """Describe the table.
 
         Args:
-            filepath: POSIX path of a folder, with a protocol such as ``s3://`` unless it is local.
+            filepath: POSIX path of a folder.
             partition_by: Column whose hash assigns a row to a partition; None keeps each saved table together.
             n_partitions: Number of partitions; empty ones are not stored.
             key: Column of unique values, in whose order rows are read; None reads partition after partition.
@@ -83,11 +82,9 @@ class PartitionedParquetDataset(PathDataset[pd.DataFrame, pd.DataFrame]):
         return sorted({_partition_of(name) for name in self._read_commit()})
 
     def select(self, partition: int | None = None, *, chunk: int = 0) -> None:
-        """Narrow all later loads and saves to a part of the table; its versions must be pinned.
+        """Narrow later loads and saves to a partition and chunk; without a partition, ``partition_by`` assigns rows.
 
-        Args:
-            partition: Number of a partition; None assigns saved rows by ``partition_by``.
-            chunk: Number of the chunk that is saved.
+        The versions must be pinned.
         """
         self._partition, self._chunk = partition, chunk
 
@@ -105,7 +102,7 @@ class PartitionedParquetDataset(PathDataset[pd.DataFrame, pd.DataFrame]):
         return table if self._key is None else table.sort_values(self._key, kind="stable", ignore_index=True)
 
     def save(self, data: pd.DataFrame) -> None:
-        """Write the table atomically, or what is selected of it, for a later ``commit``."""
+        """Write the table atomically, or the selected partition or chunk for a later ``commit``."""
         if self._chunk is not None:
             self._written += self._write(data, self._partition, self._chunk)
             return
@@ -138,14 +135,7 @@ class PartitionedParquetDataset(PathDataset[pd.DataFrame, pd.DataFrame]):
         self._write_commit(names)
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """Return the first rows for kedro viz.
-
-        Args:
-            nrows: Number of rows.
-
-        Returns:
-            ``index``, ``columns`` and ``data``, in types of JSON.
-        """
+        """Return ``columns`` and ``data`` of the first rows for Kedro-Viz."""
         first, *_ = self._read_commit()
         rows = self._read(f"{self._load_folder()}/{first}").head(nrows)
         return json.loads(rows.to_json(orient="split"))
@@ -170,7 +160,7 @@ class PartitionedParquetDataset(PathDataset[pd.DataFrame, pd.DataFrame]):
         self._invalidate_cache()
 
     def _read_commit(self) -> list[str]:
-        """Return the names of the version's files; workers that died may have left others in its folder."""
+        """Return the names of the version's files; its folder may also hold files of workers that died."""
         folder = self._load_folder()
         self._fs.invalidate_cache(folder)
         if self._fs.isfile(folder):
@@ -179,13 +169,12 @@ class PartitionedParquetDataset(PathDataset[pd.DataFrame, pd.DataFrame]):
                 "run the pipeline that writes it again."
             )
         try:
-            names: list[str] = json.loads(self._fs.cat_file(f"{folder}/{_COMMIT_FILE}"))
+            return list(json.loads(self._fs.cat_file(f"{folder}/{_COMMIT_FILE}")))
         except FileNotFoundError as reason:
             raise DatasetError(
                 f"{folder} does not exist or was not committed. Run the pipeline that writes it again, or remove this "
                 "version."
             ) from reason
-        return names
 
     def _read(self, path: str, columns: list[str] | None = None) -> pd.DataFrame:
         try:
@@ -201,7 +190,7 @@ class PartitionedParquetDataset(PathDataset[pd.DataFrame, pd.DataFrame]):
         return str(get_filepath_str(self._get_load_path(), self._protocol))
 
     def _save_folder(self) -> str:
-        # Unlike `_get_save_path`, this also works when the folder exists.
+        # Unlike `_get_save_path`, this accepts a folder that exists.
         return str(get_filepath_str(self._get_versioned_path(str(self.resolve_save_version())), self._protocol))
 
     def _is_complete(self, path: str) -> bool:

@@ -1,12 +1,13 @@
-"""Bases of this package's datasets."""
+"""Base classes of this package's datasets."""
 
 from abc import abstractmethod
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
+import fsspec
 from kedro.io.core import AbstractVersionedDataset, DatasetError, Version, get_filepath_str, get_protocol_and_path
 
-from .atomic_write import AtomicFileSystem, open_filesystem
+from .atomic_write import AtomicFileSystem
 
 Saved = TypeVar("Saved")
 Loaded = TypeVar("Loaded")
@@ -35,7 +36,9 @@ class PathDataset(AbstractVersionedDataset[Saved, Loaded]):
             metadata: Ignored by Kedro, read by plugins.
         """
         self._protocol, path = get_protocol_and_path(filepath, version)
-        self._fs = AtomicFileSystem(open_filesystem(self._protocol, fs_args, credentials))
+        defaults = {"auto_mkdir": True} if self._protocol == "file" else {}
+        fs = fsspec.filesystem(self._protocol, **{**defaults, **(fs_args or {}), **(credentials or {})})
+        self._fs = AtomicFileSystem(fs)
         self.metadata = metadata
         super().__init__(
             filepath=PurePosixPath(path),
@@ -87,7 +90,7 @@ class FileDataset(PathDataset[Data, Data]):
             return self.decode(content)
         except DatasetError:
             raise
-        # Each library has errors of its own for a file that it cannot read.
+        # Each library raises different errors for files that it cannot read.
         except Exception as reason:
             raise DatasetError(
                 f"{path} is corrupted or was not written by {type(self).__name__} ({type(reason).__name__}: {reason}). "

@@ -1,4 +1,4 @@
-"""A CSV from outside, checked while it is read."""
+"""A user's CSV, checked while it is read."""
 
 import codecs
 import csv
@@ -30,14 +30,13 @@ _CHUNK_ROWS: Final = 20_000
 
 
 class RawCSVDataset(PathDataset[NoReturn, pd.DataFrame]):
-    """Reads ``filepath``, or the same with ``.gz`` or ``.zip``, each cell as text, exactly as it is in the file.
+    """Reads ``filepath``, or the same with ``.gz`` or ``.zip``, with each cell as text.
 
-    Nothing is guessed: an empty cell stays an empty text and ``007`` keeps its zeros. Columns that are not named are
-    left out. A file that is not such a table is rejected with its path, the column and a suggestion.
+    Types are not inferred: an empty cell stays an empty text and ``007`` keeps its zeros. Other columns are skipped.
+    Invalid tables are rejected with the path, the column and a suggestion.
 
-    Compression and UTF-16 are recognized by the file's first bytes, whatever its name. Surplus cells of a row are left
-    out and bytes that are not UTF-8 become U+FFFD; both are counted and logged, so that one bad row does not cost the
-    others.
+    Compression and UTF-16 are recognized by the file's first bytes, whatever its name. Surplus cells of a row are
+    dropped and bytes that are not UTF-8 become U+FFFD; both are counted and logged.
 
     ### Example usage for the YAML API
 
@@ -63,15 +62,7 @@ class RawCSVDataset(PathDataset[NoReturn, pd.DataFrame]):
         chunk_rows: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Describe the table.
-
-        Args:
-            filepath: POSIX path, with a protocol such as ``s3://`` unless it is local.
-            columns: Required columns.
-            optional_columns: Columns that are read if the file has them.
-            chunk_rows: Rows of a chunk, for runners that read the table chunk by chunk.
-            **kwargs: As for every ``PathDataset``: ``credentials``, ``fs_args``, ``metadata``.
-        """
+        """Describe the table, which runners may read in chunks; ``kwargs`` are those of ``PathDataset``."""
         if chunk_rows is not None and chunk_rows < 1:
             raise DatasetError(f"'{filepath}' has chunk_rows={chunk_rows}. Set it to 1 or more.")
         super().__init__(filepath=filepath, **kwargs)
@@ -91,13 +82,10 @@ class RawCSVDataset(PathDataset[NoReturn, pd.DataFrame]):
         return pd.concat(self.read_chunks(), ignore_index=True)
 
     def read_chunks(self) -> Iterator[pd.DataFrame]:
-        """Read the table as ``load`` does, with at most twice ``chunk_rows`` rows in memory.
-
-        Yields:
-            At least ``chunk_rows`` rows, or all of them, numbered consecutively.
+        """Yield the table in consecutively numbered chunks of ``chunk_rows`` rows, the last of up to twice as many.
 
         Raises:
-            DatasetError: As ``load``; some faults only show after the last row.
+            DatasetError: As ``load``, for some errors only after the last row.
         """
         path = self._find_file()
         try:
@@ -111,7 +99,7 @@ class RawCSVDataset(PathDataset[NoReturn, pd.DataFrame]):
             ) from error
 
     def _parse(self, path: str) -> Iterator[pd.DataFrame]:
-        """Yield the table in chunks, then reject the file or log what was wrong with it."""
+        """Yield the table in chunks, then reject the file or log its errors."""
         encoding = self._find_encoding(path)
         is_valid = self._is_valid(path, encoding)
         n_rows = n_surplus = n_replaced = 0
@@ -119,12 +107,12 @@ class RawCSVDataset(PathDataset[NoReturn, pd.DataFrame]):
             rows = _read_rows(path, text)
             header = next(rows, None)
             if header is None:
-                raise DatasetError(f"{path} is empty. Put the CSV there again.")
+                raise DatasetError(f"{path} is empty. Replace it with the CSV.")
             self._check_header(path, header)
             names = [name for name in (*self._columns, *self._optional_columns) if name in header]
             positions = [header.index(name) for name in names]
             for chunk in _split(rows, self.chunk_rows or _CHUNK_ROWS):
-                # A row that ends early is filled up with empty cells.
+                # A row that ends early is filled with empty cells.
                 cells = [[row[k] if k < len(row) else "" for k in positions] for row in chunk]
                 n_surplus += sum(any(row[len(header) :]) for row in chunk)
                 if not is_valid:
@@ -138,7 +126,7 @@ class RawCSVDataset(PathDataset[NoReturn, pd.DataFrame]):
             raise DatasetError(f"{path} has more cells in its rows than columns in its first line. Quote the cells.")
         if n_surplus:
             logger.warning(
-                "%s has %d rows with more cells than its %d columns; the surplus is left out. Quote cells with commas.",
+                "%s has %d rows with more cells than its %d columns; the surplus is dropped. Quote cells with commas.",
                 *(path, n_surplus, len(header)),
             )
         if not is_valid:
@@ -153,7 +141,7 @@ class RawCSVDataset(PathDataset[NoReturn, pd.DataFrame]):
             return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
     def _is_valid(self, path: str, encoding: str) -> bool:
-        """Return whether all bytes can be decoded: a U+FFFD of the text itself must not be counted as replaced."""
+        """Return whether all bytes can be decoded; a U+FFFD in the text itself must not be counted as replaced."""
         with self._open_text(path, encoding, "strict") as text:
             try:
                 while text.read(_BLOCK):
@@ -189,7 +177,7 @@ class RawCSVDataset(PathDataset[NoReturn, pd.DataFrame]):
 
     @contextmanager
     def _open(self, path: str) -> Iterator[Any]:
-        """Open the content of the file, decompressed if its first bytes say that it is compressed."""
+        """Open the file, decompressed if its first bytes show that it is compressed."""
         with self._fs.open(path, "rb") as file:
             start = file.read(4)
             file.seek(0)
@@ -232,8 +220,8 @@ class RawCSVDataset(PathDataset[NoReturn, pd.DataFrame]):
 
 
 def _read_rows(path: str, text: IO[str]) -> Iterator[list[str]]:
-    """Yield the cells of each row that is not blank; text after a closing quote means that rows run together."""
-    # One limit for all threads; a cell may have any length.
+    """Yield the cells of each row that is not blank, and reject text after a closing quote: rows run together."""
+    # A global setting; a cell may have any length.
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(text, strict=True)
     try:
@@ -246,10 +234,10 @@ def _read_rows(path: str, text: IO[str]) -> Iterator[list[str]]:
 
 
 def _split(rows: Iterator[list[str]], size: int) -> Iterator[list[list[str]]]:
-    """Yield chunks of at least ``size`` rows: a short rest is added to the chunk before it."""
+    """Yield chunks of at least ``size`` rows: a short remainder is added to the last chunk."""
     chunk = list(islice(rows, size))
-    while chunk:
-        following = list(islice(rows, size))
-        is_last = len(following) < size
-        yield chunk + following if is_last else chunk
-        chunk = [] if is_last else following
+    while len(following := list(islice(rows, size))) == size:
+        yield chunk
+        chunk = following
+    if chunk:
+        yield chunk + following

@@ -1,12 +1,12 @@
-"""Content of the bundle.
+"""Contents of the bundle.
 
 ::
 
     bundle.json                  Python version and runs
     requirements.txt, wheels/    packages that Kaggle's image lacks, and this project
-    kaggle_submission.ipynb      the notebook that uses the rest
+    kaggle_submission.ipynb      the notebook
     main/                        a run: conf/ with its parameters, data/ with its fitted models, models/ with encoders
-    fallback/                    another run, without transformers, if one was named
+    fallback/                    another run, without transformers (optional)
 """
 
 import json
@@ -30,29 +30,26 @@ from arena_preference.run_checks import RUN_KEYS
 #: The configuration environment of the notebook.
 ENVIRONMENT: Final = "kaggle"
 
-# Describes the cross encoders of a run, whose files are in a store with those of other runs.
+# The list of a run's cross encoders, which are in a store with those of other runs.
 _CROSS_ENCODERS: Final = "cross_encoders"
 _STORE: Final = "cross_encoder_store"
-# Platforms of wheels that Kaggle's image can install.
+# Wheel platforms that Kaggle's image supports.
 _PLATFORMS: Final = ("manylinux2014_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64")
 # Published as source only, without compiled code.
 _SOURCE_ONLY: Final = ("antlr4-python3-runtime",)
 
 
 def add_run(source: CatalogStorage, target: CatalogStorage, inputs: Iterable[str], run: str | None) -> Manifest:
-    """Copy what predicting needs of a run, with the manifests that explain it.
+    """Copy the inputs of prediction from a run, with all manifests that they depend on, and return the run's manifest.
 
     Args:
-        source: Where the run is stored.
-        target: Where the copies go.
-        inputs: The datasets that predicting reads. Of those without versions, only the run's cross encoders are copied.
+        source: Storage of the run.
+        target: Storage of the copies.
+        inputs: The datasets that prediction reads. Of those without versions, only the run's cross encoders are copied.
         run: Its id, a prefix of it, or its name; None takes the newest completed run that has all inputs.
 
-    Returns:
-        The manifest of the run.
-
     Raises:
-        LineageError: If no such run has all inputs, or a file is not what its run wrote.
+        LineageError: If no such run has all inputs, or a file was changed since.
     """
     folder = open_manifests(source)
     manifests = folder.read_all()
@@ -74,14 +71,14 @@ def add_run(source: CatalogStorage, target: CatalogStorage, inputs: Iterable[str
 
 
 def list_transformers(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the parameters of each transformer that is enabled, by their dotted name."""
+    """Return the parameters of each enabled transformer by their dotted name."""
     found: dict[str, Any] = {}
     for name, value in parameters.items():
         if isinstance(value, Mapping):
-            if {"enabled", "model", "revision"} <= value.keys():
-                found |= {f"{prefix}{name}": value} if value["enabled"] else {}
-            else:
+            if not {"enabled", "model", "revision"} <= value.keys():
                 found |= list_transformers(value, f"{prefix}{name}.")
+            elif value["enabled"]:
+                found[f"{prefix}{name}"] = value
     return found
 
 
@@ -89,11 +86,11 @@ def copy_models(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Copy the published transformers of a run to its folder in the bundle.
 
     Returns:
-        The parameters, in which the models are folders relative to the run's, and no preset is set.
+        The parameters without presets, and with the models' folders relative to the run's.
     """
     changed: dict[str, Any] = deepcopy(dict(parameters))
     for section in changed.values():
-        # A preset's values are among the parameters, and its model would override the bundle's.
+        # The parameters contain the preset's values. Merged again, its model would override the bundle's.
         if isinstance(section, dict) and "preset" in section:
             section["preset"] = None
     for name, transformer in list_transformers(changed).items():
@@ -105,7 +102,7 @@ def copy_models(parameters: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def write_conf(conf_source: Path, parameters: Mapping[str, Any], folder: Path) -> None:
-    """Write the configuration of a run: the project's catalog, and the run's parameters, however they were set."""
+    """Write the configuration of a run: the project's catalog, and the run's effective parameters."""
     for path in (*conf_source.glob("base/catalog*.yml"), conf_source / "base/globals.yml", conf_source / "logging.yml"):
         target = folder / path.relative_to(conf_source)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -118,10 +115,7 @@ def write_conf(conf_source: Path, parameters: Mapping[str, Any], folder: Path) -
 
 
 def download_wheels(project_path: Path, python: str, folder: Path) -> list[str]:
-    """Download the wheels of the packages that Kaggle's image lacks, and build the project's own.
-
-    Returns:
-        Each package with its version, as in a requirements file.
+    """Download the packages that Kaggle's image lacks as wheels, build the project's own, and return requirements.
 
     Raises:
         RuntimeError: If a package is not installed here, or pip fails.
@@ -145,4 +139,4 @@ def _run_pip(command: str, *arguments: str) -> None:
     options = ["--quiet", "--disable-pip-version-check", "--no-deps"]
     done = subprocess.run([sys.executable, "-m", "pip", command, *options, *arguments])  # noqa: S603
     if done.returncode:
-        raise RuntimeError(f"pip {command} failed, for the reason above. Is the package index reachable?")
+        raise RuntimeError(f"pip {command} failed, see the lines above. Is the package index reachable?")

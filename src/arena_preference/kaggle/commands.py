@@ -1,4 +1,4 @@
-"""``kedro kaggle``: makes the bundle for an offline notebook, and uploads it."""
+"""``kedro kaggle``: makes the bundle for an offline notebook and uploads it."""
 
 import json
 import shutil
@@ -19,11 +19,11 @@ _NOTEBOOK = "notebooks/kaggle_submission.ipynb"
 _NAME = "arena-preference"
 
 _STEPS = """\
-{folder} is the bundle for Kaggle, {size:.0f} MB, with run {run}. What to do there:
+{folder} is the bundle for Kaggle, {size:.0f} MB, with run {run}. On Kaggle:
   1. {upload}
   2. The competition > Code > New Notebook > File > Import Notebook: {folder}/{notebook}
   3. Add Input: the competition's data and your dataset {name}. Internet: off. Accelerator: GPU T4 x2.
-  4. Save Version > Save & Run All, and when it has run: Submit to Competition.
+  4. Save Version > Save & Run All, and after the run: Submit to Competition.
 """
 
 
@@ -34,7 +34,7 @@ def kaggle() -> None:
 
 @kaggle.command()
 @click.option("--run", help="The run to predict with: id, prefix of it, or name. By default the newest.")
-@click.option("--fallback", help="A run without transformers, for when these would take too long.")
+@click.option("--fallback", help="A run without transformers, used if these would take too long.")
 @click.option("--python", default="3.12", show_default=True, help="Version of Kaggle's Python.")
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("dist/kaggle"), show_default=True, help="Folder to make."
@@ -53,11 +53,11 @@ def bundle(
     env: str | None,
     params: dict[str, Any],
 ) -> None:
-    """Collect everything that a notebook without internet needs in one folder, to be attached as a dataset."""
+    """Make a folder with everything that the offline notebook needs, to be attached as a dataset."""
     if output.exists() and not (output / "bundle.json").is_file():
         raise click.ClickException(f"{output} exists and is not a bundle. Choose another folder with --output.")
-    # A bundle that is cut off does not replace a whole one.
-    temporary = output.with_name(f"{output.name}.unfinished")
+    # An interrupted command does not replace a complete bundle.
+    temporary = output.with_name(f"{output.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
@@ -102,10 +102,9 @@ def _add_run(metadata: ProjectMetadata, env: str | None, params: dict[str, Any],
 
 
 def upload_bundle(folder: Path, notes: str) -> str | None:
-    """Upload a bundle to Kaggle as a private dataset, or as a new version of it.
+    """Upload a bundle as a private dataset, or as a new version of it, and return its address.
 
-    Returns:
-        The dataset's address, or None without Kaggle's client or a token.
+    Returns None without Kaggle's client or a token.
 
     Raises:
         ClickException: If the upload fails.

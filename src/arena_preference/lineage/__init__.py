@@ -1,1 +1,1 @@
-"""Lineage: what each run read, wrote and cost. Knows Kedro, and nothing of what a project is about."""
+"""Lineage: inputs, outputs and costs of each run, in any Kedro project."""

@@ -1,5 +1,6 @@
 """``kedro runs``: lists, compares, verifies, names and prunes runs."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import wraps
@@ -23,7 +24,7 @@ from .verification import find_changes, find_unexplained
 #: The metric in the list of runs.
 HEADLINE: Final = "log_loss"
 
-#: The option --params of `kedro run`, for a command that looks for runs.
+#: The option --params of `kedro run`, for commands that read past runs.
 params_option = click.option(
     "--params",
     default="",
@@ -78,9 +79,9 @@ def list_(folder: ManifestFolder, storage: CatalogStorage) -> None:
 @_command
 @click.argument("run")
 def show(folder: ManifestFolder, storage: CatalogStorage, run: str) -> None:
-    """Show RUN (its id, a prefix of it, or its name): how it ran, and what it read and wrote."""
+    """Show settings, nodes, inputs and outputs of RUN (its id, a prefix of it, or its name)."""
     manifest = folder.find(run)
-    _print_table(["run", manifest.run_id], _flatten(manifest, _TABLES | {"run_id"}).items())
+    _print_table(["run", manifest.run_id], _describe(manifest, _TABLES | {"run_id"}).items())
     nodes = [(node.name, node.seconds, node.peak_memory and decimal(node.peak_memory)) for node in manifest.nodes]
     _print_table(["node", "seconds", "peak memory"], nodes)
     datasets = [
@@ -97,7 +98,7 @@ def show(folder: ManifestFolder, storage: CatalogStorage, run: str) -> None:
 def compare(folder: ManifestFolder, storage: CatalogStorage, run_a: str, run_b: str) -> None:
     """Show how RUN_A and RUN_B differ: settings, metrics, parameters, packages and machine."""
     first, second = (folder.find(run) for run in (run_a, run_b))
-    a, b = (_flatten(manifest, _TABLES | _IDENTITY) for manifest in (first, second))
+    a, b = (_describe(manifest, _TABLES | _IDENTITY) for manifest in (first, second))
     rows = [(name, a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)]
     if rows:
         _print_table(["", first.run_id, second.run_id], rows)
@@ -130,7 +131,7 @@ def verify(folder: ManifestFolder, storage: CatalogStorage, run: str | None) -> 
 def prune(folder: ManifestFolder, storage: CatalogStorage, keep: int, dry_run: bool) -> None:
     """Remove all but the newest runs, with the versions that they wrote.
 
-    Named runs, running runs, and whatever a kept run has read or builds on are kept, too.
+    Named runs, running runs, and the runs that a kept run has read or builds on are also kept.
     """
     manifests = folder.read_all()
     kept = choose_runs_to_keep(manifests, keep)
@@ -142,7 +143,7 @@ def prune(folder: ManifestFolder, storage: CatalogStorage, keep: int, dry_run: b
             click.echo(f"{would}removed: {name}, version {run_id}, {decimal(size)}")
             if not dry_run:
                 version.remove()
-        # The manifest goes last, so that a removal that was cut off can be repeated.
+        # The manifest is removed last, so that an interrupted removal can be repeated.
         if not dry_run:
             folder.remove(run_id)
     click.echo(
@@ -156,7 +157,7 @@ def prune(folder: ManifestFolder, storage: CatalogStorage, keep: int, dry_run: b
 @click.argument("name", required=False)
 @click.option("--remove", is_flag=True, help="Remove the run's name.")
 def tag(folder: ManifestFolder, storage: CatalogStorage, run: str, name: str | None, remove: bool) -> None:
-    """Name RUN. Commands accept NAME in place of its id, and named runs are never pruned."""
+    """Name RUN. Commands accept NAME instead of its id, and named runs are never pruned."""
     if bool(name) == remove:
         raise click.UsageError("Pass either NAME or --remove.")
     manifest = folder.find(run)
@@ -168,17 +169,17 @@ def tag(folder: ManifestFolder, storage: CatalogStorage, run: str, name: str | N
     folder.write(manifest.model_copy(update={"name": name}))
 
 
-def _flatten(manifest: Manifest, exclude: set[str]) -> dict[str, str]:
-    """Return the fields of a manifest as texts, nested ones with dotted names; empty ones are left out."""
+def _describe(manifest: Manifest, exclude: set[str]) -> dict[str, str]:
+    """Return the fields of a manifest that are not empty as texts; nested ones have dotted names."""
+    return dict(_flatten({**manifest.model_dump(mode="json", exclude=exclude), "status": manifest.final_status}))
 
-    def flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-        for name, value in values.items():
-            if isinstance(value, Mapping):
-                yield from flatten(value, f"{prefix}{name}.")
-            elif text := _format(value):
-                yield f"{prefix}{name}", text
 
-    return dict(flatten({**manifest.model_dump(mode="json", exclude=exclude), "status": manifest.final_status}, ""))
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        elif text := _format(value):
+            yield f"{prefix}{name}", text
 
 
 def _format(value: Any) -> str:
@@ -191,8 +192,5 @@ def _print_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     table = Table(*(Column(name, overflow="fold") for name in columns), box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*map(_format, row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # In a pipe, no line is folded.
-        console.width = 1000
-    console.print(table)
+    # In a pipe, no line is folded.
+    Console(highlight=False, width=None if sys.stdout.isatty() else 1000).print(table)

@@ -1,10 +1,11 @@
-"""The code, packages, machine and process of a run."""
+"""Code, packages, machine and process of a run."""
 
 import os
 import platform
 import re
 import socket
 import subprocess
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,27 +16,22 @@ from pydantic import BaseModel
 
 def describe_git(project_path: Path) -> tuple[str | None, bool | None]:
     """Return the commit and whether files differ from it; None and None without git or a repository."""
-    commit = _read_output("git", "-C", str(project_path), "rev-parse", "HEAD")
-    if commit is None:
-        return None, None
-    return commit, bool(_read_output("git", "-C", str(project_path), "status", "--porcelain"))
+    git = ("git", "-C", str(project_path))
+    commit = _read_output(*git, "rev-parse", "HEAD")
+    return commit, None if commit is None else bool(_read_output(*git, "status", "--porcelain"))
 
 
 def list_packages(distribution: str) -> dict[str, str]:
     """Return the versions of Python, a distribution and its installed dependencies, except those of its extra dev."""
+    requirements = [distribution]
+    with suppress(metadata.PackageNotFoundError):
+        requirements += metadata.requires(distribution) or []
     versions = {"python": platform.python_version()}
-    try:
-        requirements = [distribution, *(metadata.requires(distribution) or [])]
-    except metadata.PackageNotFoundError:
-        return versions
     for requirement in requirements:
-        if re.search(r"""extra == ["']dev["']""", requirement):
-            continue
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+        with suppress(metadata.PackageNotFoundError):
+            if not re.search(r"""extra == ["']dev["']""", requirement):
+                versions[name] = metadata.version(name)
     return dict(sorted(versions.items()))
 
 
@@ -51,7 +47,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 class RunProcess(BaseModel):
-    """A process; its start (seconds since 1970) tells it from a later one with the same id."""
+    """A process, identified by its id and its start (seconds since 1970), because ids are reused."""
 
     host: str
     pid: int
@@ -59,7 +55,7 @@ class RunProcess(BaseModel):
 
     @classmethod
     def current(cls) -> "RunProcess":
-        """Return the process that calls."""
+        """Return the calling process."""
         return cls(host=socket.gethostname(), pid=os.getpid(), started=psutil.Process().create_time())
 
     def is_alive(self) -> bool:
@@ -68,7 +64,7 @@ class RunProcess(BaseModel):
             return True
         try:
             process = psutil.Process(self.pid)
-            # A clock that is set meanwhile moves the start by less than a second.
+            # Clock adjustments move the start by less than a second.
             return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - self.started) < 1
         except psutil.NoSuchProcess:
             return False

@@ -35,15 +35,15 @@ FROM_RUN = "from_run"
 class LineageHooks:
     """Hooks for a project whose catalog has an entry ``runs``.
 
-    All is done in the process that starts the run, before its first node and after its last one, because not every
-    runner calls hooks in its other processes.
+    All work is done in the process that starts the run, before the first node and after the last one, because not every
+    runner calls hooks in its worker processes.
     """
 
     def __init__(self, *, distribution: str, metrics: str) -> None:
-        """Fit the hooks to a project.
+        """Configure the hooks.
 
         Args:
-            distribution: Name of the project's package as pip knows it; its dependencies' versions are recorded.
+            distribution: The project's name for pip; the versions of its dependencies are recorded.
             metrics: Dataset with the metrics to record, a mapping to numbers or mappings with a number ``value``.
         """
         self._distribution, self._metrics = distribution, metrics
@@ -54,12 +54,12 @@ class LineageHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Note the parameters."""
+        """Remember the parameters."""
         self._parameters = context.config_loader["parameters"]
 
     @hook_impl
     def after_catalog_created(self, conf_creds: dict[str, Any]) -> None:
-        """Note what must not be recorded."""
+        """Remember the secrets, which must not be recorded."""
         self._secrets = list_secrets(conf_creds)
 
     @hook_impl
@@ -67,7 +67,7 @@ class LineageHooks:
         """Write the first manifest, and pin the version of every dataset that the run loads.
 
         Raises:
-            LineageError: If the stored datasets that the run starts from are not of one run, or were changed.
+            LineageError: If the stored inputs do not come from one run, or were changed.
         """
         self._pipeline, self._catalog = pipeline, catalog
         self._storage = CatalogStorage(catalog.config_resolver, Path(run_params["project_path"]))
@@ -75,7 +75,7 @@ class LineageHooks:
         self._manifest = self._describe(run_params)
         self._folder.create(self._manifest)
         self._is_running = True
-        # Kedro tells hooks of errors, but not of Ctrl-C. SIGTERM becomes an ordinary exit.
+        # Kedro reports errors to hooks, but not Ctrl-C. SIGTERM becomes an ordinary exit.
         atexit.register(self._end_interrupted)
         try:
             self._old_handler = signal.signal(signal.SIGTERM, _exit_on_signal)
@@ -99,7 +99,7 @@ class LineageHooks:
         self._end("failed", error)
 
     def _end_interrupted(self) -> None:
-        # A forked worker that exits has inherited the handler of its parent, whose run this is.
+        # A forked worker inherits this handler from the run's process, and must not end the run when it exits.
         if os.getpid() == self._manifest.process.pid:
             self._end("interrupted")
 
@@ -112,7 +112,7 @@ class LineageHooks:
             command=redact(shlex.join(psutil.Process().cmdline()), self._secrets),
             environment=run_params["env"] or "local",
             pipelines=run_params["pipeline_names"] or ["__default__"],
-            # Kedro passes the text of an object, with its address.
+            # Kedro passes the runner's default repr, which has its address.
             runner=re.sub(r".*?(\w+) object at .*", r"\1", run_params["runner"]),
             parameters=redact(self._parameters, self._secrets),
             git_commit=commit,
@@ -124,7 +124,7 @@ class LineageHooks:
         )
 
     def _pin(self, load_versions: dict[str, str], only_missing_outputs: bool) -> None:
-        """Set the version of every dataset that the run loads: its own, or that of the run that it starts from."""
+        """Set the version of every dataset that the run loads: its own, or that of ``from_run``."""
         if only_missing_outputs:
             raise LineageError(
                 "--only-missing-outputs checks that outputs exist, not what they were derived from, and so would mix "
@@ -161,8 +161,8 @@ class LineageHooks:
         for name, version in versions.items():
             dataset = self._catalog.get(name)
             if isinstance(dataset, AbstractVersionedDataset):
-                # The one private attribute of Kedro in this package. The catalog takes load versions only when it is
-                # created, before the pipeline is known, and a dataset put in this one's place would lose its validator.
+                # Private, because the catalog accepts load versions only when it is created, before the pipeline is
+                # known, and a replacement dataset would lose its validator.
                 dataset._version = Version(version, manifest.run_id)
 
     def _end(self, status: Status, error: BaseException | None = None) -> None:
@@ -177,7 +177,7 @@ class LineageHooks:
         except OSError as reason:
             if error is None:
                 raise
-            # The run's own error is the one to show; on a full disk both occur.
+            # The run's own error is the one to show; a full disk causes both.
             logger.error("The manifest of run %s could not be completed: %s", self._manifest.run_id, reason)
 
     def _complete(self, status: Status, error: str | None) -> None:
@@ -203,7 +203,7 @@ class LineageHooks:
         logger.info("Run %s %s after %.0f s", manifest.run_id, status, manifest.seconds)
 
     def _record_unversioned(self, names: Set[str]) -> dict[str, StoredDataset]:
-        """Return the records of datasets without versions, hashing a path once that has several names."""
+        """Return the records of datasets without versions; a path with several names is hashed once."""
         paths = {name: path for name in sorted(names) if (path := self._storage.find_unversioned(name))}
         records = {path: self._storage.record(path, None) for path in set(paths.values())}
         return {name: records[path] for name, path in paths.items()}

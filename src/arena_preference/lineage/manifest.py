@@ -34,7 +34,7 @@ class NodeRecord(_Record):
 
 
 class Manifest(_Record):
-    """What one run was told to do, what it ran on, what it read and wrote, and how it ended."""
+    """Command, parameters, environment, inputs, outputs and outcome of one run."""
 
     run_id: str
     name: str | None = None
@@ -76,13 +76,17 @@ class Manifest(_Record):
 
     @property
     def is_running(self) -> bool:
-        """Whether the run has not ended: a run that was killed could not record its end."""
+        """Whether the run's process is alive; a run that was killed could not record its end."""
         return self.status == "running" and self.process.is_alive()
 
     @property
     def final_status(self) -> str:
-        """The status, or "killed" for a run that stopped without recording its end."""
+        """The status, or "killed" for a run that did not record its end."""
         return "killed" if self.status == "running" and not self.is_running else self.status
+
+
+#: Manifests by run id, from the oldest run to the newest.
+Manifests = dict[str, Manifest]
 
 
 class ManifestFolder:
@@ -91,20 +95,17 @@ class ManifestFolder:
     def __init__(self, folder: StoredPath) -> None:
         self._fs, self._path = folder.fs, folder.path
 
-    def read_all(self) -> dict[str, Manifest]:
-        """Return the manifests by run id, from the oldest run to the newest.
-
-        A file that is no manifest is logged and left out. An empty one is left out: its run was killed as it started.
-        """
+    def read_all(self) -> Manifests:
+        """Return all manifests; empty files, whose run was killed as it started, and invalid ones are skipped."""
         self._fs.invalidate_cache(self._path)
         manifests = {}
-        for path in sorted(self._fs.ls(self._path, detail=False)) if self._fs.isdir(self._path) else []:
+        for path in sorted(self._fs.ls(self._path, detail=False)) if self._fs.isdir(self._path) else ():
             if not path.endswith(".json") or not (text := self._fs.cat_file(path)):
                 continue
             try:
                 manifest = Manifest.model_validate_json(text)
             except ValidationError as reason:
-                logger.warning("%s is not a manifest and is left out: %s", path, reason)
+                logger.warning("%s is not a manifest and is skipped: %s", path, reason)
             else:
                 manifests[manifest.run_id] = manifest
         return manifests
@@ -115,12 +116,9 @@ class ManifestFolder:
         Raises:
             ValueError: If no run or more than one matches. The run ``other_than`` is not searched.
         """
-        manifests = self.read_all()
-        manifests.pop(other_than or "", None)
-        if run in manifests:
-            return manifests[run]
-        found = [manifest for manifest in manifests.values() if manifest.name == run]
-        found = found or [manifest for run_id, manifest in manifests.items() if run_id.startswith(run)]
+        others = [manifest for manifest in self.read_all().values() if manifest.run_id != other_than]
+        found = [manifest for manifest in others if run in (manifest.run_id, manifest.name)]
+        found = found or [manifest for manifest in others if manifest.run_id.startswith(run)]
         if len(found) == 1:
             return found[0]
         raise ValueError(
@@ -145,16 +143,16 @@ class ManifestFolder:
         self.write(manifest)
 
     def write(self, manifest: Manifest) -> None:
-        """Write a manifest atomically, in place of an earlier one of the same run."""
+        """Write a manifest atomically, over an earlier one of the same run."""
         with atomic_write(self._fs, self._file(manifest.run_id)) as file:
             file.write(manifest.model_dump_json(indent=2).encode())
 
     def open_profiles(self, run_id: str) -> StoredPath:
-        """Return the folder for the profiles of a run's nodes, which exists while the run is running."""
+        """Return the folder for the profiles of a run's nodes, which exists until the run ends."""
         return StoredPath(self._fs, f"{self._path}/{run_id}.nodes")
 
     def remove(self, run_id: str) -> None:
-        """Delete the manifest of a run, and the profiles that a killed run left."""
+        """Delete the manifest of a run, and the profiles if the run was killed."""
         self._fs.rm(self._file(run_id))
         profiles = self.open_profiles(run_id)
         if profiles.exists():

@@ -1,45 +1,39 @@
-"""Which run the stored inputs of a run come from: one, and never a mixture.
+"""Chooses the one earlier run that all stored inputs of a run come from.
 
-What one run wrote is consistent, because its nodes read what the run itself wrote. A run that starts from stored
-datasets takes all of them from one earlier run, its ``from_run``, so that what it writes is consistent with what that
-run wrote. If a run rewrites a dataset, everything that was derived from the old version is stale: see ``view_runs``.
+The outputs of one run are consistent, because its nodes read what the run itself wrote. A run that starts from stored
+datasets takes all of them from one earlier run, its ``from_run``, so that its outputs are consistent with that run's.
+If a run rewrites a dataset, everything that was derived from the old version is stale.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .manifest import Manifest
+from .manifest import Manifests
 from .storage import CatalogStorage, StoredDataset
 from .verification import check_versions
 
 
 class LineageError(Exception):
-    """Stored inputs that are not of one run, or not what that run wrote."""
+    """Stored inputs that do not come from one run, or were changed since."""
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """The run that wrote a dataset, and the datasets that it was derived from, directly or not."""
+    """The run that wrote a dataset, and all datasets that it was derived from."""
 
     run_id: str
     ancestors: frozenset[str]
 
 
-def view_runs(manifests: Mapping[str, Manifest]) -> dict[str, dict[str, str]]:
-    """Return the datasets that are consistent with each run: those it wrote, and those of its ``from_run`` not stale.
+def view_runs(manifests: Manifests) -> dict[str, dict[str, str]]:
+    """Return the datasets of each run, with their versions: those it wrote, and those of its ``from_run`` not stale.
 
     An example. Run 1 trains everything. Run 2 computes new features from the battles of run 1. Then run 2 has the new
     features and the old battles, but no model: that of run 1 was fitted to other features.
-
-    Args:
-        manifests: All manifests by run id, from the oldest to the newest.
-
-    Returns:
-        For each run, the versioned datasets by name, each with the id of the run that wrote it, which is its version.
     """
     views: dict[str, dict[str, _Origin]] = {}
     for run_id, manifest in manifests.items():
-        # Versions that were named one by one can come from anywhere: only the run's own outputs are surely consistent.
+        # Versions from --load-versions can come from any run: only the run's own outputs are surely consistent.
         base = {} if manifest.load_versions else views.get(manifest.from_run or "", {})
         ancestors = {name: origin.ancestors for name, origin in base.items()}
         # Nodes are recorded in the order in which they run.
@@ -52,18 +46,13 @@ def view_runs(manifests: Mapping[str, Manifest]) -> dict[str, dict[str, str]]:
     return {run_id: {name: origin.run_id for name, origin in view.items()} for run_id, view in views.items()}
 
 
-def choose_run(
-    names: Iterable[str], manifests: Mapping[str, Manifest], run_id: str | None = None
-) -> tuple[str, dict[str, str]]:
-    """Choose the run to take stored datasets from.
+def choose_run(names: Iterable[str], manifests: Manifests, run_id: str | None = None) -> tuple[str, dict[str, str]]:
+    """Return the id of the run to take stored datasets from, and the version of each dataset.
 
     Args:
         names: The datasets that are needed, at least one.
-        manifests: All manifests by run id, from the oldest to the newest.
+        manifests: All manifests.
         run_id: The run to take; None takes the newest completed run that has all of them.
-
-    Returns:
-        The run's id, and the version of each needed dataset.
 
     Raises:
         LineageError: If that run, or every completed run, lacks one of them; it lists which runs have which.
@@ -88,11 +77,9 @@ def choose_run(
 
 
 def read_versions(
-    versions: Mapping[str, str], manifests: Mapping[str, Manifest], storage: CatalogStorage
+    versions: Mapping[str, str], manifests: Manifests, storage: CatalogStorage
 ) -> dict[str, StoredDataset]:
-    """Return the records of stored versions, after checking that they are what their run wrote.
-
-    A version without a manifest only has to exist.
+    """Return the records of versions, unchanged since their run wrote them; without a manifest they need only exist.
 
     Raises:
         LineageError: If versions are missing or have other bytes; it lists all of them.

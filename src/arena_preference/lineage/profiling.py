@@ -1,8 +1,8 @@
 """Seconds and peak memory of each node, under any runner.
 
-Kedro calls ``after_node_run`` before a generator has done its work, and its ParallelRunner calls no hooks of nodes. So
-each node's function is decorated for the run, as Kedro's setter ``Node.func`` provides for: the decorated function runs
-wherever the node does, also on another machine, and leaves its profile in a file beside the manifests.
+Kedro calls ``after_node_run`` before a generator has done its work, and its ParallelRunner calls no node hooks. So each
+node's function is decorated for the run, through Kedro's setter ``Node.func``: the decorated function runs wherever the
+node does, also on another machine, and writes its profile to a file beside the manifests.
 """
 
 import functools
@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -33,7 +33,7 @@ _SUFFIX = ".json"
 
 
 def start_profiling(pipeline: Pipeline, folder: StoredPath) -> None:
-    """Decorate the functions of a pipeline's nodes, with a folder of this run that all their processes can write to."""
+    """Decorate the functions of a pipeline's nodes; ``folder`` is this run's, and writable in all their processes."""
     folder.fs.makedirs(folder.path, exist_ok=True)
     for node in pipeline.nodes:
         profiled = _call_generator if inspect.isgeneratorfunction(node.func) else _call
@@ -42,16 +42,16 @@ def start_profiling(pipeline: Pipeline, folder: StoredPath) -> None:
 
 
 def stop_profiling(pipeline: Pipeline, folder: StoredPath) -> dict[str, tuple[float, int]]:
-    """Restore the functions, and return seconds and peak memory (bytes) of each node that ended, well or not.
+    """Restore the functions, and return seconds and peak memory (bytes) of each node that succeeded or failed.
 
-    If a node ran in partitions, these are the sum of their seconds and the maximum of their peaks.
+    For a node that ran in partitions, these are the sum of the seconds and the maximum of the peaks.
     """
     for node in pipeline.nodes:
         if isinstance(node.func, _Decorated):
             _set_function(node, node.func.args[0])
     profiles: dict[str, tuple[float, int]] = {}
     if folder.exists():
-        # A profile that was not completed has another suffix.
+        # A profile that is still being written has another suffix.
         for path in folder.fs.glob(f"{folder.path}/*{_SUFFIX}"):
             name = PurePosixPath(path).name.removesuffix(_SUFFIX).rpartition(".")[0]
             seconds, memory = json.loads(folder.fs.cat_file(path))
@@ -88,26 +88,22 @@ def _call_generator(
 @contextmanager
 def _profile(node: str, folder: StoredPath) -> Iterator[None]:
     """Write a node's seconds and peak memory to a file, and log them if it succeeds."""
-    start, is_over = time.perf_counter(), threading.Event()
+    start, is_over, has_failed = time.perf_counter(), threading.Event(), True
     with ThreadPoolExecutor(max_workers=1) as pool:
         peak = pool.submit(_sample_memory, is_over)
-
-        def write() -> tuple[float, int]:
-            is_over.set()
-            profile = round(time.perf_counter() - start, 3), peak.result()
-            with atomic_write(folder.fs, f"{folder.path}/{node}.{uuid.uuid4().hex}{_SUFFIX}") as file:
-                file.write(json.dumps(profile).encode())
-            return profile
-
         try:
             yield
-        except BaseException:
-            # The node's own error is the one to show, also if the disk is full.
-            with suppress(OSError):
-                write()
-            raise
-        seconds, peak_memory = write()
-    logger.info("%-45s %8.1f s %5.1f GiB", node, seconds, peak_memory / 2**30)
+            has_failed = False
+        finally:
+            is_over.set()
+            seconds = round(time.perf_counter() - start, 3)
+            # The node's own error is the one to show, even if the disk is full.
+            with (
+                suppress(OSError) if has_failed else nullcontext(),
+                atomic_write(folder.fs, f"{folder.path}/{node}.{uuid.uuid4().hex}{_SUFFIX}") as file,
+            ):
+                file.write(json.dumps([seconds, peak.result()]).encode())
+    logger.info("%-45s %8.1f s %5.1f GiB", node, seconds, peak.result() / 2**30)
 
 
 def _sample_memory(is_over: threading.Event) -> int:

@@ -13,7 +13,7 @@ _URL_USER = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def list_secrets(credentials: Any) -> set[str]:
-    """Return every text in the credentials, at any depth. Texts below four characters are too common to be replaced."""
+    """Return all texts in the credentials except those below four characters, which are too common to be replaced."""
     if isinstance(credentials, dict | list):
         values = credentials.values() if isinstance(credentials, dict) else credentials
         return set().union(*map(list_secrets, values))
@@ -21,11 +21,10 @@ def list_secrets(credentials: Any) -> set[str]:
 
 
 def redact(value: Any, secrets: Iterable[str]) -> Any:
-    """Return a copy in which ``***`` replaces what is secret, at any depth.
+    """Return a copy in which ``***`` replaces secrets at any depth.
 
-    Secret are the given texts, the user of a URL, and texts that are called a token, key, password, secret or
-    credential: under such a key of a mapping, or after such a word and ``=`` or ``:``. Numbers such as ``max_tokens``
-    are kept.
+    Secrets are the given texts, the user of a URL, and texts named token, key, password, secret or credential: under
+    such a key of a mapping, or after such a word and ``=`` or ``:``. Numbers such as ``max_tokens`` are kept.
     """
     if isinstance(value, dict):
         return {

@@ -1,4 +1,4 @@
-"""Where versions of datasets are stored, their sizes and hashes."""
+"""Paths, sizes and hashes of stored datasets."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from kedro.io import CatalogConfigResolver
 from kedro.io.core import get_protocol_and_path
 from pydantic import BaseModel
 
-from arena_preference.datasets.atomic_write import UNFINISHED
+from arena_preference.datasets.atomic_write import TEMPORARY
 
 # Endings of a file that is stored compressed.
 _COMPRESSED = (".gz", ".zip")
@@ -41,16 +41,14 @@ class StoredPath:
     def measure(self) -> tuple[int, str]:
         """Return the size in bytes and the SHA-256 in hex; that of a folder is over its files' names and hashes.
 
-        Another run may be writing to a shared folder: temporary files, and files that it removes meanwhile, are left
-        out.
+        Another run may be writing to a shared folder: temporary files, and files that it has just removed, are skipped.
         """
         if not self.fs.isdir(self.path):
             return self._measure_file(self.path)
         size, digest = 0, hashlib.sha256()
         for path in sorted(self.fs.find(self.path)):
             name = PurePosixPath(path).relative_to(self.path)
-            # A folder can be temporary, too.
-            if any(part.endswith(UNFINISHED) for part in name.parts):
+            if any(part.endswith(TEMPORARY) for part in name.parts):
                 continue
             try:
                 file_size, file_hash = self._measure_file(path)
@@ -74,9 +72,7 @@ class CatalogStorage:
     """Finds the files of a catalog's datasets by its configuration, without loading any."""
 
     def __init__(self, resolver: CatalogConfigResolver, project_path: Path) -> None:
-        """Take a catalog's ``config_resolver`` and the folder that relative paths start from."""
-        self._resolver = resolver
-        self._project_path = project_path
+        self._resolver, self._project_path = resolver, project_path
 
     def is_stored(self, name: str) -> bool:
         """Return whether the dataset is a file or folder."""
@@ -92,16 +88,12 @@ class CatalogStorage:
         protocol, path = get_protocol_and_path(config.get("filepath") or config["path"])
         if protocol == "file":
             path = (self._project_path / path).as_posix()
-        options = {
-            key: value
-            for key, value in (config.get("fs_args") or {}).items()
-            if key not in ("open_args_load", "open_args_save")
-        }
-        fs = fsspec.filesystem(protocol, **options, **(config.get("credentials") or {}))
+        options = {**(config.get("fs_args") or {}), **(config.get("credentials") or {})}
+        fs = fsspec.filesystem(protocol, **{key: options[key] for key in options if not key.startswith("open_args")})
         return StoredPath(fs, path if version is None else f"{path}/{version}/{PurePosixPath(path).name}")
 
     def locate_folder(self, name: str, version: str) -> StoredPath:
-        """Return the folder of a version, which can hold temporary files, too."""
+        """Return the folder of a version, which can also hold temporary files."""
         dataset = self.locate(name)
         return StoredPath(dataset.fs, f"{dataset.path}/{version}")
 
@@ -112,17 +104,17 @@ class CatalogStorage:
         return next((candidate for candidate in candidates if candidate.exists()), None)
 
     def record(self, stored: StoredPath, version: str | None) -> StoredDataset:
-        """Return the record of a path. Paths in the project are relative, so that they hold in a copy of it."""
-        path = stored.path
+        """Return the record of a path; one inside the project is relative, so that it also holds in a copy."""
+        path, project_path = PurePosixPath(stored.path), self._project_path.as_posix()
         if "file" not in stored.fs.protocol:
-            path = str(stored.fs.unstrip_protocol(path))
-        elif PurePosixPath(path).is_relative_to(self._project_path.as_posix()):
-            path = PurePosixPath(path).relative_to(self._project_path.as_posix()).as_posix()
+            path = stored.fs.unstrip_protocol(stored.path)
+        elif path.is_relative_to(project_path):
+            path = path.relative_to(project_path)
         size, sha256 = stored.measure()
-        return StoredDataset(path=path, version=version, size=size, sha256=sha256)
+        return StoredDataset(path=str(path), version=version, size=size, sha256=sha256)
 
     def list_versions(self, name: str) -> Iterator[tuple[str, StoredPath]]:
-        """Yield the name and folder of each version, whole or not."""
+        """Yield the name and folder of each version, complete or not."""
         dataset = self.locate(name)
         dataset.fs.invalidate_cache(dataset.path)
         if dataset.fs.isdir(dataset.path):

@@ -1,8 +1,8 @@
-"""Whether stored versions are what runs wrote."""
+"""Checks that stored versions are what runs wrote."""
 
 from collections.abc import Iterator, Mapping
 
-from .manifest import Manifest
+from .manifest import Manifests
 from .storage import CatalogStorage, StoredDataset
 
 #: A dataset's name and version.
@@ -12,10 +12,7 @@ VersionKey = tuple[str, str]
 def check_versions(
     expected: Mapping[VersionKey, StoredDataset | None], storage: CatalogStorage
 ) -> tuple[dict[VersionKey, StoredDataset], list[str]]:
-    """Return the records of stored versions, and a line for each that is missing or has other bytes than expected.
-
-    One that is expected to be None only has to exist.
-    """
+    """Return the records of versions, and a line for each that is missing or differs from its record, unless None."""
     found, problems = {}, []
     for (name, version), before in sorted(expected.items()):
         if not storage.is_versioned(name):
@@ -34,8 +31,8 @@ def check_versions(
     return found, problems
 
 
-def find_changes(manifests: Mapping[str, Manifest], storage: CatalogStorage) -> list[str]:
-    """Return a line for each version that is no longer as these runs read or wrote it."""
+def find_changes(manifests: Manifests, storage: CatalogStorage) -> list[str]:
+    """Return a line for each version that was changed since these runs read or wrote it."""
     recorded = {
         (name, stored.version): stored
         for manifest in manifests.values()
@@ -45,7 +42,7 @@ def find_changes(manifests: Mapping[str, Manifest], storage: CatalogStorage) -> 
     return check_versions(recorded, storage)[1]
 
 
-def find_unexplained(manifests: Mapping[str, Manifest], storage: CatalogStorage) -> Iterator[str]:
+def find_unexplained(manifests: Manifests, storage: CatalogStorage) -> Iterator[str]:
     """Yield a line for each stored version of these runs' datasets that none of the runs can have written."""
     explained = {
         (name, run_id) for run_id, manifest in manifests.items() for node in manifest.nodes for name in node.outputs

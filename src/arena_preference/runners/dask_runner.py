@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 # Dask sets its own level when it is imported.
 logging.getLogger("distributed").setLevel(logging.WARNING)
 
-#: Tag of nodes that are sent to workers with the resource ``GPU``, each of them taking one.
+#: Tag of nodes that are sent to workers with the resource ``GPU``; each takes one.
 GPU_TAG: Final = "gpu"
 
 _GPU: Final = {"GPU": 1}
@@ -48,11 +48,11 @@ _GPU: Final = {"GPU": 1}
 class DaskRunner(AbstractRunner):
     """A Kedro runner that sends nodes to the workers of a Dask cluster as soon as their inputs exist.
 
-    Nodes tagged ``per_battle`` are run partition by partition, several at once, if their tables are partitioned (env
-    ``cluster``). Data passes from node to node through the catalog alone, so the workers must see the same files, under
-    the same paths, as the process that starts the run. A worker that dies is replaced, and its task is done again. The
-    workers' log lines appear in the run's own log. When a node fails, waiting tasks are cancelled; those that already
-    run on a cluster given by ``address`` run to their end.
+    Nodes tagged ``per_battle`` are run on several partitions at once if their tables are partitioned (env ``cluster``).
+    Nodes exchange data through the catalog alone, so the workers must see the same files, under the same paths, as the
+    process that starts the run. A worker that dies is replaced, and its task is run again. The workers' log lines
+    appear in the run's own log. When a node fails, waiting tasks are cancelled; those that are already running on a
+    cluster given by ``address`` run to their end.
 
     ### Example usage
 
@@ -68,13 +68,13 @@ class DaskRunner(AbstractRunner):
         connect_timeout: float = 20,
         is_async: bool = False,
     ) -> None:
-        """Choose a cluster; nothing is started yet.
+        """Choose a cluster without starting it.
 
         Args:
             address: Address of a running scheduler; None starts a cluster on this machine for this run.
-            n_workers: Worker processes of the cluster that is started; None starts one per core.
-            memory_limit: Memory of each of these workers, such as ``2GB``, above which it is restarted; None is a share
-                of the machine's.
+            n_workers: Worker processes of a new cluster; None starts one per core.
+            memory_limit: Memory above which one of these workers is restarted, such as ``2GB``; None is its share of
+                the machine's.
             connect_timeout: Seconds to wait for the scheduler at ``address``.
             is_async: Whether a node's inputs and outputs are loaded and saved in threads.
 
@@ -117,8 +117,6 @@ class DaskRunner(AbstractRunner):
                     f"{reason.allowed_failures + 1} workers in a row died while they ran {reason.task}, probably for "
                     "lack of memory. Raise --runner-params=memory_limit=8GB or `dask worker --memory-limit`."
                 ) from reason
-            finally:
-                self._client = None
 
     def _get_executor(self, max_workers: int) -> "_NodeExecutor":
         return _NodeExecutor(self._client)
@@ -134,8 +132,8 @@ class DaskRunner(AbstractRunner):
             client = Client(self._address, timeout=self._connect_timeout)
         except OSError as reason:
             raise RuntimeError(
-                f"No Dask scheduler answered at {self._address} within {self._connect_timeout} seconds. Start one with "
-                "`dask scheduler`, or leave out the address to start a cluster on this machine."
+                f"No Dask scheduler at {self._address} responded within {self._connect_timeout} seconds. Start one "
+                "with `dask scheduler`, or leave out the address to start a cluster on this machine."
             ) from reason
         with client:
             _prepare_workers(client, is_own=False)
@@ -151,8 +149,8 @@ class DaskRunner(AbstractRunner):
             for number in range(self._n_workers)
         }
         scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}}
-        # In place of Dask's limit of one thread for every library, which would change the last bits of sums.
-        # It does not in Polars, whose threads are divided among the workers.
+        # Dask would limit every library to one thread, which changes the last bits of sums. Polars' results do not
+        # depend on its threads, which are divided among the workers.
         threads = os.environ.get("POLARS_MAX_THREADS") or max(1, (os.cpu_count() or 1) // self._n_workers)
         environment = {"DASK_LOGGING__DISTRIBUTED": "warning", "POLARS_MAX_THREADS": str(threads)}
         with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
@@ -163,15 +161,15 @@ class _NodeExecutor(ClientExecutor):
     """The executor to which Kedro's loop over nodes submits tasks."""
 
     def submit(self, task: Task) -> Future[Node]:  # type: ignore[override]
-        """Send a node to a worker, or each of its partitions to one."""
+        """Send a node, or each of its partitions, to a worker."""
         resources = _GPU if GPU_TAG in task.node.tags else None
         key = f"{task.node.name}-{task.run_id}"
         partitions = list_partitions(task)
         if not partitions:
             return super().submit(_execute, task, key=key, resources=resources, pure=False)
         logger.info("%s is run on %d partitions", task.node.name, len(partitions))
-        # Only the first partition logs. With the tag `gpu` the others wait for it, because the first texts decide the
-        # dtype in which a collection of the embedding store is computed.
+        # Only the first partition logs. With the tag `gpu` the others wait for it, because the first texts determine
+        # the dtype in which a collection of the embedding store is computed.
         futures: list[Any] = []
         for partition in partitions:
             future = self._client.submit(
@@ -185,7 +183,7 @@ class _NodeExecutor(ClientExecutor):
         return super().submit(_commit, task, partitions, futures, key=key, pure=False)
 
     def _wrap_future(self, future: Any) -> Future[Node]:
-        """Release a node's result as soon as it is known: Dask would compute it again if its worker died."""
+        """Release a node's result once it is known: otherwise Dask computes it again if its worker dies."""
         wrapped: Future[Node] = super()._wrap_future(future)
         wrapped.add_done_callback(lambda _: future.release())
         return wrapped
@@ -201,15 +199,13 @@ class _ProjectPlugin(WorkerPlugin):
     """Configures the project on each worker, also on those that join later."""
 
     def __init__(self, package: str, is_own: bool) -> None:
-        self.name = f"kedro-project-{package}"
-        self._package = package
-        self._is_own = is_own
+        self.name, self._package, self._is_own = f"kedro-project-{package}", package, is_own
 
     def setup(self, worker: Worker) -> None:
         """Do what Kedro does at the start of a command."""
         project.configure_project(self._package)
         if self._is_own:
-            # The console is the run's, to which all lines are forwarded.
+            # All lines are forwarded to the run, which has the same console.
             logging.getLogger().handlers.clear()
         # Dask's profiler inspects the frames of all threads, which can deadlock Python 3.11:
         # https://github.com/dask/distributed/issues/8616
@@ -221,7 +217,7 @@ class _ProjectPlugin(WorkerPlugin):
 def _prepare_workers(client: Client, *, is_own: bool) -> None:
     package = str(project.PACKAGE_NAME)
     client.register_plugin(_ProjectPlugin(package, is_own))
-    # After the project, whose logging configuration would remove the handlers that forward lines.
+    # After the project's logging configuration, which removes handlers.
     for name in sorted({"kedro", "arena_preference", package}):
         client.forward_logging(name)
 
@@ -232,8 +228,8 @@ def _execute(task: Task) -> Node:
     # A worker that died may have written some outputs, and Kedro writes a version only once.
     storage = CatalogStorage(cast(DataCatalog, task.catalog).config_resolver, Path.cwd())
     for name in task.node.outputs:
-        if storage.is_versioned(name) and (left := storage.locate_folder(name, str(task.run_id))).exists():
-            left.remove()
+        if storage.is_versioned(name) and (folder := storage.locate_folder(name, str(task.run_id))).exists():
+            folder.remove()
     if chunked := find_chunked(task):
         execute_in_chunks(task, *chunked)
         return task.node
@@ -241,23 +237,23 @@ def _execute(task: Task) -> Node:
 
 
 def _execute_partition(task: Task, partition: int, is_quiet: bool, _: list[None]) -> None:
-    """Run a node on one partition, over what a worker that died has written of it."""
+    """Run a node on one partition, and overwrite the files of a worker that died."""
     task.hook_manager = _make_hook_manager()
     execute_partition(task, partition, is_quiet=is_quiet)
 
 
 def _commit(task: Task, partitions: list[int], _: list[None]) -> Node:
-    """Make versions of the outputs when all their partitions are saved."""
+    """Make versions of the outputs after all their partitions were saved."""
     commit_outputs(task, partitions)
     return task.node
 
 
 @functools.cache
 def _make_hook_manager() -> PluginManager:
-    """Return a manager of the project's hooks.
+    """Return a manager of the project's hooks, for which Kedro has no public function.
 
-    Kedro has no public function for it. Its own task does the same in each process of a ``ParallelRunner``, but for
-    every node, and with the hooks of Kedro-Viz, which warn where no hook ``after_catalog_created`` was called.
+    Kedro's own task makes one for every node, with the hooks of Kedro-Viz, which warn if ``after_catalog_created`` was
+    not called.
     """
     hook_manager = hooks._create_hook_manager()
     hooks._register_hooks(hook_manager, project.settings.HOOKS)
@@ -266,6 +262,7 @@ def _make_hook_manager() -> PluginManager:
 
 
 def _reject_memory_outputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    # Private, but the mark with which Kedro's own ParallelRunner rejects datasets.
     unstored = sorted(
         name
         for name in pipeline.all_outputs()
@@ -279,7 +276,7 @@ def _reject_memory_outputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None
 
 
 def _reject_missing_gpu(client: Client, pipeline: Pipeline) -> None:
-    """Reject a run that would wait forever; without any worker it may wait for those of an adaptive cluster."""
+    """Reject a run that would wait forever; an adaptive cluster may not have any workers yet."""
     waiting = sorted(node.name for node in pipeline.nodes if GPU_TAG in node.tags)
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     if waiting and workers and not any(worker["resources"].get("GPU") for worker in workers):

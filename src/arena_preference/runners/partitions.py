@@ -1,4 +1,4 @@
-"""Nodes that are run partition by partition, or chunk by chunk of a raw table, instead of at once."""
+"""Runs nodes partition by partition, or chunk by chunk of a raw table."""
 
 import logging
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from kedro.runner.task import Task
 
 from arena_preference.datasets import EmbeddingStoreDataset, PartitionedParquetDataset, RawCSVDataset
 
-#: Tag of nodes that return, for each battle, rows that follow from its prompt group alone, which no partition divides.
+#: Tag of nodes whose rows for a battle depend on its prompt group alone, which is always in one partition.
 PER_BATTLE_TAG: Final = "per_battle"
 
 # Loggers that would repeat their lines for each partition.
@@ -20,9 +20,8 @@ _LOGGERS: Final = ("kedro", "arena_preference.lineage")
 def list_partitions(task: Task) -> list[int]:
     """Return the partitions that a node can be run on one by one.
 
-    Returns:
-        Numbers of partitions. Empty if the node looks at battles together, if its tables are not partitioned in the
-        same way, or if an output is neither a partitioned table nor an embedding store.
+    There are none if the node lacks the tag, if its tables are not partitioned in the same way, or if an output is
+    neither a partitioned table nor an embedding store.
     """
     if not _is_per_battle(task, PartitionedParquetDataset | EmbeddingStoreDataset):
         return []
@@ -31,12 +30,12 @@ def list_partitions(task: Task) -> list[int]:
 
 
 def execute_partition(task: Task, partition: int, *, is_quiet: bool) -> None:
-    """Run the node on one partition; ``commit_outputs`` makes a version of what it saves.
+    """Run the node on one partition, which ``commit_outputs`` makes part of a version.
 
     Args:
         task: The worker's own copy, which is changed.
         partition: Number of the partition.
-        is_quiet: Whether to leave out log lines that another partition has written.
+        is_quiet: Whether to suppress the log lines that are the same for every partition.
     """
     for dataset in _find_partitioned(task, [*task.node.inputs, *task.node.outputs]):
         dataset.select(partition)
@@ -45,7 +44,7 @@ def execute_partition(task: Task, partition: int, *, is_quiet: bool) -> None:
 
 
 def find_chunked(task: Task) -> tuple[str, RawCSVDataset] | None:
-    """Return the name and dataset of the raw table that the node can read chunk by chunk, if there is one."""
+    """Return the name and dataset of the raw table that the node can read chunk by chunk, or None."""
     if _is_per_battle(task, PartitionedParquetDataset):
         for name in task.node.inputs:
             dataset = task.catalog.get(name)
@@ -55,13 +54,7 @@ def find_chunked(task: Task) -> tuple[str, RawCSVDataset] | None:
 
 
 def execute_in_chunks(task: Task, name: str, raw: RawCSVDataset) -> None:
-    """Run the node on chunk after chunk of its raw table, whose rows are assigned to partitions as they are saved.
-
-    Args:
-        task: The worker's own copy, which is changed.
-        name: Name of the raw table, from ``find_chunked``.
-        raw: Its dataset.
-    """
+    """Run the node on each chunk of its raw table, the result of ``find_chunked``; ``task`` is changed."""
     chunk = MemoryDataset(copy_mode="assign")
     # Kedro warns that a dataset is replaced.
     with _at_level(logging.ERROR):

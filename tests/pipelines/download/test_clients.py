@@ -72,10 +72,10 @@ def test_an_interrupted_transfer_resumes(service: str, stand_in: StandIn) -> Non
     assert stand_in.ranges[-1] == "bytes=20000-"
 
 
-def test_an_unfinished_file_has_not_the_files_name(hub: StandIn, home: Path) -> None:
+def test_an_incomplete_download_does_not_have_the_files_name(hub: StandIn, home: Path) -> None:
     hub.cuts = [20_000, *[0] * 20]
     fail("hub")
-    assert [path.name for path in home.rglob("*.csv*")] == ["train.csv.unfinished"]
+    assert [path.name for path in home.rglob("*.csv*")] == ["train.csv.tmp"]
 
 
 @both

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from arena_preference.datasets.atomic_write import UNFINISHED
+from arena_preference.datasets.atomic_write import TEMPORARY
 
 from .config import HubConfig
 
@@ -70,7 +70,7 @@ def fetch_from_hub(config: HubConfig, file: str) -> Path:
         path = folder / file
         if path.is_file():
             return path
-        partial = folder / f"{file}{UNFINISHED}"
+        partial = folder / f"{file}{TEMPORARY}"
         with partial.open("ab") as target:
             try:
                 http_get(
