@@ -203,7 +203,7 @@ def test_an_unusable_file_stops_the_run_with_file_and_column(kedro, raw_dir: Pat
     battles = pd.read_csv(raw_dir / "train.csv", dtype=str, keep_default_na=False)
     battles.drop(columns="winner_tie").to_csv(tmp_path / "train.csv", index=False)
     parameters = f"--params=raw_dir={tmp_path},data_root={tmp_path / 'data'}"
-    done = kedro("run", "--env=test", "--pipelines=ingestion", parameters, check=False)
+    done = kedro("run", "--env=test", "--pipelines=ingestion", "--tags=train", parameters, check=False)
     assert done.returncode != 0
     printed = done.stdout + done.stderr
     assert str(tmp_path / "train.csv") in printed

@@ -90,7 +90,7 @@ def test_with_this_project_s_logging_a_run_logs_only_its_nodes_start_and_end(
 ) -> None:
     logging_config = pytestconfig.rootpath / "conf" / "logging.yml"
     printed = project.call("run", KEDRO_LOGGING_CONFIG=str(logging_config))
-    nodes = [line.split(": ", 1)[1].split() for line in printed.splitlines() if line.endswith("GiB")]
+    nodes = [line.split()[2:] for line in printed.splitlines() if line.endswith("GiB")]
     assert [(words[0], words[2], words[4]) for words in nodes] == [(name, "s", "GiB") for name in NODES]
     assert len(printed.splitlines()) == len(NODES) + 2
 
