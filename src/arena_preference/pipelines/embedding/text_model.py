@@ -14,6 +14,8 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from arena_preference.device import avoid_cudnn_attention
 from arena_preference.pretrained import encode_texts, load_model, load_tokenizer
 
+from .attention import UNFUSED_ATTENTION
+
 logger = logging.getLogger(__name__)
 
 Tokens = npt.NDArray[np.int32]
@@ -117,15 +119,24 @@ class TextModel(ABC):
         return int(next(token for token in candidates if token is not None))
 
     def _load_weights(self, device: torch.device) -> Any:
-        flash = device.type == "cuda" and self.dtype != torch.float32 and is_flash_attn_2_available()
-        kwargs: dict[str, Any] = {"attn_implementation": "flash_attention_2"} if flash else {}
+        is_half = self.dtype != torch.float32
+        wants_flash_attention = device.type == "cuda" and is_half and is_flash_attn_2_available()
+        kwargs: dict[str, Any] = {"attn_implementation": "flash_attention_2"} if wants_flash_attention else {}
         try:
             model = load_model(self.auto_class, self.folder, self.dtype, **kwargs)
         except (ImportError, ValueError):
-            if not flash:
+            if not wants_flash_attention:
                 raise
             logger.info("Flash attention is installed, but does not support '%s'", self.folder)
             model = load_model(self.auto_class, self.folder, self.dtype)
+        # Some models support only their own implementations of attention.
+        if (
+            device.type == "cpu"
+            and is_half
+            and model.config._attn_implementation == "sdpa"
+            and model._supports_attention_backend
+        ):
+            model.set_attn_implementation(UNFUSED_ATTENTION)
         # Cached states are for generation only.
         model.config.use_cache = False
         return model.to(device).eval()
