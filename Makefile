@@ -3,76 +3,86 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := dev,viz,embedded,tuning,notebooks,download,finetuning,cluster
-# Nothing is asked for and nothing is reported while a run is under way.
+ALL_EXTRAS := dev,viz,embedded,tuning,notebooks,download,finetuning,cluster
+# pip takes the versions that CI tested; `make lock` refreshes them.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+# No prompt and no report to Kedro during a run.
 export KEDRO_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test test-lowest faults lint audit format kaggle kaggle-test cluster-demo cluster-test viz clean
+.PHONY: help run test test-slow test-all test-lowest coverage faults lint audit format lock kaggle kaggle-test \
+	cluster-test viz clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# The stamp is older than pyproject.toml whenever the dependencies may have changed: then the environment is made anew.
-$(VENV)/.installed: pyproject.toml
+# The stamps are older than these files whenever the dependencies may have changed.
+$(VENV)/.run: pyproject.toml requirements.lock
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
+	$(PIP_INSTALL) --editable ".[embedded]"
 	touch $@
 
-run: $(VENV)/.installed ## Run everything on the demo battles: training, report and submission.csv
+$(VENV)/.all: $(VENV)/.run
+	$(PIP_INSTALL) --editable ".[$(ALL_EXTRAS)]"
+	touch $@
+
+run: $(VENV)/.run ## Run everything on the demo battles: training, report and submission.csv
 	$(BIN)/kedro run
 
-test: $(VENV)/.installed ## Run the tests
-	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --cov --cov-report=term $(ARGS)
+test: $(VENV)/.all ## Run the fast tests, which cover every package
+	$(PYTEST) -m "not slow" $(ARGS)
 
-test-lowest: ## Run the tests with the lowest versions that pyproject.toml allows, in .venv-lowest (half an hour)
+test-slow: $(VENV)/.all ## Run the slow tests: whole processes, kills and many faults
+	$(PYTEST) -m slow $(ARGS)
+
+test-all: test test-slow ## Run all tests
+
+coverage: $(VENV)/.all ## Run all tests and report the lines that none of them reaches
+	$(PYTEST) --cov --cov-report=term $(ARGS)
+
+test-lowest: ## Run all tests with the lowest versions that pyproject.toml allows, in .venv-lowest
 	$(PYTHON) -m venv --clear .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
-	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable ".[$(EXTRAS)]"
-	PATH="$(CURDIR)/.venv-lowest/bin:$$PATH" .venv-lowest/bin/python -m pytest --numprocesses=2 --dist=worksteal $(ARGS)
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
+		--editable ".[$(ALL_EXTRAS)]"
+	PATH="$(CURDIR)/.venv-lowest/bin:$$PATH" .venv-lowest/bin/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
-faults: $(VENV)/.installed ## Stop runs at 30 random instants and fill their disk in each stage (half an hour)
+faults: $(VENV)/.all ## Stop runs at 30 random instants and fill their disk in each stage (half an hour)
 	FAULTS=30 $(BIN)/python -m pytest -m faults $(ARGS)
 
-lint: $(VENV)/.installed ## Check style, types and the rules between the rooms
+lint: $(VENV)/.all ## Check style, types, imports between packages and known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory audit
 
-audit: $(VENV)/.installed ## Look for known vulnerabilities in the installed packages
+audit: $(VENV)/.all ## Look for known vulnerabilities in the installed packages
 	$(BIN)/python .ci/audit.py
 
-format: $(VENV)/.installed ## Put the code into the project's style
+format: $(VENV)/.all ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-kaggle: $(VENV)/.installed ## Make dist/kaggle: what an offline notebook on Kaggle needs to predict with the newest training
+lock: ## Write requirements.lock: the newest versions that pyproject.toml allows
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$(ALL_EXTRAS)]"
+	.venv-lock/bin/python -m pip list --disable-pip-version-check --format=freeze --exclude-editable \
+		--exclude pip --exclude setuptools | sed 's/+.*//' > requirements.lock
+	rm -rf .venv-lock
+
+kaggle: $(VENV)/.all ## Make dist/kaggle: what an offline notebook on Kaggle needs to predict with the newest training
 	$(BIN)/kedro kaggle bundle $(ARGS)
 
-kaggle-test: $(VENV)/.installed ## Predict 25,000 battles with the bundle as Kaggle does: offline, in another environment (half an hour)
+kaggle-test: $(VENV)/.all ## Predict 25,000 battles with the bundle as on Kaggle: offline, in another environment (half an hour)
 	KAGGLE_BATTLES=25000 $(BIN)/python -m pytest tests/e2e/test_kaggle.py $(ARGS)
 
-# Dask holds the libraries of its workers to one thread each unless it is told otherwise; with as many as elsewhere, sums
-# have the same last bits.
-cluster-demo: THREADS := $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
-cluster-demo: $(VENV)/.installed ## As run, on a Dask cluster: a scheduler and two workers, each a process, over TCP
-	export DASK_LOGGING__DISTRIBUTED=warning; \
-	export OMP_NUM_THREADS=$(THREADS) OPENBLAS_NUM_THREADS=$(THREADS) MKL_NUM_THREADS=$(THREADS); \
-	trap 'kill $$started' EXIT; trap 'exit 130' INT TERM; \
-	$(BIN)/dask scheduler --host 127.0.0.1 --port 8786 & started=$$!; \
-	for worker in 1 2; do \
-		$(BIN)/dask worker tcp://127.0.0.1:8786 --nthreads 1 --resources GPU=1 > /dev/null & started="$$started $$!"; \
-	done; \
-	$(BIN)/kedro run --env=cluster --runner=arena_preference.runners.DaskRunner \
-		--runner-params=address=tcp://127.0.0.1:8786; \
-	exit $$?
-
-cluster-test: $(VENV)/.installed ## Ingest, describe and join 200,000 battles on two Dask workers of 2 GB (five minutes)
+cluster-test: $(VENV)/.all ## Compute the features of 200,000 battles on two Dask workers of 2 GB (five minutes)
 	CLUSTER_BATTLES=200000 $(BIN)/python -m pytest tests/e2e/test_cluster.py -k many $(ARGS)
 
-viz: $(VENV)/.installed ## Show the pipelines and their figures in the browser
+viz: $(VENV)/.all ## Show the pipelines and their figures in the browser
 	$(BIN)/kedro viz run
 
-clean: ## Remove the environment and what tools left behind; data stays
-	rm -rf $(VENV) .venv-lowest .viz build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+clean: ## Remove the environments and what tools left behind; data stays
+	rm -rf $(VENV) .venv-lowest .venv-lock .viz build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache \
+		.hypothesis .coverage*

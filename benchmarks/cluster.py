@@ -1,14 +1,15 @@
-"""Time ingestion, features and join of many battles on one and on two Dask workers, and without Dask.
+"""Time ingestion, features and join of many battles on Dask workers and without Dask.
 
     python benchmarks/cluster.py --battles 200000
     python benchmarks/cluster.py --battles 20000 --memory-limit 1GB --workers 1 2 4
 
-Makes so many simulated battles, and from them the table that CatBoost reads, in env cluster on each number of workers
-and with Kedro's SequentialRunner. The encoder, whose cost is a matter of its own (benchmarks/embedding.py), is switched
-off. Each worker has one thread of computation, and so has the run without Dask. Prints for each run its seconds, with
-the start of the cluster and without that of Python, battles per second, the efficiency (times one worker's speed, over
-the number of workers), the highest memory of any process while it ran a node, and how often a worker was started anew
-for want of memory. Then, from the run on one worker, the seconds of each node.
+Simulates battles and computes the table that CatBoost reads, in env cluster on each number of workers and in env base
+with the SequentialRunner, each process with one thread of computation. The encoder, which has a benchmark of its own
+(benchmarks/embedding.py), is switched off.
+
+Prints a row per run: seconds from the start of the cluster, battles per second, peak memory of a process, how often a
+worker was restarted for lack of memory, and efficiency (speed-up over one worker, divided by the number of workers).
+Then prints a row per node of the run on one worker.
 """
 
 import argparse
@@ -24,13 +25,13 @@ from typing import Any
 import pandas as pd
 
 PROJECT = Path(__file__).parents[1]
-# Battles that vectorizers are fitted on; of more there is no use.
+# Battles that vectorizers are fitted on; more do not improve them.
 SAMPLE = 20_000
 ONE_THREAD = dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def run_kedro(*arguments: str) -> str:
-    """Run a kedro command in the project and give what it printed."""
+    """Run a kedro command in the project and return its output."""
     environment = {**os.environ, **ONE_THREAD, "KEDRO_DISABLE_TELEMETRY": "1"}
     command = [sys.executable, "-m", "kedro", "run", *arguments]
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
@@ -40,12 +41,12 @@ def run_kedro(*arguments: str) -> str:
 
 
 def read_manifest(data_root: Path) -> dict[str, Any]:
-    """Read the record of the newest run."""
+    """Return the manifest of the newest run."""
     return json.loads(max((data_root / "08_reporting/runs").glob("*.json")).read_text())
 
 
 def main() -> None:
-    """Read the command line, run, print."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--battles", type=int, default=200_000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
@@ -61,8 +62,8 @@ def main() -> None:
         )
         for workers in (*arguments.workers, None):
             data_root = Path(folder) / f"data-{workers}"
-            share = min(1.0, SAMPLE / arguments.battles)
-            options = f"embedding.encoder.enabled=false,ingestion.sample_share={share}"
+            fraction = min(1.0, SAMPLE / arguments.battles)
+            options = f"embedding.encoder.enabled=false,ingestion.sample_fraction={fraction}"
             dask = [
                 "--runner=arena_preference.runners.DaskRunner",
                 f"--runner-params=n_workers={workers},memory_limit={arguments.memory_limit}",
@@ -70,7 +71,7 @@ def main() -> None:
             printed = run_kedro(
                 f"--env={'cluster' if workers else 'base'}",
                 *(dask if workers else []),
-                "--to-outputs=train.model_input,train.word_differences",
+                "--to-outputs=train_model_input,train_tfidf_differences",
                 f"--params=raw_dir={raw_dir},data_root={data_root},{options}",
             )
             manifest = read_manifest(data_root)
@@ -82,7 +83,7 @@ def main() -> None:
                     "seconds": round(seconds, 1),
                     "battles/s": round(arguments.battles / seconds),
                     "peak memory, GB": round(max(node["peak_memory"] for node in manifest["nodes"]) / 1e9, 2),
-                    "started anew": printed.count("memory budget. Restarting"),
+                    "restarts": printed.count("memory budget. Restarting"),
                 }
             )
             print(rows[-1], flush=True)

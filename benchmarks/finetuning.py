@@ -4,9 +4,9 @@
     python benchmarks/finetuning.py --raw-dir DIR --data-root DIR --params finetuning.training.learning_rate=0.0002
 
 Makes two whole runs, without and with cross encoders, and prints log losses with 95 % intervals over prompt groups: of
-the cross encoders alone, of CatBoost, of their blend, and of the paired difference; out of fold and, where the folder
-has a test_labels.csv with the verdicts, on the test battles. What is trained stays in the data root: stop it
-whenever you like, and start it again.
+the cross encoders alone, of CatBoost, of their blend, and of the paired difference; out of fold and, if the folder has
+the file test_labels.csv, on the test battles. Trained models stay in the data root, so an interrupted benchmark can be
+started again.
 """
 
 import argparse
@@ -19,10 +19,10 @@ import pandas as pd
 from scipy.special import softmax
 
 from arena_preference.battles import ID, LABEL_COLUMNS
-from arena_preference.scoring import compute_losses, estimate_means, select_probabilities
+from arena_preference.metrics import compute_losses, estimate_means, select_probabilities
 
 PROJECT = Path(__file__).parents[1]
-DRAWS = 2000
+N_RESAMPLES = 2000
 
 
 def run_kedro(*params: str) -> None:
@@ -31,13 +31,13 @@ def run_kedro(*params: str) -> None:
 
 
 def read_newest(data_root: Path, dataset: str) -> pd.DataFrame:
-    """Read the newest version of a table, in the order of its ids."""
+    """Return the newest version of a table, sorted by id."""
     folder = data_root / f"{dataset}.parquet"
     return pd.read_parquet(max(folder.iterdir()) / folder.name).sort_values(ID, ignore_index=True)
 
 
 def main() -> None:
-    """Run both and print the table."""
+    """Make both runs and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--raw-dir", type=Path, required=True, help="a folder with train.csv and test.csv")
     parser.add_argument("--data-root", type=Path, required=True, help="for all outputs of both runs")
@@ -51,32 +51,32 @@ def main() -> None:
         run_kedro(*shared, f"finetuning.enabled={enabled}")
         predictions[name] = {
             "out of fold": read_newest(data_root, "07_model_output/oof_predictions"),
-            "test": read_newest(data_root, "07_model_output/test.predictions"),
+            "test": read_newest(data_root, "07_model_output/test_predictions"),
         }
 
     oof = predictions["with"]["out of fold"]
     truths = {"out of fold": oof[[ID, "label", "prompt_group"]]}
     labels_file = raw_dir / "test_labels.csv"
     if labels_file.exists():
-        groups = read_newest(data_root, "02_intermediate/test.battles")[[ID, "prompt_group"]]
-        verdicts = pd.read_csv(labels_file)
-        verdicts["label"] = verdicts[list(LABEL_COLUMNS)].to_numpy().argmax(axis=1)
-        truths["test"] = groups.merge(verdicts[[ID, "label"]], on=ID, validate="one_to_one")
+        groups = read_newest(data_root, "02_intermediate/test_battles")[[ID, "prompt_group"]]
+        votes = pd.read_csv(labels_file)
+        votes["label"] = votes[list(LABEL_COLUMNS)].to_numpy().argmax(axis=1)
+        truths["test"] = groups.merge(votes[[ID, "label"]], on=ID, validate="one_to_one")
 
-    print(f"\n{'':<12}{'what':<28}{'log loss':>9}  95 % interval")
+    print(f"\n{'':<12}{'predictions':<28}{'log loss':>9}  95 % interval")
     for split, truth in truths.items():
         labels = truth["label"].to_numpy()
-        scores = read_newest(data_root, f"04_feature/{'test' if split == 'test' else 'train'}.cross_encoder_scores")
-        without, with_scores = (
+        logits = read_newest(data_root, f"04_feature/{'test' if split == 'test' else 'train'}.cross_encoder_logits")
+        without, blend = (
             compute_losses(select_probabilities(predictions[name][split]), labels) for name in ("without", "with")
         )
         columns = {
-            "cross encoders alone": compute_losses(softmax(select_probabilities(scores), axis=1), labels),
+            "cross encoders alone": compute_losses(softmax(select_probabilities(logits), axis=1), labels),
             "CatBoost": without,
-            "blend of both": with_scores,
-            "difference": with_scores - without,
+            "blend of both": blend,
+            "difference": blend - without,
         }
-        table = estimate_means(np.column_stack(list(columns.values())), truth["prompt_group"], DRAWS, seed=0)
+        table = estimate_means(np.column_stack(list(columns.values())), truth["prompt_group"], N_RESAMPLES, seed=0)
         for name, (_, row) in zip(columns, table.iterrows(), strict=True):
             sign = "+" if name == "difference" else ""
             print(

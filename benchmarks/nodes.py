@@ -5,11 +5,10 @@
     python benchmarks/nodes.py --raw-dir DIR                           any folder with train.csv and test.csv
     python benchmarks/nodes.py --pipelines ingestion,features --params embedding.encoder.enabled=false
 
-"run" is the seconds in the node's function, for a node that yields its outputs those between two saves; "load" and
-"save" are those of its datasets, validation included; rows per second are rows over all three. "cpu" is the seconds of
-processor time of all threads, which tells a slow node from a busy machine. Peak memory is the largest resident set of
-the whole process from a node's first load to its last save, so what earlier nodes left is in it. It is read from /proc,
-which only Linux has.
+"run" is the seconds in the node's function, "load" and "save" those of its datasets, validation included; rows per
+second divide by all three. "cpu" is the processor time of all threads, which tells a slow node from a busy machine.
+Peak memory is the largest resident set of the whole process from a node's first load to its last save, including what
+earlier nodes left behind. It is read from /proc, so this works on Linux only.
 """
 
 import argparse
@@ -43,13 +42,13 @@ class NodeMeter:
     def _begin(self, node: Node) -> None:
         if node.name not in self._nodes:
             self._nodes[node.name] = {"rows": 0, "load": 0.0, "run": 0.0, "save": 0.0, "cpu": 0.0, "peak GiB": 0.0}
-            # Linux counts the peak anew from here on.
+            # Resets the peak.
             (_PROCESS / "clear_refs").write_text("5")
         self._start, self._cpu_start = time.perf_counter(), time.process_time()
 
-    def _end(self, node: Node, part: str, data: Any = None) -> None:
+    def _end(self, node: Node, phase: str, data: Any = None) -> None:
         measured = self._nodes[node.name]
-        measured[part] += time.perf_counter() - self._start
+        measured[phase] += time.perf_counter() - self._start
         measured["cpu"] += time.process_time() - self._cpu_start
         measured["peak GiB"] = peak_gib()
         self._start, self._cpu_start = time.perf_counter(), time.process_time()
@@ -88,7 +87,7 @@ class NodeMeter:
         self._end(node, "save", data)
 
     def tabulate(self) -> pd.DataFrame:
-        """Give one row per node, in the order of the run."""
+        """One row per node, in the order of the run."""
         table = pd.DataFrame.from_dict(self._nodes, orient="index")
         table.insert(1, "rows/s", table["rows"] / table[["load", "run", "save"]].sum(axis=1))
         return table.round({"rows/s": 0, "load": 1, "run": 1, "save": 1, "cpu": 1, "peak GiB": 2}).astype(
@@ -97,7 +96,7 @@ class NodeMeter:
 
 
 def peak_gib() -> float:
-    """Give the process's highest resident set since it was last reset."""
+    """Peak resident set of this process since the last reset, in GiB."""
     status = (_PROCESS / "status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) / 2**20
@@ -106,11 +105,11 @@ def peak_gib() -> float:
 def main() -> None:
     """Read the command line, run, print."""
     cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    cli.add_argument("--battles", type=int, help="make so many simulated battles first")
-    cli.add_argument("--test-battles", type=int, help="and so many to predict; a quarter if not given")
+    cli.add_argument("--battles", type=int, help="number of battles to simulate first")
+    cli.add_argument("--test-battles", type=int, help="number of test battles to simulate; by default a quarter")
     cli.add_argument("--raw-dir", type=Path, default=PROJECT / "data" / "01_raw" / "demo")
     cli.add_argument("--data-root", type=Path, help="keep the outputs there")
-    cli.add_argument("--pipelines", default="__default__", help="names, parted by commas, as in kedro run --pipelines")
+    cli.add_argument("--pipelines", default="__default__", help="comma-separated, as in kedro run --pipelines")
     cli.add_argument("--params", default="", help="further parameters, as in kedro run --params")
     arguments = cli.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -120,7 +119,7 @@ def main() -> None:
             raw_dir = Path(folder) / "raw"
             train, test = arguments.battles, arguments.test_battles or arguments.battles // 4
             sizes = f"simulation.battles={train},simulation.test_battles={test}"
-            # In a process of its own, so that its memory is no part of what is measured.
+            # A separate process, so that its memory is not measured.
             command = [sys.executable, "-m", "kedro", "run", "--pipelines=simulation"]
             subprocess.run([*command, f"--params=raw_dir={raw_dir},{sizes}"], cwd=PROJECT, check=True)
         bootstrap_project(PROJECT)

@@ -1,6 +1,10 @@
 """What the tests share: small battles made by hand, a small Kedro project, and a whole run's settings."""
 
+import contextlib
+import importlib
+import io
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -12,7 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from hypothesis import settings
+from kedro.framework import project as kedro_project
+from kedro.framework.startup import bootstrap_project
 
 # A law is tested on the same examples everywhere, and no test asserts a time.
 settings.register_profile("project", deadline=None, derandomize=True)
@@ -54,6 +61,13 @@ def battles(rng: np.random.Generator) -> pd.DataFrame:
 
 
 @pytest.fixture
+def labels(battles: pd.DataFrame) -> pd.DataFrame:
+    """Their labels, with prompt groups in three folds; schema ``Labels``."""
+    fold = battles["prompt_group"].str.removeprefix("group-").astype("int8") % 3
+    return battles[["id", "prompt_group", "label"]].assign(fold=fold)
+
+
+@pytest.fixture
 def model_input(battles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Features of these battles: one that decides, some that do not."""
     a, b = (battles[column].map(lambda turns: len(turns[0])) for column in ("response_a", "response_b"))
@@ -61,7 +75,7 @@ def model_input(battles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame
     return pd.DataFrame(
         {
             "id": battles["id"],
-            "characters__share": ((a - b) / (a + b)).astype("float32"),
+            "characters__reldiff": ((a - b) / (a + b)).astype("float32"),
             "characters__sum": (a + b).astype("float32"),
             "chance__diff": noise[:, 0],
             "chance__pair": noise[:, 1],
@@ -128,7 +142,7 @@ class SmallProject:
         (folder / "conf" / "local" / "credentials.yml").write_text("store: {key: open sesame}")
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a kedro command."""
+        """Start a kedro command in a process of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "kedro", *arguments],
             cwd=self.folder,
@@ -139,19 +153,46 @@ class SmallProject:
         )
 
     def call(self, *arguments: str, ends_with: int = 0, **environment: str) -> str:
-        """Run a kedro command to its end and give what it printed."""
+        """Run a kedro command in a process of its own and return what it printed."""
         process = self.start(*arguments, **environment)
         printed, _ = process.communicate(timeout=120)
         assert process.returncode == ends_with, printed
         return printed
 
+    def invoke(self, *arguments: str, ends_with: int = 0) -> str:
+        """Run a kedro command in this process and return what it printed and logged."""
+        path, package = list(sys.path), kedro_project.PACKAGE_NAME
+        logger, log = logging.getLogger("arena_preference.lineage"), io.StringIO()
+        handler, level = logging.StreamHandler(log), logger.level
+        try:
+            metadata = bootstrap_project(self.folder)
+            logger.addHandler(handler)
+            logger.setLevel(logging.DEBUG)
+            with contextlib.chdir(self.folder):
+                cli = importlib.import_module("small.cli").cli
+                result = CliRunner().invoke(cli, arguments, obj=metadata)
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            sys.path[:] = path
+            if package:
+                kedro_project.configure_project(package)
+        printed = f"{result.output}{log.getvalue()}{result.exception or ''}"
+        assert result.exit_code == ends_with, printed
+        return printed
+
     def manifests(self) -> list[dict[str, Any]]:
-        """Read the manifests, from the oldest to the newest."""
+        """Return the manifests, from the oldest to the newest."""
         return [json.loads(path.read_text()) for path in sorted((self.folder / "data/runs").glob("*.json"))]
 
     def version(self, dataset: str, run_id: str) -> Path:
-        """Give the path of a version."""
+        """Return the path of a version."""
         return self.folder / "data" / dataset / run_id / dataset
+
+
+@pytest.fixture(scope="session")
+def small_project_type() -> type[SmallProject]:
+    return SmallProject
 
 
 @pytest.fixture

@@ -7,15 +7,12 @@ from hypothesis import strategies as st
 
 from arena_preference.battles import (
     Battles,
-    Features,
+    Labels,
     Predictions,
-    is_antisymmetric,
+    align_rows,
+    has_values,
     normalise_prompt,
     prompt_group,
-    swap_battles,
-    swap_features,
-    swap_labels,
-    swap_probabilities,
 )
 
 
@@ -45,34 +42,6 @@ def test_normalise_prompt_lowers_and_collapses() -> None:
     assert normalise_prompt(None) == ""
 
 
-def test_swapping_labels_exchanges_a_and_b_and_keeps_ties() -> None:
-    assert swap_labels(np.array([0, 1, 2, 0])).tolist() == [1, 0, 2, 1]
-
-
-def test_swapping_probabilities_exchanges_their_columns() -> None:
-    assert swap_probabilities(np.array([[0.5, 0.3, 0.2]])).tolist() == [[0.3, 0.5, 0.2]]
-
-
-def test_swapping_features_negates_antisymmetric_ones_only() -> None:
-    features = pd.DataFrame({"x__diff": [2.0], "x__sum": [2.0], "x__share": [0.5]}, dtype="float32")
-    swapped = swap_features(features)
-    assert swapped.iloc[0].tolist() == [-2.0, 2.0, -0.5]
-    assert (swapped.dtypes == "float32").all()
-
-
-def test_swapping_battles_twice_gives_them_back(battles: pd.DataFrame) -> None:
-    swapped = swap_battles(battles)
-    assert (swapped["response_a"] == battles["response_b"]).all()
-    assert (swapped["label"] == 0).sum() == (battles["label"] == 1).sum()
-    pd.testing.assert_frame_equal(swap_battles(swapped), battles)
-
-
-@pytest.mark.parametrize("name", ["characters", "characters__", "characters__double", "diff"])
-def test_a_feature_without_a_known_form_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="does not say what a swap does to it"):
-        is_antisymmetric(name)
-
-
 def test_battles_schema_accepts_battles_with_and_without_label(battles: pd.DataFrame) -> None:
     Battles.validate(battles)
     Battles.validate(battles.drop(columns="label"))
@@ -81,18 +50,38 @@ def test_battles_schema_accepts_battles_with_and_without_label(battles: pd.DataF
 @pytest.mark.parametrize(
     ("column", "value"), [("label", 3), ("prompt", "not a list"), ("id", 2**32 + 7), ("prompt_group", None)]
 )
-def test_battles_schema_refuses_what_is_no_battle(battles: pd.DataFrame, column: str, value: object) -> None:
+def test_battles_schema_rejects_what_is_not_a_battle(battles: pd.DataFrame, column: str, value: object) -> None:
     battles[column] = [value, *battles[column][1:]]
     with pytest.raises((pandera.errors.SchemaError, pandera.errors.SchemaErrors)):
         Battles.validate(battles)
 
 
-def test_features_schema_refuses_a_column_of_unknown_form() -> None:
-    with pytest.raises((pandera.errors.SchemaError, ValueError)):
-        Features.validate(pd.DataFrame({"id": [1], "x__double": np.ones(1, dtype="float32")}))
-
-
-def test_predictions_schema_refuses_rows_that_do_not_sum_to_one() -> None:
+def test_predictions_schema_rejects_rows_that_do_not_sum_to_one() -> None:
     rows = {"id": [1], "winner_model_a": [0.5], "winner_model_b": [0.3], "winner_tie": [0.3]}
     with pytest.raises(pandera.errors.SchemaError, match="sum to 1"):
         Predictions.validate(pd.DataFrame(rows))
+
+
+def test_labels_schema_accepts_labels_and_no_other_column(battles: pd.DataFrame) -> None:
+    labels = battles[["id", "prompt_group", "label"]].assign(fold=0)
+    Labels.validate(labels)
+    with pytest.raises(pandera.errors.SchemaErrors, match="other"):
+        Labels.validate(labels.assign(other=1))
+
+
+def test_rows_are_aligned_by_id(rng: np.random.Generator, battles: pd.DataFrame) -> None:
+    shuffled = battles.sample(frac=1, random_state=rng)
+    pd.testing.assert_frame_equal(align_rows(shuffled, battles["id"], "battles"), battles)
+
+
+@pytest.mark.parametrize("rows", [slice(1, None), slice(None, -1)])
+def test_tables_of_other_battles_are_an_error_that_names_the_table(battles: pd.DataFrame, rows: slice) -> None:
+    with pytest.raises(ValueError, match=r"some table .*from_run=RUN"):
+        align_rows(battles[rows], battles["id"], "some table")
+    with pytest.raises(ValueError, match=r"some table .* 240 rows for 239"):
+        align_rows(battles, battles["id"][rows], "some table")
+
+
+def test_a_table_of_ids_alone_has_no_values(battles: pd.DataFrame) -> None:
+    assert has_values(battles)
+    assert not has_values(battles[["id"]])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from arena_preference import device
-from arena_preference.device import select_devices, select_precision
+from arena_preference.device import select_devices, select_dtype
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
 
@@ -16,7 +16,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: int = 0, mps: bool = False
 
 
 @pytest.mark.parametrize(
-    ("there", "chosen"),
+    ("available", "selected"),
     [
         ({"cuda": 1, "mps": True}, [torch.device("cuda:0")]),
         ({"cuda": 2}, [torch.device("cuda:0"), torch.device("cuda:1")]),
@@ -24,23 +24,23 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: int = 0, mps: bool = False
         ({}, [CPU]),
     ],
 )
-def test_auto_takes_the_fastest_kind_of_device_and_all_there_are_of_it(
-    monkeypatch: pytest.MonkeyPatch, there: dict[str, Any], chosen: list[torch.device]
+def test_auto_selects_all_devices_of_the_fastest_kind(
+    monkeypatch: pytest.MonkeyPatch, available: dict[str, Any], selected: list[torch.device]
 ) -> None:
-    pretend(monkeypatch, **there)
-    assert select_devices("auto") == chosen
+    pretend(monkeypatch, **available)
+    assert select_devices("auto") == selected
 
 
-def test_a_named_device_goes_before_a_faster_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_device_is_preferred_to_a_faster_one(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, cuda=1, mps=True)
     assert select_devices("cpu") == [CPU]
     assert select_devices("mps") == [MPS]
 
 
 @pytest.mark.parametrize("name", ["cuda", "mps"])
-def test_a_named_device_that_is_absent_is_an_error_and_no_fall_back(monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
+def test_a_named_device_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
     pretend(monkeypatch)
-    with pytest.raises(RuntimeError, match=rf"'{name}' was asked for .* set the parameter device to auto or cpu"):
+    with pytest.raises(RuntimeError, match=rf"'{name}'.* parameter device to auto or cpu"):
         select_devices(name)
 
 
@@ -52,17 +52,17 @@ def test_cuda_computes_in_bfloat16_from_ampere_on(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], dtype: torch.dtype
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
-    assert select_precision([CUDA], "auto") == dtype
+    assert select_dtype([CUDA], "auto") == dtype
 
 
-def test_devices_that_share_the_work_compute_in_what_the_oldest_can(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_of_several_devices_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = torch.device("cuda:0"), torch.device("cuda:1")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5) if device == old else (9, 0))
-    assert select_precision([old, new], "auto") == torch.float16
+    assert select_dtype([old, new], "auto") == torch.float16
 
 
 def test_mps_computes_in_float16() -> None:
-    assert select_precision([MPS], "auto") == torch.float16
+    assert select_dtype([MPS], "auto") == torch.float16
 
 
 @pytest.mark.parametrize(("instructions", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
@@ -70,16 +70,16 @@ def test_cpu_computes_in_bfloat16_only_with_instructions_for_it(
     monkeypatch: pytest.MonkeyPatch, instructions: bool, dtype: torch.dtype
 ) -> None:
     monkeypatch.setattr(device, "has_bfloat16_instructions", lambda: instructions)
-    assert select_precision([CPU], "auto") == dtype
+    assert select_dtype([CPU], "auto") == dtype
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
-def test_a_named_precision_is_taken_on_any_device(name: Any) -> None:
-    assert {select_precision([place], name) for place in (CPU, CUDA, MPS)} == {getattr(torch, name)}
+def test_a_named_dtype_is_used_on_any_device(name: Any) -> None:
+    assert {select_dtype([kind], name) for kind in (CPU, CUDA, MPS)} == {getattr(torch, name)}
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "there"),
+    ("capabilities", "expected"),
     [
         ({"avx512_f": True, "avx512_bf16": True}, True),
         ({"amx_bf16": True}, True),
@@ -89,15 +89,15 @@ def test_a_named_precision_is_taken_on_any_device(name: Any) -> None:
     ],
 )
 def test_bfloat16_instructions_are_read_from_the_processor(
-    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], there: bool
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: bool
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert device.has_bfloat16_instructions() is there
+    assert device.has_bfloat16_instructions() is expected
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_an_older_torch_is_asked_by_its_predicates(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+@pytest.mark.parametrize("supported", [True, False])
+def test_older_releases_of_torch_have_predicates(monkeypatch: pytest.MonkeyPatch, supported: bool) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: there, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported, raising=False)
     monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
-    assert device.has_bfloat16_instructions() is there
+    assert device.has_bfloat16_instructions() is supported

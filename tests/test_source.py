@@ -13,6 +13,14 @@ SOURCES = sorted((PROJECT / "src").rglob("*.py"))
 # Each of them can run code that stands in a file.
 LOADERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 FUNCTIONS = {"eval", "exec"}
+STOCK_TYPES = {
+    "json.JSONDataset",
+    "pandas.CSVDataset",
+    "pandas.ParquetDataset",
+    "partitions.PartitionedDataset",
+    "text.TextDataset",
+    "yaml.YAMLDataset",
+}
 METHODS = {"read_pickle", "unsafe_load"}
 
 
@@ -28,7 +36,8 @@ def test_no_catalog_has_a_type_that_could_load_a_pickle(catalog: Path) -> None:
     text = catalog.read_text()
     assert not [word for word in ("pickle", "joblib", "backend") if word in text.lower()]
     # The project's own types are tested one by one in tests/datasets.
-    assert [name for name in list_types(yaml.safe_load(text)) if not name.startswith("arena_preference.")] == []
+    foreign = {name for name in list_types(yaml.safe_load(text)) if not name.startswith("arena_preference.")}
+    assert foreign <= STOCK_TYPES
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

@@ -1,3 +1,3 @@
-"""Calibrated probabilities that a person prefers one chatbot's answer over another's."""
+"""Calibrated probabilities that a person prefers one model's response over another's."""
 
 __version__ = "0.1.0"

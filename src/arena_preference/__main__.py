@@ -1,4 +1,4 @@
-"""Makes the installed package runnable: ``python -m arena_preference --conf-source=...``."""
+"""Entry point of the installed package: ``python -m arena_preference --conf-source=...``."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from kedro.framework.project import configure_project
 
 
 def main(*args: Any, **kwargs: Any) -> Any:
-    """Run the project's pipelines with the options of ``kedro run``."""
+    """Run pipelines with the options of ``kedro run``."""
     package_name = Path(__file__).parent.name
     configure_project(package_name)
     kwargs["standalone_mode"] = not hasattr(sys, "ps1")

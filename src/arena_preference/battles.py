@@ -1,7 +1,6 @@
-"""The vocabulary of the project as code: columns, labels, schemas, swap and prompt group.
+"""Columns, labels and schemas of battles.
 
-A *battle* is one prompt and the answers of two sides, a and b. Its *label* says which side a person preferred. Every
-other room speaks of battles in the terms of this module, and this module knows no other room.
+A battle is one prompt and the responses of two models, a and b. Its label says which response a person preferred.
 """
 
 import hashlib
@@ -16,6 +15,7 @@ import pandera.pandas as pa
 FloatArray = npt.NDArray[np.floating[Any]]
 
 ID: Final = "id"
+SPLITS: Final = ("train", "test")
 TEXT_COLUMNS: Final = ("prompt", "response_a", "response_b")
 MODEL_COLUMNS: Final = ("model_a", "model_b")
 LABEL_COLUMNS: Final = ("winner_model_a", "winner_model_b", "winner_tie")
@@ -25,126 +25,86 @@ PREFERS_B: Final = 1
 TIE: Final = 2
 N_CLASSES: Final = 3
 
-# A feature is named <quantity>__<form>. The form alone says what a swap of the sides does to it.
-FORM_SEPARATOR: Final = "__"
-ANTISYMMETRIC_FORMS: Final = frozenset({"diff", "share"})
-SYMMETRIC_FORMS: Final = frozenset({"sum", "pair", "prompt"})
-#: How the features begin that look at other battles of the same prompt; all of them are 0 where there is none.
+#: Prefix of the consensus features; all are 0 if the prompt occurs once.
 CONSENSUS: Final = "consensus_"
 
-# Columns of what CatBoost says when it is asked once: in the order of the file, and with the sides exchanged. The
-# answer to the second question is exchanged back, so that its columns mean the sides of the file, too.
-IN_ORDER: Final = "catboost_in_order_"
-SWAPPED: Final = "catboost_swapped_"
+# Prefixes of CatBoost's single-pass predictions, with the responses as in the file and swapped. Those of the swapped
+# order are swapped back, so that the columns always refer to the file's A and B.
+ORIGINAL_ORDER: Final = "catboost_original_order_"
+SWAPPED_ORDER: Final = "catboost_swapped_order_"
 
 
 def normalise_prompt(first_turn: str | None) -> str:
-    """Reduce a first prompt turn to what two people would call the same prompt: lower case, single spaces."""
+    """The first turn of a prompt in lower case with single spaces, so that trivial variants compare equal."""
     return " ".join((first_turn or "").lower().split())
 
 
 def prompt_group(turns: Sequence[str | None]) -> str:
-    """Name the group of battles that share their normalised first prompt turn; folds never split a group.
+    """Name of the group of battles with the same normalised first prompt turn; folds never split a group.
 
-    Args:
-        turns: The prompt's turns; a null turn counts as empty, and so does a prompt without turns.
-
-    Returns:
-        16 hexadecimal digits, the same on every machine.
+    A null turn counts as empty, and so does a prompt without turns. The name has 16 hexadecimal digits and is the same
+    on every machine.
     """
     first = turns[0] if len(turns) else None
     return hashlib.blake2b(normalise_prompt(first).encode("utf-8"), digest_size=8).hexdigest()
 
 
 def count_characters(turns: Sequence[str | None]) -> int:
-    """Count the characters of all turns; a null turn has none."""
+    """Number of characters of all turns; a null turn has none."""
     return sum(len(turn or "") for turn in turns)
 
 
 def length_features(characters: npt.NDArray[Any]) -> FloatArray:
-    """Give what the length-only model goes by.
+    """Features of the length baseline from the numbers of characters of both responses, both of shape (n, 2).
 
-    Args:
-        characters: Characters of both answers, shape (n, 2).
-
-    Returns:
-        The difference of their log lengths and its absolute value, shape (n, 2).
+    They are the difference of the log lengths and its absolute value.
     """
     a, b = np.log1p(characters.astype(float)).T
     return np.column_stack([a - b, np.abs(a - b)])
 
 
-def is_antisymmetric(feature: str) -> bool:
-    """Tell whether a swap of the sides negates the feature (True) or leaves it unchanged (False).
+def align_rows(table: pd.DataFrame, ids: pd.Series, name: str) -> pd.DataFrame:
+    """The rows of a table in the order of some ids.
 
     Raises:
-        ValueError: If the name does not end in a known form.
+        ValueError: If the table, which the message calls ``name``, does not describe exactly these battles.
     """
-    quantity, _, form = feature.rpartition(FORM_SEPARATOR)
-    if quantity and form in ANTISYMMETRIC_FORMS:
-        return True
-    if quantity and form in SYMMETRIC_FORMS:
-        return False
-    raise ValueError(
-        f"Feature '{feature}' does not say what a swap does to it. End its name in {FORM_SEPARATOR}<form>, "
-        f"with a form out of {sorted(ANTISYMMETRIC_FORMS | SYMMETRIC_FORMS)}."
-    )
+    missing = ~ids.isin(table[ID])
+    if missing.any() or len(table) != len(ids):
+        raise ValueError(
+            f"{name} describes other battles: {len(table)} rows for {len(ids)} ids, {missing.sum()} of them not found, "
+            "so it comes from another run. Run the stage that makes it again, or take all inputs from one run with "
+            "--params=from_run=RUN."
+        )
+    return table.set_index(ID).loc[ids].reset_index()
 
 
-def swap_features(features: pd.DataFrame) -> pd.DataFrame:
-    """Give the features that the same battles have with their sides exchanged.
-
-    Antisymmetric columns are negated, symmetric ones stay. The result is exact: no text is read again.
-    """
-    signs = np.array([-1.0 if is_antisymmetric(name) else 1.0 for name in features.columns], dtype=np.float32)
-    return features * signs
-
-
-def swap_labels(labels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
-    """Exchange A and B; a tie stays a tie. Shape (n,), values 0, 1, 2."""
-    return np.array([PREFERS_B, PREFERS_A, TIE], dtype=labels.dtype)[labels]
-
-
-def swap_probabilities(probabilities: FloatArray) -> FloatArray:
-    """Exchange the columns of A and B. Works on logits as well. Shape (n, 3)."""
-    return probabilities[:, [PREFERS_B, PREFERS_A, TIE]]
-
-
-def swap_battles(battles: pd.DataFrame) -> pd.DataFrame:
-    """Give the same battles with their sides exchanged: answers, model names and label."""
-    exchanged = {"response_a": "response_b", "response_b": "response_a", "model_a": "model_b", "model_b": "model_a"}
-    swapped = battles.rename(columns=exchanged)[list(battles.columns)]
-    if "label" in swapped:
-        swapped["label"] = swap_labels(swapped["label"].to_numpy())
-    return swapped
+def has_values(table: pd.DataFrame) -> bool:
+    """True if a table has columns beside the id; the tables of a stage that is switched off have none."""
+    return len(table.columns) > 1
 
 
 def _is_text_list(turns: pd.Series) -> pd.Series:
     return turns.map(lambda value: isinstance(value, (list, np.ndarray)))
 
 
-def _probability_columns(prefix: str = "") -> dict[str, pa.Column]:
-    return {f"{prefix}{name}": pa.Column(float, pa.Check.in_range(0.0, 1.0), coerce=True) for name in LABEL_COLUMNS}
+def _probability_columns(prefix: str = "", required: bool = True) -> dict[str, pa.Column]:
+    in_range = pa.Check.in_range(0.0, 1.0)
+    return {f"{prefix}{name}": pa.Column(float, in_range, coerce=True, required=required) for name in LABEL_COLUMNS}
 
 
 def _is_distribution(table: pd.DataFrame) -> pd.Series:
     return (table[list(LABEL_COLUMNS)].sum(axis=1) - 1.0).abs() <= 1e-6
 
 
-def _features_end_in_a_form(table: pd.DataFrame) -> bool:
-    for name in table.columns.drop(ID, errors="ignore"):
-        is_antisymmetric(str(name))
-    return True
-
-
-_ID_COLUMN = pa.Column("int64", unique=True, coerce=True)
+ID_COLUMN = pa.Column("int64", unique=True, coerce=True)
 _TURNS_COLUMN = pa.Column(object, pa.Check(_is_text_list, error="each cell is a list of turns"))
 _IS_LABEL = pa.Check.isin([PREFERS_A, PREFERS_B, TIE])
 
 #: One row per battle: id, three lists of turns (a null turn is None), prompt group; on train also the label.
 Battles: Final = pa.DataFrameSchema(
     {
-        ID: _ID_COLUMN,
+        ID: ID_COLUMN,
         **dict.fromkeys(TEXT_COLUMNS, _TURNS_COLUMN),
         "prompt_group": pa.Column(str),
         "label": pa.Column("int8", _IS_LABEL, required=False, coerce=True),
@@ -154,67 +114,68 @@ Battles: Final = pa.DataFrameSchema(
     name="Battles",
 )
 
-#: Raw rows that could not be used as they are: the id as written, the reason, and the row as JSON.
+#: Raw rows that could not be used as written: their id, the reason, and the row as JSON.
 RejectedRows: Final = pa.DataFrameSchema(
     {"id": pa.Column(str, nullable=True), "reason": pa.Column(str), "raw_row": pa.Column(str)},
     strict=True,
     name="RejectedRows",
 )
 
-#: Float32 features named <quantity>__<form>, one row per battle; none of them where their source is switched off.
-Features: Final = pa.DataFrameSchema(
-    {ID: _ID_COLUMN, rf".+{FORM_SEPARATOR}.+": pa.Column("float32", nullable=True, regex=True, required=False)},
-    checks=pa.Check(_features_end_in_a_form),
-    strict=True,
-    name="Features",
-)
-
-#: What each battle's answers differ by in words: ``words`` are places in a vocabulary of so many entries, and for each
-#: of them ``weights`` has a number that is not zero. One row per battle.
-WordDifferences: Final = pa.DataFrameSchema(
+#: Sparse TF-IDF difference A - B, one row per battle: ``words`` holds indices into the vocabulary, ``weights`` the
+#: non-zero values, ``vocabulary`` the size of the vocabulary.
+TfidfDifferences: Final = pa.DataFrameSchema(
     {
-        ID: _ID_COLUMN,
+        ID: ID_COLUMN,
         "vocabulary": pa.Column("int32", pa.Check.ge(1)),
         "words": pa.Column(object),
         "weights": pa.Column(object),
     },
     strict=True,
-    name="WordDifferences",
+    name="TfidfDifferences",
 )
 
-#: Float32 logits of each class, one row per battle; none of them where their source is switched off.
+#: Float32 logits of the three classes, one row per battle; only the id if no cross encoder is trained.
 Logits: Final = pa.DataFrameSchema(
-    {ID: _ID_COLUMN, **{name: pa.Column("float32", required=False) for name in LABEL_COLUMNS}},
+    {ID: ID_COLUMN, **{name: pa.Column("float32", required=False) for name in LABEL_COLUMNS}},
     strict=True,
     name="Logits",
 )
 
-#: The fold of each training battle; a prompt group lies in one fold.
-Folds: Final = pa.DataFrameSchema(
-    {ID: _ID_COLUMN, "fold": pa.Column("int8", pa.Check.ge(0), coerce=True)},
+#: Prompt group, label and fold of each training battle; no fold splits a prompt group.
+Labels: Final = pa.DataFrameSchema(
+    {
+        ID: ID_COLUMN,
+        "prompt_group": pa.Column(str),
+        "label": pa.Column("int8", _IS_LABEL, coerce=True),
+        "fold": pa.Column("int8", pa.Check.ge(0), coerce=True),
+    },
     strict=True,
-    name="Folds",
+    name="Labels",
 )
 
-#: Predictions of models that have not seen the battle, with what is needed to score them.
+#: Probabilities by models that have not seen the battle: final (no prefix), baselines, and base models.
 OutOfFoldPredictions: Final = pa.DataFrameSchema(
     {
-        ID: _ID_COLUMN,
+        ID: ID_COLUMN,
         "prompt_group": pa.Column(str),
         "fold": pa.Column("int8", pa.Check.ge(0), coerce=True),
         "label": pa.Column("int8", _IS_LABEL, coerce=True),
         **_probability_columns(),
         **_probability_columns("prior_"),
         **_probability_columns("length_"),
+        **_probability_columns(ORIGINAL_ORDER),
+        **_probability_columns(SWAPPED_ORDER),
+        **_probability_columns("bow_"),
+        **_probability_columns("cross_encoder_", required=False),
     },
     checks=pa.Check(_is_distribution, error="the three probabilities of each row sum to 1"),
     strict=True,
     name="OutOfFoldPredictions",
 )
 
-#: Calibrated probabilities for the test split.
+#: Final probabilities of the test battles.
 Predictions: Final = pa.DataFrameSchema(
-    {ID: _ID_COLUMN, **_probability_columns()},
+    {ID: ID_COLUMN, **_probability_columns()},
     checks=pa.Check(_is_distribution, error="the three probabilities of each row sum to 1"),
     strict=True,
     ordered=True,

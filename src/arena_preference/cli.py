@@ -1,4 +1,4 @@
-"""The project's commands: ``kedro run``, ``kedro runs`` for what was run, ``kedro kaggle`` to predict on Kaggle."""
+"""The project's commands: ``kedro run``, ``kedro runs`` for past runs, ``kedro kaggle`` for predictions on Kaggle."""
 
 import click
 from kedro.framework.cli.project import run
@@ -13,6 +13,5 @@ def cli() -> None:
     """Commands of this project."""
 
 
-cli.add_command(run)
-cli.add_command(runs)
-cli.add_command(kaggle)
+for command in (run, runs, kaggle):
+    cli.add_command(command)

@@ -1,36 +1,38 @@
-"""The devices that compute and the precision they compute in: chosen once, by what the machine can do."""
+"""The devices that run models and the floating-point type they run in, chosen by what the machine supports."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-import torch
+# PyTorch takes seconds to import, and parameters need only the names of devices and dtypes.
+if TYPE_CHECKING:
+    import torch
 
 RequestedDevice = Literal["auto", "cpu", "cuda", "mps"]
-RequestedPrecision = Literal["auto", "float32", "bfloat16", "float16"]
+RequestedDtype = Literal["auto", "float32", "bfloat16", "float16"]
 
-_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# The first CUDA capability with bfloat16 matrix units (Ampere); before it bfloat16 is emulated and slow.
+# The first CUDA capability with bfloat16 matrix units (Ampere); older GPUs emulate bfloat16 slowly.
 _AMPERE: Final = (8, 0)
 
 
-def select_devices(requested: RequestedDevice) -> list[torch.device]:
-    """Choose the devices that share the work.
+def select_devices(requested: RequestedDevice) -> "list[torch.device]":
+    """Return the devices that share the work.
 
     Args:
-        requested: ``auto`` takes CUDA, then MPS, then the CPU; a name takes that kind of device or fails.
+        requested: ``auto`` selects CUDA, else MPS, else the CPU; a name selects that kind of device or fails.
 
     Returns:
-        All CUDA devices (``CUDA_VISIBLE_DEVICES`` restricts them), or the one MPS device, or the CPU.
+        All CUDA devices (``CUDA_VISIBLE_DEVICES`` restricts them), or the MPS device, or the CPU.
 
     Raises:
-        RuntimeError: If the named kind of device is not there. There is no silent fall-back: a run that was meant for a
-            GPU would take days.
+        RuntimeError: If the named kind of device is missing. A silent fallback to the CPU could take days.
     """
+    import torch
+
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    kind = next(name for name, there in available.items() if there) if requested == "auto" else requested
+    kind = next(name for name, usable in available.items() if usable) if requested == "auto" else requested
     if not available[kind]:
         raise RuntimeError(
-            f"Device '{kind}' was asked for and PyTorch {torch.__version__} sees none here. Install a build of PyTorch "
+            f"PyTorch {torch.__version__} finds no device of the requested kind '{kind}'. Install a build of PyTorch "
             "and a driver for it, or set the parameter device to auto or cpu."
         )
     if kind == "cuda":
@@ -38,20 +40,19 @@ def select_devices(requested: RequestedDevice) -> list[torch.device]:
     return [torch.device(kind)]
 
 
-def select_precision(devices: Sequence[torch.device], requested: RequestedPrecision) -> torch.dtype:
-    """Choose the floating-point type of weights and matrix products.
+def select_dtype(devices: "Sequence[torch.device]", requested: RequestedDtype) -> "torch.dtype":
+    """Return the floating-point type of weights and matrix products.
 
     Args:
-        devices: What ``select_devices`` gave.
-        requested: ``auto`` takes, on CUDA, bfloat16 where every device has compute capability 8.0 and float16 else; on
-            MPS float16; on a CPU bfloat16 where the processor has instructions for it; else float32. A name takes that
-            type anywhere.
-
-    Returns:
-        The type. Whether bfloat16 is faster on this CPU and keeps the results, a model has to be tried for.
+        devices: Devices of one kind.
+        requested: A name selects that type. ``auto`` selects, on CUDA, bfloat16 if every device has compute capability
+            8.0, else float16; on MPS float16; on a CPU bfloat16 if the processor has instructions for it, else float32.
+            Whether bfloat16 is faster on that CPU and accurate enough depends on the model.
     """
+    import torch
+
     if requested != "auto":
-        return _DTYPES[requested]
+        return getattr(torch, requested)
     if devices[0].type == "cuda":
         capability = min(torch.cuda.get_device_capability(device) for device in devices)
         return torch.bfloat16 if capability >= _AMPERE else torch.float16
@@ -61,19 +62,23 @@ def select_precision(devices: Sequence[torch.device], requested: RequestedPrecis
 
 
 def has_bfloat16_instructions() -> bool:
-    """Tell whether the CPU multiplies bfloat16 matrices in hardware (x86: AVX512_BF16 or AMX; Arm: BF16)."""
+    """True if the CPU multiplies bfloat16 matrices in hardware (x86: AVX512_BF16 or AMX; Arm: BF16)."""
+    import torch
+
     if hasattr(torch.cpu, "get_capabilities"):
         capabilities = torch.cpu.get_capabilities()
         return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    # Older releases of PyTorch have these predicates only, the oldest none: then float32 is the safe answer.
+    # Older releases of PyTorch have only these predicates, the oldest none; then float32 is the safe choice.
     predicates = (getattr(torch.cpu, name, bool) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return any(predicate() for predicate in predicates)
 
 
 def avoid_cudnn_attention() -> None:
-    """Keep PyTorch's fused attention from being cuDNN's, in this process, whatever the device.
+    """Exclude cuDNN from PyTorch's implementations of attention, in this process, on any device.
 
-    cuDNN's, which PyTorch prefers on some GPUs, makes a plan for every shape of a batch that a thread has not seen yet.
-    Batches of texts come in hundreds of shapes.
+    PyTorch prefers cuDNN on some GPUs. It compiles a plan for every new shape of a batch in every thread, and batches
+    of texts have hundreds of shapes.
     """
+    import torch
+
     torch.backends.cuda.enable_cudnn_sdp(False)

@@ -1,24 +1,30 @@
-"""Which pipelines there are, and what a plain ``kedro run`` does."""
+"""The pipelines of the project, and what a plain ``kedro run`` does."""
 
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-#: Run only when asked for by name: two bring the battles that the others read, one searches for their parameters, and
-#: one wants verdicts that a test file usually does not have.
-NOT_IN_DEFAULT_RUN = frozenset({"__default__", "download", "simulation", "tuning", "scoring"})
+#: Run only by name: the first two write the raw files, the third searches for parameters, the fourth needs the labels
+#: of the test file.
+ON_DEMAND = frozenset({"download", "simulation", "tuning", "evaluation"})
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Register every package under ``pipelines``; the default run is training, reporting and submission in one go.
 
     Returns:
-        Pipelines by name. ``kedro run --pipelines=x`` asks for x alone, and only its package is imported.
+        Pipelines by name. ``kedro run --pipelines=x`` imports only the packages that x needs.
     """
     pipelines = find_pipelines(raise_errors=True)
+    if "submission" in pipelines:
+        pipelines["submission"] += _predict_test_battles()
     if "__default__" in pipelines:
-        # Imported with the pipelines themselves: a command that wants none of them starts without.
-        from arena_preference.pipelines.ingestion.pipeline import create_comparison
-
-        parts = (part for name, part in pipelines.items() if name not in NOT_IN_DEFAULT_RUN)
-        pipelines["__default__"] = sum(parts, start=create_comparison())
+        default = (pipeline for name, pipeline in pipelines.items() if name not in ON_DEMAND)
+        pipelines["__default__"] = sum(default, start=Pipeline([]))
     return pipelines
+
+
+def _predict_test_battles() -> Pipeline:
+    from arena_preference.pipelines import embedding, features, finetuning, ingestion, modelling
+
+    stages = (ingestion, features, embedding, finetuning, modelling)
+    return sum((stage.create_pipeline(splits=("test",)) for stage in stages), start=Pipeline([]))

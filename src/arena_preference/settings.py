@@ -1,12 +1,24 @@
 """Kedro's settings for this project."""
 
-from arena_preference.hooks import OutputHooks, ParameterHooks
+from arena_preference.datasets import AtomicWriteHooks
 from arena_preference.lineage.hooks import LineageHooks
+from arena_preference.presets import CONFIG_PATTERNS, PresetHooks
+from arena_preference.run_checks import OutputHooks, ParameterHooks
+from arena_preference.run_summary import SummaryHooks
 
-# The last one is asked first: whether outputs can be written is known before the manifest is.
-HOOKS = (LineageHooks(distribution="arena-preference", metrics="metrics"), OutputHooks(), ParameterHooks())
+# Kedro calls the last one first: parameters are checked before presets are merged, and outputs before the manifest is
+# written. The summary reads the manifest.
+HOOKS = (
+    SummaryHooks(),
+    LineageHooks(distribution="arena-preference", metrics="metrics"),
+    OutputHooks(),
+    PresetHooks(),
+    ParameterHooks(),
+    AtomicWriteHooks(),
+)
 
 CONFIG_LOADER_ARGS = {
+    "config_patterns": CONFIG_PATTERNS,
     "base_env": "base",
     "default_run_env": "local",
     # An environment states only the parameters that differ, at any depth; the rest comes from base.

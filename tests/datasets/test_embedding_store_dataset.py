@@ -21,9 +21,8 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 
 from arena_preference.datasets import EmbeddingShard, EmbeddingStore, EmbeddingStoreDataset, make_keys
-from arena_preference.datasets.atomic_write import atomic_write
 from arena_preference.datasets.embedding_store_dataset import KEY_DTYPE
-from arena_preference.pipelines.embedding.inputs import make_input_keys
+from arena_preference.pipelines.embedding.model_inputs import make_input_keys
 
 DESCRIPTION = {"kind": "encoder", "files": "0" * 64, "settings": {"pooling": "mean", "query_prefix": "", "tokens": 256}}
 
@@ -41,7 +40,7 @@ def make_store(folder: Path | str) -> EmbeddingStore:
 
 
 def make_vectors(texts: list[str], dimensions: int = 3, dtype: Any = np.float32) -> np.ndarray:
-    """Give each text a vector of its own that follows from the text."""
+    """Return a vector for each text, made of its hash."""
     digests = b"".join(hashlib.sha256(text.encode()).digest() for text in texts)
     return np.frombuffer(digests, dtype=np.int16).reshape(len(texts), 16)[:, -dimensions:].astype(dtype)
 
@@ -54,13 +53,14 @@ def list_shards(folder: Path) -> list[Path]:
     return sorted(folder.glob("*/*.safetensors"))
 
 
+@settings(max_examples=40)
 @given(
     texts=st.lists(st.text(max_size=20), unique=True, min_size=1, max_size=30),
     dtype=st.sampled_from([np.float16, np.float32]),
     dimensions=st.integers(1, 8),
     data=st.data(),
 )
-def test_what_was_added_is_read_in_the_order_of_the_keys(
+def test_vectors_are_read_in_the_order_of_the_keys(
     texts: list[str], dtype: Any, dimensions: int, data: st.DataObject
 ) -> None:
     ends = sorted(data.draw(st.lists(st.integers(0, len(texts)), max_size=5), label="shards end at"))
@@ -70,15 +70,16 @@ def test_what_was_added_is_read_in_the_order_of_the_keys(
         store = make_store(folder)
         for start, end in zip([0, *ends], [*ends, len(texts)], strict=True):
             store.add(make_shard(texts[start:end], dimensions=dimensions, dtype=dtype))
-        space = store.open_space(DESCRIPTION)
-        assert space.holds(make_keys([*asked, never_added])).tolist() == [True] * len(asked) + [False]
-        vectors = space.read(make_keys(asked))
+        collection = store.open_collection(DESCRIPTION)
+        assert collection.holds(make_keys([*asked, never_added])).tolist() == [True] * len(asked) + [False]
+        vectors = collection.read(make_keys(asked))
     assert vectors.dtype == dtype
     np.testing.assert_array_equal(vectors, make_vectors(asked, dimensions, dtype), strict=True)
 
 
+@settings(max_examples=30)
 @given(keys=st.lists(EVERY_KIND_OF_KEY, unique=True, min_size=2, max_size=20), data=st.data())
-def test_keys_that_differ_in_a_zero_byte_only_are_kept_apart(keys: list[bytes], data: st.DataObject) -> None:
+def test_keys_that_only_differ_in_a_zero_byte_are_distinct(keys: list[bytes], data: st.DataObject) -> None:
     added = data.draw(st.integers(1, len(keys) - 1), label="added")
     every_key = np.array(keys, dtype=KEY_DTYPE)
     vectors = np.arange(len(keys), dtype=np.float32).reshape(-1, 1)
@@ -86,13 +87,14 @@ def test_keys_that_differ_in_a_zero_byte_only_are_kept_apart(keys: list[bytes], 
         store = make_store(folder)
         for row in range(added):
             store.add(EmbeddingShard(DESCRIPTION, "float32", every_key[row : row + 1], vectors[row : row + 1]))
-        space = store.open_space(DESCRIPTION)
-        assert space.holds(every_key).tolist() == [True] * added + [False] * (len(keys) - added)
-        np.testing.assert_array_equal(space.read(every_key[:added][::-1]), vectors[:added][::-1])
+        collection = store.open_collection(DESCRIPTION)
+        assert collection.holds(every_key).tolist() == [True] * added + [False] * (len(keys) - added)
+        np.testing.assert_array_equal(collection.read(every_key[:added][::-1]), vectors[:added][::-1])
 
 
+@settings(max_examples=15)
 @given(order=st.permutations(range(4)))
-def test_a_key_with_several_vectors_gives_the_same_one_whoever_was_first(order: list[int]) -> None:
+def test_the_order_of_writing_does_not_decide_between_two_vectors_of_a_key(order: list[int]) -> None:
     key = make_keys(["the river"])
     # Each shard has the key twice, with vectors that two machines rounded differently.
     shards = [
@@ -104,7 +106,7 @@ def test_a_key_with_several_vectors_gives_the_same_one_whoever_was_first(order: 
         for number in range(4):
             one.add(shards[number])
             other.add(shards[order[number]])
-        assert one.open_space(DESCRIPTION).read(key) == other.open_space(DESCRIPTION).read(key)
+        assert one.open_collection(DESCRIPTION).read(key) == other.open_collection(DESCRIPTION).read(key)
 
 
 @given(
@@ -112,8 +114,8 @@ def test_a_key_with_several_vectors_gives_the_same_one_whoever_was_first(order: 
     kind=st.sampled_from(["flipped", "truncated", "emptied"]),
     data=st.data(),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_damaged_shard_is_set_aside_and_heals_under_its_name(
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_corrupted_shard_is_quarantined_and_written_again_under_its_name(
     sizes: list[int], kind: str, data: st.DataObject, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.clear()
@@ -129,72 +131,72 @@ def test_a_damaged_shard_is_set_aside_and_heals_under_its_name(
         victim = data.draw(st.integers(0, len(sizes) - 1), label="victim")
         path = paths[victim]
         whole = path.read_bytes()
-        damaged = {"flipped": whole, "truncated": whole[: data.draw(st.integers(1, len(whole) - 1))], "emptied": b""}[
+        corrupted = {"flipped": whole, "truncated": whole[: data.draw(st.integers(1, len(whole) - 1))], "emptied": b""}[
             kind
         ]
         if kind == "flipped":
-            place, mask = data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(1, 255))
-            damaged = whole[:place] + bytes([whole[place] ^ mask]) + whole[place + 1 :]
-        path.write_bytes(damaged)
+            position, mask = data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(1, 255))
+            corrupted = whole[:position] + bytes([whole[position] ^ mask]) + whole[position + 1 :]
+        path.write_bytes(corrupted)
 
-        space = store.open_space(DESCRIPTION)
+        collection = store.open_collection(DESCRIPTION)
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
         assert path.name in caplog.text
         assert not path.exists()
-        assert path.with_name(f"{path.name}.damaged").read_bytes() == damaged
-        assert not space.holds(make_keys(of_shard[victim])).any()
+        assert path.with_name(f"{path.name}.corrupted").read_bytes() == corrupted
+        assert not collection.holds(make_keys(of_shard[victim])).any()
         others = [text for shard, texts in enumerate(of_shard) if shard != victim for text in texts]
-        np.testing.assert_array_equal(space.read(make_keys(others)), make_vectors(others))
+        np.testing.assert_array_equal(collection.read(make_keys(others)), make_vectors(others))
 
         caplog.clear()
         store.add(make_shard(of_shard[victim]))
         assert path.read_bytes() == whole
         every_text = [text for texts in of_shard for text in texts]
         np.testing.assert_array_equal(
-            store.open_space(DESCRIPTION).read(make_keys(every_text)), make_vectors(every_text)
+            store.open_collection(DESCRIPTION).read(make_keys(every_text)), make_vectors(every_text)
         )
         assert caplog.records == []
 
 
-def test_a_damaged_shard_in_a_folder_that_is_read_only_does_not_hide_the_others(
+def test_a_corrupted_shard_in_a_read_only_folder_does_not_hide_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = make_store(tmp_path)
     store.add(make_shard(["kept"]))
     kept = set(list_shards(tmp_path))
-    store.add(make_shard(["damaged"]))
+    store.add(make_shard(["corrupted"]))
     (path,) = set(list_shards(tmp_path)) - kept
     path.write_bytes(path.read_bytes()[:-1])
 
-    def refuse(*paths: str) -> None:
+    def reject(*paths: str) -> None:
         raise PermissionError(13, "Permission denied")
 
     path.parent.chmod(0o555)
     if os.geteuid() == 0:
         # Permissions do not bind the administrator.
-        monkeypatch.setattr(LocalFileSystem, "mv", refuse)
+        monkeypatch.setattr(LocalFileSystem, "mv", reject)
     try:
-        space = store.open_space(DESCRIPTION)
+        collection = store.open_collection(DESCRIPTION)
     finally:
         path.parent.chmod(0o755)
-    assert space.holds(make_keys(["kept", "damaged"])).tolist() == [True, False]
-    np.testing.assert_array_equal(space.read(make_keys(["kept"])), make_vectors(["kept"]))
+    assert collection.holds(make_keys(["kept", "corrupted"])).tolist() == [True, False]
+    np.testing.assert_array_equal(collection.read(make_keys(["kept"])), make_vectors(["kept"]))
     assert path.exists()
-    assert "damaged" in caplog.text
-    assert "could not be renamed" in caplog.text
+    assert "corrupted" in caplog.text
+    assert len(caplog.records) == 2
 
 
-def test_a_file_that_is_still_being_written_is_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_temporary_file_is_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = make_store(tmp_path)
     store.add(make_shard(["whole"]))
     (whole,) = list_shards(tmp_path)
     store.add(make_shard(["half"]))
     (other,) = set(list_shards(tmp_path)) - {whole}
     content = other.read_bytes()
-    other.rename(f"{other}.0123.unfinished")
-    Path(f"{other}.4567.unfinished").write_bytes(content[: len(content) // 2])
-    space = store.open_space(DESCRIPTION)
-    assert space.holds(make_keys(["whole", "half"])).tolist() == [True, False]
+    other.rename(f"{other}.0123.tmp")
+    Path(f"{other}.4567.tmp").write_bytes(content[: len(content) // 2])
+    collection = store.open_collection(DESCRIPTION)
+    assert collection.holds(make_keys(["whole", "half"])).tolist() == [True, False]
     assert caplog.records == []
 
 
@@ -214,16 +216,7 @@ def test_a_write_that_fails_leaves_nothing_and_can_be_repeated(tmp_path: Path, m
     assert sorted(tmp_path.rglob("*")) == before
     store.add(make_shard(["second"]))
     both = ["first", "second"]
-    np.testing.assert_array_equal(store.open_space(DESCRIPTION).read(make_keys(both)), make_vectors(both))
-
-
-def test_two_writers_that_have_the_same_file_open_do_not_meet(tmp_path: Path) -> None:
-    path = str(tmp_path / "shard")
-    with atomic_write(LocalFileSystem(), path) as one, atomic_write(LocalFileSystem(), path) as other:
-        one.write(b"the whole")
-        other.write(b"the whole shard")
-    assert Path(path).read_bytes() == b"the whole"
-    assert list(tmp_path.iterdir()) == [Path(path)]
+    np.testing.assert_array_equal(store.open_collection(DESCRIPTION).read(make_keys(both)), make_vectors(both))
 
 
 def test_the_same_shard_twice_is_one_file(tmp_path: Path) -> None:
@@ -233,22 +226,23 @@ def test_the_same_shard_twice_is_one_file(tmp_path: Path) -> None:
     assert len(list_shards(tmp_path)) == 1
 
 
-def test_a_slice_of_a_larger_array_is_stored_as_it_looks(tmp_path: Path) -> None:
+def test_a_strided_slice_of_a_larger_array_is_stored_by_its_values(tmp_path: Path) -> None:
     texts = ["a", "b", "c"]
     turned = np.asfortranarray(make_vectors(texts))[::-1, ::2]
     make_store(tmp_path).add(EmbeddingShard(DESCRIPTION, "float32", make_keys(texts)[::-1], turned))
     np.testing.assert_array_equal(
-        make_store(tmp_path).open_space(DESCRIPTION).read(make_keys(texts)), make_vectors(texts)[:, ::2]
+        make_store(tmp_path).open_collection(DESCRIPTION).read(make_keys(texts)), make_vectors(texts)[:, ::2]
     )
 
 
+@settings(max_examples=40)
 @given(
     description=st.dictionaries(st.text(max_size=5), JSON_VALUES, min_size=1, max_size=4),
     change=st.sampled_from(["change", "add", "remove"]),
     name=st.text(max_size=5),
     value=JSON_VALUES,
 )
-def test_another_description_never_sees_old_vectors(
+def test_another_description_never_finds_the_vectors(
     description: dict[str, Any], change: str, name: str, value: Any
 ) -> None:
     other = dict(description)
@@ -261,33 +255,37 @@ def test_another_description_never_sees_old_vectors(
     with tempfile.TemporaryDirectory() as folder:
         store = make_store(folder)
         store.add(make_shard(["a text"], description))
-        assert not store.open_space(other).holds(make_keys(["a text"])).any()
-        assert store.open_space(other).precision is None
+        assert not store.open_collection(other).holds(make_keys(["a text"])).any()
+        assert store.open_collection(other).dtype is None
         reordered = dict(reversed(description.items()))
-        np.testing.assert_array_equal(store.open_space(reordered).read(make_keys(["a text"])), make_vectors(["a text"]))
+        np.testing.assert_array_equal(
+            store.open_collection(reordered).read(make_keys(["a text"])), make_vectors(["a text"])
+        )
 
 
 def test_order_of_nested_entries_in_a_description_does_not_matter(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     store.add(make_shard(["a text"], {"settings": {"pooling": "mean", "tokens": 256}}))
-    assert store.open_space({"settings": {"tokens": 256, "pooling": "mean"}}).holds(make_keys(["a text"])).all()
-    assert not store.open_space({"settings": {"tokens": 255, "pooling": "mean"}}).holds(make_keys(["a text"])).any()
+    assert store.open_collection({"settings": {"tokens": 256, "pooling": "mean"}}).holds(make_keys(["a text"])).all()
+    assert (
+        not store.open_collection({"settings": {"tokens": 255, "pooling": "mean"}}).holds(make_keys(["a text"])).any()
+    )
 
 
-def test_space_says_in_words_what_its_vectors_are_and_keeps_its_first_precision(tmp_path: Path) -> None:
+def test_a_collection_has_its_description_in_words_and_keeps_its_first_dtype(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     description = {**DESCRIPTION, "prefix": "Suche: 猫 Кошка "}
-    assert store.open_space(description).precision is None
-    for number, precision in enumerate(("bfloat16", "float32")):
+    assert store.open_collection(description).dtype is None
+    for number, dtype in enumerate(("bfloat16", "float32")):
         texts = [f"text {number}"]
-        store.add(EmbeddingShard(description, precision, make_keys(texts), make_vectors(texts)))
-        assert store.open_space(description).precision == "bfloat16"
-    (space_file,) = tmp_path.glob("*/space.json")
-    assert json.loads(space_file.read_text(encoding="utf-8")) == {"precision": "bfloat16", "description": description}
-    assert "猫" in space_file.read_text(encoding="utf-8")
+        store.add(EmbeddingShard(description, dtype, make_keys(texts), make_vectors(texts)))
+        assert store.open_collection(description).dtype == "bfloat16"
+    (collection_file,) = tmp_path.glob("*/collection.json")
+    assert json.loads(collection_file.read_text(encoding="utf-8")) == {"dtype": "bfloat16", "description": description}
+    assert "猫" in collection_file.read_text(encoding="utf-8")
 
 
-def test_inputs_of_any_length_and_script_are_told_apart(tmp_path: Path) -> None:
+def test_inputs_of_any_length_and_script_have_distinct_keys(tmp_path: Path) -> None:
     long = "The river runs down to the sea. " * 1562 + "end of it all..."
     assert len(long) == 50_000
     texts = [
@@ -302,7 +300,7 @@ def test_inputs_of_any_length_and_script_are_told_apart(tmp_path: Path) -> None:
     assert len(set(keys.tolist())) == len(distinct) == len(texts) - 1
     store = make_store(tmp_path)
     store.add(make_shard(distinct))
-    np.testing.assert_array_equal(store.open_space(DESCRIPTION).read(make_keys(texts)), make_vectors(texts))
+    np.testing.assert_array_equal(store.open_collection(DESCRIPTION).read(make_keys(texts)), make_vectors(texts))
 
 
 def test_key_of_a_text_is_the_same_on_every_machine() -> None:
@@ -310,14 +308,14 @@ def test_key_of_a_text_is_the_same_on_every_machine() -> None:
     assert make_keys([]).shape == (0,)
 
 
-def test_inputs_with_a_lone_surrogate_have_keys_of_their_own(tmp_path: Path) -> None:
+def test_inputs_with_a_lone_surrogate_have_distinct_keys(tmp_path: Path) -> None:
     inputs = [("", "\ud83d"), ("", "\ude00"), ("", "😀"), ("", "\ufffd"), ("", ""), ("\ud83d", ""), ("", "a\ud83d")]
     keys = make_input_keys(inputs)
     assert len(set(keys.tolist())) == len(inputs)
     vectors = np.arange(len(inputs), dtype=np.float32).reshape(-1, 1)
     store = make_store(tmp_path)
     store.add(EmbeddingShard(DESCRIPTION, "float32", keys, vectors))
-    np.testing.assert_array_equal(store.open_space(DESCRIPTION).read(make_input_keys(inputs[::-1])), vectors[::-1])
+    np.testing.assert_array_equal(store.open_collection(DESCRIPTION).read(make_input_keys(inputs[::-1])), vectors[::-1])
 
 
 @given(st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), unique=True, max_size=20))
@@ -331,11 +329,11 @@ def test_a_prefix_is_no_part_of_the_text_that_follows_it(inputs: list[tuple[str,
 def test_missing_keys_are_counted_and_the_error_says_what_to_do(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     store.add(make_shard(["a", "b", "c"]))
-    space = store.open_space(DESCRIPTION)
-    with pytest.raises(KeyError, match=r"2 of 4 vectors are not in the store\. Run the pipeline"):
-        space.read(make_keys(["a", "missing", "c", "lost"]))
-    with pytest.raises(KeyError, match="1 of 1 vectors"):
-        store.open_space({"kind": "another"}).read(make_keys(["a"]))
+    collection = store.open_collection(DESCRIPTION)
+    with pytest.raises(KeyError, match=r"2 of 4 .*Run the pipeline"):
+        collection.read(make_keys(["a", "missing", "c", "lost"]))
+    with pytest.raises(KeyError, match="1 of 1"):
+        store.open_collection({"kind": "another"}).read(make_keys(["a"]))
 
 
 WRITER = """
@@ -352,7 +350,7 @@ for start in [*range(0, 200, 5), *range(own, own + 100, 5)]:
     numbers = range(start, start + 5)
     vectors = np.array([[number, -number] for number in numbers], dtype=np.float32)
     dataset.save(EmbeddingShard({"model": "acme"}, "float32", make_keys([str(n) for n in numbers]), vectors))
-    dataset.load().open_space({"model": "acme"}).read(make_keys([str(n) for n in numbers]))
+    dataset.load().open_collection({"model": "acme"}).read(make_keys([str(n) for n in numbers]))
 """
 
 
@@ -374,9 +372,9 @@ def test_two_processes_that_add_at_once_lose_nothing(tmp_path: Path) -> None:
         for writer in writers:
             writer.kill()
     assert complaints == ["", ""]
-    space = make_store(tmp_path / "store").open_space({"model": "acme"})
+    collection = make_store(tmp_path / "store").open_collection({"model": "acme"})
     expected = np.array([[number, -number] for number in range(400)], dtype=np.float32)
-    np.testing.assert_array_equal(space.read(make_keys([str(number) for number in range(400)])), expected)
+    np.testing.assert_array_equal(collection.read(make_keys([str(number) for number in range(400)])), expected)
     # Where they wrote the same shards, there is one file.
     assert len(list_shards(tmp_path / "store")) == 80
     assert {path.suffix for path in (tmp_path / "store").rglob("*") if path.is_file()} == {".safetensors", ".json"}
@@ -386,11 +384,11 @@ def add_then_fail(texts: list[str], store: EmbeddingStore) -> Iterator[Embedding
     for text in texts:
         if text == "fail":
             raise RuntimeError("the power is gone")
-        if not store.open_space(DESCRIPTION).holds(make_keys([text])).all():
+        if not store.open_collection(DESCRIPTION).holds(make_keys([text])).all():
             yield make_shard([text])
 
 
-def test_shards_that_a_node_yielded_before_it_failed_stay(tmp_path: Path) -> None:
+def test_shards_that_a_node_yielded_before_it_failed_are_kept(tmp_path: Path) -> None:
     entry = {"type": "arena_preference.datasets.EmbeddingStoreDataset", "filepath": (tmp_path / "store").as_posix()}
 
     def run(texts: list[str]) -> DataCatalog:
@@ -410,14 +408,14 @@ def test_shards_that_a_node_yielded_before_it_failed_stay(tmp_path: Path) -> Non
     assert len(after) == 3
     assert kept.items() <= after.items()
     texts = ["three", "one", "two"]
-    vectors = catalog.load("filled_store").open_space(DESCRIPTION).read(make_keys(texts))
+    vectors = catalog.load("filled_store").open_collection(DESCRIPTION).read(make_keys(texts))
     np.testing.assert_array_equal(vectors, make_vectors(texts))
 
 
-def test_a_store_that_is_not_there_is_empty(tmp_path: Path) -> None:
+def test_a_store_that_does_not_exist_is_empty(tmp_path: Path) -> None:
     dataset = EmbeddingStoreDataset(filepath=str(tmp_path / "store"), metadata={"layer": "feature"})
     assert not dataset.exists()
-    assert not dataset.load().open_space(DESCRIPTION).holds(make_keys(["a text"])).any()
+    assert not dataset.load().open_collection(DESCRIPTION).holds(make_keys(["a text"])).any()
     assert not (tmp_path / "store").exists()
     dataset.save(make_shard(["a text"]))
     assert dataset.exists()
@@ -432,7 +430,7 @@ def memory() -> Iterator[fsspec.AbstractFileSystem]:
     fs.store.clear()
 
 
-def test_store_in_memory_works_as_one_on_disk(
+def test_a_store_in_memory_works_like_one_on_disk(
     memory: fsspec.AbstractFileSystem, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Kedro takes what follows two slashes for a host.
@@ -444,26 +442,32 @@ def test_store_in_memory_works_as_one_on_disk(
     dataset.save(make_shard(["c"], dtype=np.float16))
     assert len(memory.find("/some/store")) == 3
     asked = ["c", "a", "b", "a"]
-    vectors = dataset.load().open_space(DESCRIPTION).read(make_keys(asked))
+    vectors = dataset.load().open_collection(DESCRIPTION).read(make_keys(asked))
     np.testing.assert_array_equal(vectors, make_vectors(asked, dtype=np.float16), strict=True)
 
     memory.pipe_file(path, memory.cat_file(path)[:-1])
-    assert dataset.load().open_space(DESCRIPTION).holds(make_keys(["a", "b", "c"])).tolist() == [False, False, True]
-    assert memory.exists(f"{path}.damaged")
-    assert "is damaged" in caplog.text
+    assert dataset.load().open_collection(DESCRIPTION).holds(make_keys(["a", "b", "c"])).tolist() == [
+        False,
+        False,
+        True,
+    ]
+    assert memory.exists(f"{path}.corrupted")
+    assert "is corrupted" in caplog.text
     dataset.save(make_shard(["a", "b"], dtype=np.float16))
-    assert dataset.load().open_space(DESCRIPTION).holds(make_keys(["a", "b", "c"])).all()
+    assert dataset.load().open_collection(DESCRIPTION).holds(make_keys(["a", "b", "c"])).all()
 
 
-@pytest.mark.parametrize("content", [b"", b'{"precision', b"{}"])
-def test_a_damaged_space_file_costs_no_vector(tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b'{"dtype', b"{}"])
+def test_a_corrupted_collection_file_loses_no_vector(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
     store = make_store(tmp_path)
     shard = make_shard(["a", "b"])
     store.add(shard)
-    (space_file,) = tmp_path.glob("*/space.json")
-    space_file.write_bytes(content)
+    (collection_file,) = tmp_path.glob("*/collection.json")
+    collection_file.write_bytes(content)
     with caplog.at_level(logging.WARNING):
-        space = store.open_space(DESCRIPTION)
-    assert space.precision is None
-    assert f"{space_file} is damaged" in caplog.text
-    np.testing.assert_array_equal(space.read(shard.keys), shard.vectors)
+        collection = store.open_collection(DESCRIPTION)
+    assert collection.dtype is None
+    assert f"{collection_file} is corrupted" in caplog.text
+    np.testing.assert_array_equal(collection.read(shard.keys), shard.vectors)

@@ -29,6 +29,7 @@ def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
 
 
+@pytest.mark.slow
 def test_explore_battles_runs_without_a_warning_and_its_ratings_are_those_of_another_library(
     check_out, raw_dir: Path, tmp_path: Path
 ) -> None:

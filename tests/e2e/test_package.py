@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_project_is_shown_packaged_and_predicts_the_same_in_another_folder(
     kedro, newest, raw_dir: Path, trained: Path, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Every command that README.md shows is executed, in a copy of the project with the small sizes of env test."""
+"""Every command in README.md and docs is executed, in a copy of the project with the sizes of environment test."""
 
 import os
 import re
@@ -18,30 +18,33 @@ from urllib.error import URLError
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+README = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 # Commands that are not executed here, each with the reason.
 ELSEWHERE = {
     "make run": "CI executes it",
     "make test": "CI executes it",
-    "pytest": "executes this test, among others",
+    'pytest -m "not slow"': "`make test` is this command",
     "kedro run --pipelines=download": "needs the Hub; executed against a server in tests/e2e/test_download.py",
     "kedro run --pipelines=download --params=download.source=kaggle": "needs Kaggle, and a token",
-    "kedro run --env=kaggle": "needs what the download brings; executed in env test, as above",
-    "kedro run --env=kaggle --pipelines=scoring": "needs what the download brings, as above",
+    "kedro run --env=kaggle": "needs the downloaded files; executed with environment test, as above",
+    "kedro run --env=kaggle --pipelines=evaluation": "needs the downloaded files, as above",
+    "kedro run --env=kaggle --params=finetuning.preset=skywork": "needs the downloaded files and the Hub",
     "make faults": "takes half an hour; a few of its faults are among the tests",
-    "make kaggle": "its bundle is made and used by tests/e2e/test_kaggle.py",
+    "make kaggle": "tests/e2e/test_kaggle.py makes and uses its bundle",
     'make kaggle ARGS="--run=RUN --fallback=RUN"': "as `make kaggle`",
     "kedro run --env=cluster --runner=arena_preference.runners.DaskRunner --runner-params=n_workers=2": (
         "is one of test_cluster.py"
     ),
     "kedro run --env=cluster --runner=arena_preference.runners.DaskRunner --runner-params=address=tcp://host:8786": (
-        "needs a cluster; the same with one that a test starts is in test_cluster.py"
+        "needs a cluster; test_cluster.py starts one"
     ),
     "dask worker tcp://host:8786 --nthreads=1 --resources GPU=1": "as above",
-    "make cluster-demo": "makes a whole run; what it does is in tests/runners",
+    "dask worker --resources GPU=1": "as above",
     "make cluster-test": "takes five minutes; the same with few battles is among the tests",
     "make kaggle-test": "takes half an hour; the same with few battles is among the tests",
+    "python benchmarks/cluster.py --battles 200000": "measures for minutes",
     "python benchmarks/whole_run.py": "measures for minutes",
     "python benchmarks/finetuning.py --raw-dir DIR --data-root DIR": "trains for an hour",
     "python benchmarks/nodes.py --battles 57477 --test-battles 25000 --params embedding.encoder.enabled=false": (
@@ -49,12 +52,12 @@ ELSEWHERE = {
     ),
     "python benchmarks/embedding.py --raw-dir DIR --texts 1000": "measures against a package that is not installed",
 }
-# Environments whose models are not at hand: the pipeline that asks for one first, and its name.
+# Presets whose models are not on this machine: the first pipeline that needs one, and its name.
 WEIGHTS = {
-    "gpu": ("embedding", "Qwen/Qwen3-Embedding-0.6B"),
-    "distilbert": ("finetuning", "distilbert/distilbert-base-uncased"),
+    "embedding.preset=qwen3": ("embedding", "Qwen/Qwen3-Embedding-0.6B"),
+    "finetuning.preset=distilbert": ("finetuning", "distilbert/distilbert-base-uncased"),
 }
-# What stands for a folder or a name of the reader's own, and for sizes that would take minutes.
+# Stand-ins for the reader's own folders and names, and for sizes that would take minutes.
 STAND_INS = {
     "DIR": "mine",
     "NAME": "ingestion",
@@ -80,7 +83,7 @@ def collect_commands(text: str) -> list[str]:
 
 COMMANDS = collect_commands(README)
 SERVERS = [command for command in COMMANDS if command.startswith(("kedro viz", "jupyter lab"))]
-WITH_WEIGHTS = [command for command in COMMANDS if any(f"--env={env}" in command for env in WEIGHTS)]
+WITH_WEIGHTS = [command for command in COMMANDS if any(preset in command for preset in WEIGHTS)]
 EXECUTED = [command for command in COMMANDS if command not in (*ELSEWHERE, *SERVERS, *WITH_WEIGHTS)]
 
 
@@ -144,7 +147,7 @@ def test_commands_are_found_wherever_they_stand() -> None:
     assert len(COMMANDS) > 10
 
 
-def test_no_command_is_excused_that_the_readme_does_not_show() -> None:
+def test_every_excused_command_is_one_of_the_readme_or_docs() -> None:
     assert set(ELSEWHERE) <= set(COMMANDS)
     steps = (PROJECT / ".ci" / "run").read_text().splitlines()
     assert {command for command, reason in ELSEWHERE.items() if reason == "CI executes it"} <= set(steps)
@@ -157,6 +160,7 @@ def test_a_benchmark_knows_every_option_that_the_readme_gives_it(command: str) -
     assert [word for word in words if word.startswith("--") and f'"{word}"' not in source] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", EXECUTED)
 def test_a_command_of_the_readme_works(checkout: Path, command: str) -> None:
     code, said = execute(command, checkout)
@@ -165,16 +169,16 @@ def test_a_command_of_the_readme_works(checkout: Path, command: str) -> None:
     assert "does not provide the extra" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", WITH_WEIGHTS)
-def test_a_command_that_wants_larger_weights_gets_as_far_as_a_machine_without_them(
-    checkout: Path, command: str
-) -> None:
-    pipeline, model = next(wanted for env, wanted in WEIGHTS.items() if f"--env={env}" in command)
+def test_a_command_that_needs_larger_weights_says_which_are_missing(checkout: Path, command: str) -> None:
+    pipeline, model = next(wanted for preset, wanted in WEIGHTS.items() if preset in command)
     code, said = execute(f"{command} --pipelines={pipeline}", checkout)
     assert code != 0
-    assert f"Model '{model}' is not here" in said
+    assert f"'{model}'" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", SERVERS)
 def test_a_server_of_the_readme_shows_its_page(checkout: Path, command: str) -> None:
     said = ""

@@ -1,4 +1,4 @@
-"""Manifests made by hand."""
+"""Manifests of hypothetical runs."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from arena_preference.lineage.environment import RunProcess
 from arena_preference.lineage.manifest import Manifest, NodeRecord
-from arena_preference.lineage.process import RunProcess
 from arena_preference.lineage.storage import StoredDataset
 
 #: Node name to inputs and outputs, as in a training and a submission.
@@ -21,7 +21,7 @@ NODES = {
 
 @pytest.fixture
 def make_manifest() -> Callable[..., Manifest]:
-    """Make the manifest of a run of some nodes of NODES, which wrote a version of each of their outputs."""
+    """Return a function for the manifest of a run of some of NODES, which wrote a version of each output."""
 
     def make(run_id: str, nodes: Iterable[str] = NODES, **fields: Any) -> Manifest:
         records = [NodeRecord(name=name, inputs=NODES[name][0], outputs=NODES[name][1]) for name in nodes]
@@ -42,7 +42,7 @@ def make_manifest() -> Callable[..., Manifest]:
             "git_dirty": None,
             "packages": {},
             "machine": {},
-            "process": RunProcess(host="elsewhere", pid=1, began=0),
+            "process": RunProcess(host="elsewhere", pid=1, started=0),
             "nodes": records,
             "written": written,
         }

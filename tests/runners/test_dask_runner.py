@@ -27,21 +27,22 @@ Start = Callable[..., subprocess.Popen[str]]
 def wait_until(is_so: Callable[[], Any], seconds: float = 60) -> Any:
     end = time.monotonic() + seconds
     while not (found := is_so()):
-        assert time.monotonic() < end, "it did not come"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.05)
     return found
 
 
 @pytest.fixture
 def start_dask(tmp_path: Path) -> Iterator[Start]:
-    """Start a command of Dask; whatever it started ends with the test."""
+    """Start a command of Dask that ends with the test."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
         with (tmp_path / f"dask{len(started)}.log").open("w") as log:
             command = [sys.executable, "-m", "dask", *arguments]
-            # Scheduler and workers know the project, as where it is installed on all of them.
-            environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
+            # Scheduler and workers know the project, as if it were installed on all of them.
+            path = os.pathsep.join([str(tmp_path / "src"), os.environ.get("PYTHONPATH", "")])
+            environment = {**os.environ, "PYTHONPATH": path}
             started.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, env=environment))
         return started[-1]
 
@@ -59,7 +60,8 @@ def scheduler(start_dask: Start, tmp_path: Path) -> tuple[subprocess.Popen[str],
     """A scheduler and its address."""
     process = start_dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
     log = tmp_path / "dask0.log"
-    address = wait_until(lambda: re.search(r"Scheduler at:\s+(tcp://\S+)", log.read_text()))
+    # The white space after the address: the line may be half written.
+    address = wait_until(lambda: re.search(r"Scheduler at:\s+(tcp://\S+)\s", log.read_text()))
     return process, address[1]
 
 
@@ -69,7 +71,7 @@ def start_workers(start_dask: Start, address: str, count: int = 1) -> None:
         start_dask("worker", address, *options)
 
 
-def test_a_run_on_a_cluster_of_its_own_logs_and_records_as_any_other(project) -> None:
+def test_a_run_on_a_local_cluster_has_the_usual_log_and_manifest(project) -> None:
     printed = project.call("run", RUNNER, "--runner-params=n_workers=2")
     assert "Dask dashboard: http://127.0.0.1:" in printed
     (manifest,) = project.manifests()
@@ -78,16 +80,17 @@ def test_a_run_on_a_cluster_of_its_own_logs_and_records_as_any_other(project) ->
     assert set(manifest["written"]) == {"doubles", "total", "text"}
     assert {stored["version"] for stored in manifest["written"].values()} == {manifest["run_id"]}
     assert all(each["seconds"] >= 0 and each["peak_memory"] > 2**20 for each in manifest["nodes"])
-    # What the workers say appears once, and in the run's own log.
+    # The workers' lines appear once, in the run's own log.
     for line in (
         "Running node: add: add([doubles]) -> [total]",
-        f"write has loaded total, version {manifest['run_id']}",
+        f"INFO: {'write':<45}",
         "Completed node: write",
     ):
         assert printed.count(line) == 1, printed
 
 
-def test_a_worker_that_is_killed_is_replaced_and_its_node_done_again(project) -> None:
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_its_node_is_run_again(project) -> None:
     gate, here = project.folder / "gate", project.folder / "gate.here"
     run = project.start("run", RUNNER, "--runner-params=n_workers=1", f"--params=wait_for={gate}")
     worker = int(wait_until(lambda: here.exists() and here.read_text()))
@@ -103,6 +106,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_node_done_again(project) ->
     assert project.version("text.txt", manifest["run_id"]).read_text() == "12.0 of 3"
 
 
+@pytest.mark.slow
 def test_a_failing_node_shows_its_own_traceback_and_how_to_resume(project) -> None:
     printed = project.call("run", RUNNER, "--runner-params=n_workers=1", "--params=wait_for=error", ends_with=1)
     assert re.search(r'nodes\.py", line \d+, in double', printed)
@@ -114,7 +118,8 @@ def test_a_failing_node_shows_its_own_traceback_and_how_to_resume(project) -> No
     assert manifest["written"] == {}
 
 
-def test_a_cluster_that_runs_already_is_used_and_left_running(
+@pytest.mark.slow
+def test_a_running_cluster_is_used_and_left_running(
     project, scheduler: tuple[subprocess.Popen[str], str], start_dask: Start
 ) -> None:
     process, address = scheduler
@@ -128,7 +133,8 @@ def test_a_cluster_that_runs_already_is_used_and_left_running(
     assert first["written"]["text"]["sha256"] == second["written"]["text"]["sha256"]
 
 
-def test_a_scheduler_that_is_lost_is_said(
+@pytest.mark.slow
+def test_a_lost_scheduler_is_an_error_with_its_address(
     project, scheduler: tuple[subprocess.Popen[str], str], start_dask: Start
 ) -> None:
     process, address = scheduler
@@ -139,26 +145,26 @@ def test_a_scheduler_that_is_lost_is_said(
     process.kill()
     printed, _ = run.communicate(timeout=120)
     assert run.returncode == 1
-    assert f"RuntimeError: The connection to the Dask scheduler at {address} was lost." in printed
+    assert re.search(f"RuntimeError: .*{re.escape(address)}", printed)
     gate.touch()
     (manifest,) = project.manifests()
     assert manifest["status"] == "failed"
 
 
-def test_an_address_where_nobody_answers_is_named(project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("arena_preference.runners.dask_runner._CONNECT_SECONDS", 1)
-    runner = DaskRunner(address="tcp://127.0.0.1:9")
-    with pytest.raises(RuntimeError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9 within 1 seconds"):
+def test_an_address_without_a_scheduler_is_named() -> None:
+    runner = DaskRunner(address="tcp://127.0.0.1:9", connect_timeout=0.5)
+    with pytest.raises(RuntimeError, match=r"tcp://127\.0\.0\.1:9 .*0\.5 seconds.*dask scheduler"):
         runner.run(Pipeline([]), DataCatalog())
 
 
-def test_what_has_no_entry_in_the_catalog_is_refused_by_name_before_anything_starts() -> None:
+def test_outputs_without_a_catalog_entry_are_rejected_by_name_before_anything_starts() -> None:
     pipeline = Pipeline([node(sorted, "given", "between", name="one"), node(len, "between", "end", name="two")])
-    with pytest.raises(ValueError, match="2 datasets have none: between, end"):
+    with pytest.raises(ValueError, match=r"2 datasets .*between, end"):
         DaskRunner(n_workers=1).run(pipeline, DataCatalog({"given": MemoryDataset([1])}))
 
 
-def test_workers_without_the_resource_that_a_node_asks_for_are_refused(
+@pytest.mark.slow
+def test_a_run_is_rejected_if_no_worker_has_the_resource_of_a_node(
     project, scheduler: tuple[subprocess.Popen[str], str], start_dask: Start
 ) -> None:
     _, address = scheduler
@@ -167,20 +173,20 @@ def test_workers_without_the_resource_that_a_node_asks_for_are_refused(
     registry.write_text(registry.read_text().replace('name="add")', 'name="add", tags="gpu")'))
     wait_until(lambda: "Starting established connection" in (project.folder / "dask1.log").read_text())
     printed = project.call("run", RUNNER, f"--runner-params=address={address}", ends_with=1)
-    assert "None of the 1 workers offers the resource GPU, which 1 nodes ask for, add the first of them" in printed
+    assert re.search(r"\b1 workers .*GPU.*\b1 nodes .*\badd\b.*--resources GPU=1", printed)
     printed = project.call("run", RUNNER, "--runner-params=n_workers=1")
     assert "Completed node: add" in printed
 
 
-def test_a_cluster_and_its_size_are_not_given_both() -> None:
-    with pytest.raises(ValueError, match="Leave out either"):
+def test_an_address_and_a_number_of_workers_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match=r"address.*n_workers"):
         DaskRunner(address="tcp://127.0.0.1:1", n_workers=2)
     with pytest.raises(ValueError, match="positive"):
         DaskRunner(n_workers=0)
 
 
-def test_what_a_worker_that_died_has_written_gives_way(tmp_path: Path) -> None:
-    described = {"type": "arena_preference.datasets.JSONDataset", "filepath": f"{tmp_path}/n.json", "versioned": True}
+def test_a_version_that_a_dead_worker_wrote_is_replaced(tmp_path: Path) -> None:
+    described = {"type": "json.JSONDataset", "filepath": f"{tmp_path}/n.json", "versioned": True}
     catalog = DataCatalog.from_config({"n": described}, save_version="1")
     catalog["given"] = MemoryDataset([3, 4])
     left = tmp_path / "n.json" / "1" / "n.json"
@@ -191,7 +197,7 @@ def test_what_a_worker_that_died_has_written_gives_way(tmp_path: Path) -> None:
     assert left.read_text() == "2"
 
 
-def test_without_the_extra_its_name_is_said() -> None:
+def test_without_dask_the_error_names_the_extra() -> None:
     code = "import sys; sys.modules['distributed'] = None; from arena_preference.runners import DaskRunner"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "distributed is not installed" in done.stderr

@@ -1,4 +1,4 @@
-"""Which nodes are run on parts of the battles, and how."""
+"""Nodes that are run on partitions or chunks of the battles."""
 
 import logging
 from copy import deepcopy
@@ -17,11 +17,11 @@ from arena_preference.pipelines import embedding, features, finetuning, ingestio
 from arena_preference.runners.dask_runner import GPU_TAG
 from arena_preference.runners.partitions import (
     PER_BATTLE_TAG,
+    commit_outputs,
     execute_in_chunks,
-    execute_part,
+    execute_partition,
     find_chunked,
-    finish_outputs,
-    list_parts,
+    list_partitions,
 )
 
 PARTITIONED = "arena_preference.datasets.PartitionedParquetDataset"
@@ -47,11 +47,11 @@ def catalog(tmp_path: Path, battles: pd.DataFrame) -> DataCatalog:
 
     catalog = DataCatalog.from_config(
         {
-            "battles": table("battles", partition_by="prompt_group", parts=5),
-            "otherwise": table("otherwise", partition_by="prompt_group", parts=3),
+            "battles": table("battles", partition_by="prompt_group", n_partitions=5),
+            "other": table("other", partition_by="prompt_group", n_partitions=3),
             "lengths": table("lengths"),
             "more_lengths": table("more_lengths"),
-            "one_file": {"type": "arena_preference.datasets.ParquetDataset", "filepath": f"{tmp_path}/one.parquet"},
+            "one_file": {"type": "pandas.ParquetDataset", "filepath": f"{tmp_path}/one.parquet"},
             "store": {"type": "arena_preference.datasets.EmbeddingStoreDataset", "filepath": f"{tmp_path}/store"},
             "raw": {
                 "type": "arena_preference.datasets.RawCSVDataset",
@@ -64,14 +64,14 @@ def catalog(tmp_path: Path, battles: pd.DataFrame) -> DataCatalog:
                 "filepath": f"{tmp_path}/raw.csv",
                 "columns": ["id", "group"],
             },
-            "parsed": table("parsed", partition_by="group", parts=4),
+            "parsed": table("parsed", partition_by="group", n_partitions=4),
             "rejected": {"type": PARTITIONED, "filepath": f"{tmp_path}/rejected", "versioned": True},
         },
-        load_versions=dict.fromkeys(["battles", "otherwise", "lengths", "more_lengths", "parsed", "rejected"], "1"),
+        load_versions=dict.fromkeys(["battles", "other", "lengths", "more_lengths", "parsed", "rejected"], "1"),
         save_version="1",
     )
     catalog.save("battles", battles)
-    catalog.save("otherwise", battles)
+    catalog.save("other", battles)
     catalog.save("one_file", battles)
     rows = pd.DataFrame({"id": range(100), "group": [f"g{number % 10}" for number in range(100)]})
     rows.to_csv(tmp_path / "raw.csv", index=False)
@@ -79,73 +79,75 @@ def catalog(tmp_path: Path, battles: pd.DataFrame) -> DataCatalog:
 
 
 def send(of: Node, catalog: DataCatalog) -> Task:
-    """Make a task with a catalog of its own, as one that came to a worker."""
+    """Return a task with a catalog of its own, as a worker receives it."""
     task = Task(of, deepcopy(catalog), is_async=False, run_id="1")
     task.hook_manager = _create_hook_manager()
     return task
 
 
 @pytest.mark.parametrize(
-    ("inputs", "outputs", "tags", "parts"),
+    ("inputs", "outputs", "tags", "partitions"),
     [
         (["battles"], "lengths", "per_battle", [0, 1, 2, 3, 4]),
         (["battles", "one_file"], "store", ["per_battle", "gpu"], [0, 1, 2, 3, 4]),
         (["battles"], "lengths", None, []),
         (["one_file"], "lengths", "per_battle", []),
         (["battles"], "one_file", "per_battle", []),
-        (["battles", "otherwise"], "lengths", "per_battle", []),
+        (["battles", "other"], "lengths", "per_battle", []),
     ],
 )
-def test_a_node_is_run_on_parts_where_it_may_and_its_tables_have_the_same_ones(
-    catalog: DataCatalog, inputs: list[str], outputs: str, tags: Any, parts: list[int]
+def test_a_tagged_node_is_run_by_partition_if_its_tables_have_the_same_ones(
+    catalog: DataCatalog, inputs: list[str], outputs: str, tags: Any, partitions: list[int]
 ) -> None:
-    assert list_parts(send(node(max, inputs, outputs, name="some", tags=tags), catalog)) == parts
+    assert list_partitions(send(node(max, inputs, outputs, name="some", tags=tags), catalog)) == partitions
 
 
-def test_parts_make_what_the_whole_would(
+def test_partitions_produce_the_table_of_an_unpartitioned_run(
     catalog: DataCatalog, battles: pd.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
-    of_parts = node(measure, "battles", "lengths", name="measure", tags="per_battle")
+    measuring = node(measure, "battles", "lengths", name="measure", tags="per_battle")
     with caplog.at_level(logging.INFO, "kedro"):
-        for place, part in enumerate((3, 0, 4, 1, 2)):
-            execute_part(send(of_parts, catalog), part, is_quiet=place > 0)
+        for position, partition in enumerate((3, 0, 4, 1, 2)):
+            execute_partition(send(measuring, catalog), partition, is_quiet=position > 0)
             assert not catalog.exists("lengths")
-    finish_outputs(send(of_parts, catalog), [0, 1, 2, 3, 4])
+    commit_outputs(send(measuring, catalog), [0, 1, 2, 3, 4])
     pd.testing.assert_frame_equal(catalog.load("lengths"), measure(battles))
-    # What is made of it has its parts.
-    assert list_parts(send(node(max, ["battles", "lengths"], "more_lengths", tags="per_battle"), catalog)) == [
+    # A table that is computed from it has its partitions.
+    assert list_partitions(send(node(max, ["battles", "lengths"], "more_lengths", tags="per_battle"), catalog)) == [
         *range(5)
     ]
     assert caplog.text.count("Running node: measure") == 1
 
 
-def test_a_part_that_fails_leaves_no_table(catalog: DataCatalog) -> None:
+def test_a_partition_that_fails_leaves_no_table(catalog: DataCatalog) -> None:
     failing = node(fail, "battles", "lengths", name="fail", tags="per_battle")
-    execute_part(send(node(measure, "battles", "lengths", tags="per_battle"), catalog), 0, is_quiet=True)
+    execute_partition(send(node(measure, "battles", "lengths", tags="per_battle"), catalog), 0, is_quiet=True)
     with pytest.raises(ArithmeticError):
-        execute_part(send(failing, catalog), 1, is_quiet=True)
-    with pytest.raises(DatasetError, match="4 are not there"):
-        finish_outputs(send(failing, catalog), [0, 1, 2, 3, 4])
+        execute_partition(send(failing, catalog), 1, is_quiet=True)
+    with pytest.raises(DatasetError, match="4 of 5 files"):
+        commit_outputs(send(failing, catalog), [0, 1, 2, 3, 4])
     assert not catalog.exists("lengths")
 
 
-def test_raw_rows_are_read_in_chunks_and_find_their_parts(
-    catalog: DataCatalog, caplog: pytest.LogCaptureFixture
+def test_raw_rows_are_read_in_chunks_and_assigned_to_partitions(
+    catalog: DataCatalog, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     parsing = node(parse, "raw", ["parsed", "rejected"], name="parse", tags="per_battle")
-    assert find_chunked(send(parsing, catalog)) == "raw"
+    task = send(parsing, catalog)
+    name, raw = find_chunked(task)
+    assert name == "raw"
     with caplog.at_level(logging.INFO, "kedro"):
-        assert execute_in_chunks(send(parsing, catalog)).name == "parse"
+        execute_in_chunks(task, name, raw)
     parsed, rejected = catalog.load("parsed"), catalog.load("rejected")
     assert parsed["id"].tolist() == list(range(90))
     assert rejected["id"].tolist() == [str(number) for number in range(90, 100)]
-    parts = catalog.get("parsed").list_parts()
-    assert 1 < len(parts) <= 4
+    partitions = catalog.get("parsed").list_partitions()
+    assert 1 < len(partitions) <= 4
     assert caplog.text.count("Running node: parse") == 1
     assert "Replacing" not in caplog.text
-    # 30, 30 and 40 rows: the last ten are no chunk of their own.
-    pieces = {path.name[6:11] for path in Path(catalog.get("parsed")._locate_loaded()).glob("*.parquet")}
-    assert pieces == {"00000", "00001", "00002"}
+    # 30, 30 and 40 rows: the last ten are not a chunk of their own.
+    chunks = {path.name[6:11] for path in (tmp_path / "parsed/1/parsed").glob("*.parquet")}
+    assert chunks == {"00000", "00001", "00002"}
 
 
 @pytest.mark.parametrize(
@@ -156,15 +158,13 @@ def test_raw_rows_are_read_in_chunks_and_find_their_parts(
         ("raw", ["one_file", "rejected"], "per_battle"),
     ],
 )
-def test_raw_rows_are_read_at_once_where_nothing_asks_for_chunks(
+def test_raw_rows_are_read_at_once_where_chunks_are_not_possible(
     catalog: DataCatalog, raw: str, outputs: list[str], tags: str | None
 ) -> None:
     assert find_chunked(send(node(parse, raw, outputs, tags=tags), catalog)) is None
 
 
-def test_the_pipelines_name_both_tags_as_the_runner_does() -> None:
-    pipelines = [
-        of.create_pipeline(split) for of in (ingestion, features, embedding, modelling) for split in ("train", "test")
-    ]
-    tags = {tag for each in [*pipelines, finetuning.create_pipeline("test")] for of in each.nodes for tag in of.tags}
-    assert tags == {GPU_TAG, PER_BATTLE_TAG}
+def test_the_pipelines_use_the_tags_of_the_runner() -> None:
+    stages = (ingestion, features, embedding, finetuning, modelling)
+    tags = {tag for stage in stages for each in stage.create_pipeline().nodes for tag in each.tags}
+    assert tags - {"train", "test"} == {GPU_TAG, PER_BATTLE_TAG}

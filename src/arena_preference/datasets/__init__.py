@@ -1,25 +1,24 @@
-"""Catalog types that the ecosystem lacks. Each writes a whole file or none, and none of them is a pickle."""
+"""Dataset types that kedro-datasets lacks. They write atomically, and none of them unpickles."""
 
 import lazy_loader
 
-# Loaded on first use, so that a run which stores no CatBoost model does not import CatBoost.
+# Loaded on first use: a run without CatBoost models does not import CatBoost.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "atomic_datasets": ["CSVDataset", "JSONDataset", "ParquetDataset", "TextDataset", "YAMLDataset"],
+        "atomic_write": ["AtomicWriteHooks"],
         "catboost_dataset": ["CatBoostDataset"],
         "embedding_store_dataset": [
+            "EmbeddingCollection",
             "EmbeddingShard",
-            "EmbeddingSpace",
             "EmbeddingStore",
             "EmbeddingStoreDataset",
             "make_keys",
         ],
+        "figures_dataset": ["FiguresDataset", "StoredFigure"],
+        "handle_dataset": ["HandleDataset", "open_optuna_journal", "read_optional_json"],
         "marked_csv_dataset": ["MarkedCSVDataset"],
-        "matplotlib_dataset": ["MatplotlibDataset"],
-        "model_store_dataset": ["ModelStore", "ModelStoreDataset"],
-        "optional_json_dataset": ["OptionalJSONDataset"],
-        "optuna_storage_dataset": ["OptunaStorageDataset"],
+        "model_store": ["ModelStore"],
         "partitioned_parquet_dataset": ["PartitionedParquetDataset"],
         "raw_csv_dataset": ["RawCSVDataset"],
         "safetensors_dataset": ["SafetensorsDataset"],

@@ -1,62 +1,91 @@
-"""How every file of this project is written: it appears whole or not at all."""
+"""Atomic writing: a file appears complete or not at all."""
 
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from pathlib import PurePath, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
 
-#: Ends the name of a file that is being written. One that stays behind is the trace of a run that was killed.
-UNFINISHED = ".unfinished"
+#: Suffix of a file that is being written. A run that was killed may leave one behind.
+TEMPORARY: Final = ".tmp"
 
 
-def open_filesystem(
-    protocol: str, fs_args: dict[str, Any] | None, credentials: dict[str, Any] | None
-) -> fsspec.AbstractFileSystem:
-    """Open a filesystem to write to; a local one makes the folders that a path needs."""
-    options = {**deepcopy(fs_args or {}), **deepcopy(credentials or {})}
-    if protocol == "file":
-        options.setdefault("auto_mkdir", True)
-    return fsspec.filesystem(protocol, **options)
+class AtomicWriteHooks:
+    """Kedro hooks that make every file dataset of a run write atomically, the types of kedro-datasets included.
+
+    The datasets are changed in the process that starts the run, before its runner copies or pickles them, so that
+    workers without hooks also write atomically. Outside a run only this package's own types do.
+    """
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Replace the filesystem of each dataset that the run reads or writes."""
+        for dataset in filter(None, map(catalog.get, pipeline.datasets())):
+            # Private, as there is no public way; all file datasets of kedro-datasets write with `self._fs.open` only. A
+            # filesystem registered with fsspec would not do: in text mode, `io.TextIOWrapper` also closes the file
+            # after an error, which would commit it.
+            fs = getattr(dataset, "_fs", None)
+            if isinstance(fs, fsspec.AbstractFileSystem):
+                dataset._fs = AtomicFileSystem(fs)
+
+
+class AtomicFileSystem:
+    """A wrapper of a filesystem that opens files for writing with ``atomic_write``."""
+
+    def __init__(self, fs: fsspec.AbstractFileSystem) -> None:
+        self.fs = fs
+
+    def open(self, path: str, mode: str = "rb", **open_args: Any) -> Any:
+        """Open a file; one that is written appears when the ``with`` block ends without an error."""
+        return atomic_write(self.fs, path, mode, **open_args) if "w" in mode else self.fs.open(path, mode, **open_args)
+
+    def __getattr__(self, name: str) -> Any:
+        # `copy` and `pickle` look for special methods before `fs` is set.
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.fs, name)
 
 
 @contextmanager
 def atomic_write(fs: fsspec.AbstractFileSystem, path: str, mode: str = "wb", **open_args: Any) -> Iterator[IO[Any]]:
-    """Open ``path`` for writing so that it appears on success only, under its own name in one step.
+    """Open ``path`` for writing through a temporary file beside it, which is renamed after the last byte.
 
-    What is written goes to a sibling, which takes the name once it is whole. On a local filesystem the bytes are on the
-    disk before that, so that not even a power cut leaves half a file; elsewhere it is as safe as ``fs.mv``.
-
-    Args:
-        fs: Where to write.
-        path: What is to appear.
-        mode: A mode of ``open`` that writes a new file.
-        **open_args: Passed to ``fs.open``.
+    On a local filesystem the bytes are on disk before the rename, so that not even a power failure leaves half a file.
+    Elsewhere it is as atomic as ``fs.mv``; object stores show only complete objects.
     """
-    unfinished = f"{path}.{uuid.uuid4().hex}{UNFINISHED}"
-    is_local = isinstance(fs, LocalFileSystem)
+    with temporary_path(fs, path) as temporary, fs.open(temporary, mode, **open_args) as file:
+        yield file
+        if isinstance(fs, LocalFileSystem):
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def temporary_path(
+    fs: "fsspec.AbstractFileSystem | AtomicFileSystem", path: str, *, recursive: bool = False
+) -> Iterator[str]:
+    """Yield a path beside ``path``; afterwards rename it to ``path``, or remove it after an error."""
+    temporary = f"{path}.{uuid.uuid4().hex}{TEMPORARY}"
     try:
-        with fs.open(unfinished, mode, **open_args) as file:
-            yield file
-            if is_local:
-                file.flush()
-                os.fsync(file.fileno())
-        fs.mv(unfinished, path)
-        if is_local:
+        yield temporary
+        fs.mv(temporary, path, recursive=recursive)
+        if isinstance(fs.fs if isinstance(fs, AtomicFileSystem) else fs, LocalFileSystem):
             sync_folder(PurePosixPath(path).parent)
     except BaseException:
-        if fs.exists(unfinished):
-            fs.rm(unfinished)
+        if fs.exists(temporary):
+            fs.rm(temporary, recursive=recursive)
         raise
 
 
 def sync_folder(folder: PurePath) -> None:
-    """Bring a folder's new names to the disk, on systems that open folders."""
+    """Flush a folder's entries to disk, on systems where folders can be opened."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -64,22 +93,3 @@ def sync_folder(folder: PurePath) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-class AtomicFileSystem:
-    """A filesystem whose new files are written by ``atomic_write``; in all else it is the one that it is given."""
-
-    def __init__(self, fs: fsspec.AbstractFileSystem) -> None:
-        self.fs = fs
-
-    def open(self, path: str, mode: str = "rb", **open_args: Any) -> Any:
-        """Open a file. One that is opened to be written anew appears when it is closed without an error."""
-        if "w" in mode or "x" in mode:
-            return atomic_write(self.fs, path, mode, **open_args)
-        return self.fs.open(path, mode, **open_args)
-
-    def __getattr__(self, name: str) -> Any:
-        # Copying and unpickling look for special methods before there is a filesystem to ask.
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self.fs, name)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from catboost import CatBoost
 
-from .atomic_file_dataset import AtomicFileDataset
+from .path_dataset import FileDataset
 
 
-class CatBoostDataset(AtomicFileDataset[CatBoost]):
-    """Stores a CatBoost model as ``.cbm``, with its feature names, scale and bias.
+class CatBoostDataset(FileDataset[CatBoost]):
+    """A CatBoost model as ``.cbm``, with its feature names, scale and bias.
 
     ### Example usage for the YAML API
 
@@ -27,12 +27,12 @@ class CatBoostDataset(AtomicFileDataset[CatBoost]):
     """
 
     def encode(self, data: CatBoost) -> bytes:
-        """Serialise the model; CatBoost writes files only, hence the temporary one."""
+        """Return the model as ``.cbm``; CatBoost only writes files, hence the temporary one."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.cbm"
             data.save_model(str(path), format="cbm")
             return path.read_bytes()
 
     def decode(self, content: bytes) -> CatBoost:
-        """Read a model; its ``predict`` takes the features by name."""
+        """Return the model; its ``predict`` takes the features by name."""
         return CatBoost().load_model(blob=content)

@@ -1,4 +1,4 @@
-"""A CSV of raw data that a pipeline writes, and never over data that somebody else put there."""
+"""CSV files of raw data that never overwrite a user's own data."""
 
 import csv
 from pathlib import PurePosixPath
@@ -8,26 +8,26 @@ import pandas as pd
 from kedro.io.core import DatasetError, get_filepath_str
 from kedro_datasets.pandas import CSVDataset
 
-from .atomic_write import UNFINISHED, atomic_write
+from .atomic_write import TEMPORARY, AtomicFileSystem
 
 
 class MarkedCSVDataset(CSVDataset):
-    """Writes a CSV only into a folder whose tables the same pipeline wrote; the folder's marker file tells.
+    """A CSV that is only written to folders with a marker file, which shows that a pipeline wrote their tables.
 
-    The first save into a folder without any CSV leaves the marker there, before the table itself, so a run that was
-    killed can be repeated. A folder that holds a CSV, plain or compressed, but no marker is refused. The table appears
-    whole or not at all, and its bytes are the same on every system.
+    The first save into a folder without any CSV writes the marker before the table, so that a killed run can be
+    repeated. A folder with a CSV, plain or compressed, but without the marker is rejected. The table is written
+    atomically, with the same bytes on every system.
 
     ### Example usage for the YAML API
 
-        simulated.train:
+        simulated_train:
           type: arena_preference.datasets.MarkedCSVDataset
           filepath: data/01_raw/demo/train.csv
           marker: simulation.json
 
     ### Example usage for the Python API
 
-        >>> dataset = MarkedCSVDataset(filepath="/tmp/demo/train.csv", marker="simulation.json")
+        >>> dataset = MarkedCSVDataset(filepath=str(tmp_path / "train.csv"), marker="simulation.json")
         >>> dataset.save(pd.DataFrame({"id": [7], "prompt": ['["Hello"]']}))
         >>> dataset.load()["id"].tolist()
         [7]
@@ -35,48 +35,38 @@ class MarkedCSVDataset(CSVDataset):
 
     DEFAULT_LOAD_ARGS: ClassVar[dict[str, Any]] = {"keep_default_na": False}
     DEFAULT_SAVE_ARGS: ClassVar[dict[str, Any]] = {"index": False, "lineterminator": "\n", "quoting": csv.QUOTE_MINIMAL}
+    # Text mode would use the encoding and line ends of the system.
+    DEFAULT_FS_ARGS: ClassVar[dict[str, Any]] = {"open_args_save": {"mode": "wb"}}
 
     def __init__(self, *, filepath: str, marker: str, **kwargs: Any) -> None:
-        """Point the dataset at a file.
-
-        Args:
-            filepath: POSIX path, with a protocol such as ``s3://`` where it is not local.
-            marker: Name of the marker file in the same folder.
-            **kwargs: As for ``kedro_datasets.pandas.CSVDataset``.
-        """
+        """Set the path of the table, the name of the marker file in its folder, and arguments of ``CSVDataset``."""
         super().__init__(filepath=filepath, **kwargs)
+        self._fs: Any = AtomicFileSystem(self._fs)
         self._marker = marker
 
     def save(self, data: pd.DataFrame) -> None:
-        """Write the table.
+        """Write the table atomically.
 
         Raises:
             DatasetError: If the folder holds a CSV and no marker.
         """
         path = PurePosixPath(get_filepath_str(self._get_save_path(), self._protocol))
-        self._claim_folder(path)
-        with atomic_write(self._fs, str(path)) as file:
-            data.to_csv(file, encoding="utf-8", **self._save_args)
-        self._invalidate_cache()
-
-    def _claim_folder(self, path: PurePosixPath) -> None:
-        folder, marker = path.parent, str(path.parent / self._marker)
-        self._fs.invalidate_cache(str(folder))
-        # Tables first, marker second: a table that a parallel save of the same run wrote was preceded by the marker.
-        # Listed and not globbed: a folder's name may hold brackets.
-        there = self._fs.ls(str(folder), detail=False) if self._fs.isdir(str(folder)) else []
-        suffixes = {str(name): PurePosixPath(name).suffixes for name in there}
-        tables = sorted(name for name, parts in suffixes.items() if ".csv" in parts and UNFINISHED not in parts)
-        if self._fs.exists(marker):
-            return
-        if tables:
-            names = ", ".join(PurePosixPath(table).name for table in tables[:4])
-            raise DatasetError(
-                f"{folder} holds {names} but no {self._marker}, so that may be somebody's own data and {path.name} is "
-                "not written there. Name another folder with --params=raw_dir=DIR, or move these files away."
-            )
-        with atomic_write(self._fs, marker) as file:
-            file.write(b"{}")
+        folder, marker = str(path.parent), str(path.parent / self._marker)
+        self._fs.invalidate_cache(folder)
+        # Before the marker, which a parallel save writes before its table. Not `glob`: the folder's name may contain
+        # brackets.
+        names = [PurePosixPath(name) for name in self._fs.ls(folder, detail=False)] if self._fs.isdir(folder) else []
+        tables = sorted(name.name for name in names if ".csv" in name.suffixes and TEMPORARY not in name.suffixes)
+        if not self._fs.exists(marker):
+            if tables:
+                raise DatasetError(
+                    f"{folder} holds {', '.join(tables[:4])} but no {self._marker}, so it may be your own data, and "
+                    f"{path.name} is not written there. Name another folder with --params=raw_dir=DIR, or move these "
+                    "files."
+                )
+            with self._fs.open(marker, "wb") as file:
+                file.write(b"{}")
+        super().save(data)
 
     def _describe(self) -> dict[str, Any]:
         return {**super()._describe(), "marker": self._marker}

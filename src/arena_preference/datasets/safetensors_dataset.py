@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load, save
 
-from .atomic_file_dataset import AtomicFileDataset
+from .path_dataset import FileDataset
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-class SafetensorsDataset(AtomicFileDataset[Arrays]):
-    """Stores a dictionary of NumPy arrays of any shape and of the dtypes that safetensors knows.
+class SafetensorsDataset(FileDataset[Arrays]):
+    """A dictionary of NumPy arrays, of any shape and every dtype of safetensors.
 
     ### Example usage for the YAML API
 
@@ -30,9 +30,9 @@ class SafetensorsDataset(AtomicFileDataset[Arrays]):
     """
 
     def encode(self, data: Arrays) -> bytes:
-        """Serialise the arrays, made contiguous because the format stores memory as it lies."""
+        """Return the serialised arrays, made contiguous because the format copies their memory."""
         return save({name: np.ascontiguousarray(array) for name, array in data.items()})
 
     def decode(self, content: bytes) -> Arrays:
-        """Read all arrays into memory."""
+        """Return all arrays, in memory."""
         return load(content)

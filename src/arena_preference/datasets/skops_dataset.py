@@ -5,17 +5,17 @@ from typing import Any
 from kedro.io.core import DatasetError
 from skops import io
 
-from .atomic_file_dataset import AtomicFileDataset
+from .path_dataset import FileDataset
 
 
-class SkopsDataset(AtomicFileDataset[Any]):
-    """Stores a fitted scikit-learn object. Loading builds it from types that skops trusts and never runs stored code.
+class SkopsDataset(FileDataset[Any]):
+    """A fitted scikit-learn object. Loading builds it from types that skops trusts and never runs stored code.
 
     ### Example usage for the YAML API
 
-        text_vectorizer:
+        char_lsa:
           type: arena_preference.datasets.SkopsDataset
-          filepath: data/06_models/text_vectorizer.skops
+          filepath: data/06_models/char_lsa.skops
           versioned: true
 
     ### Example usage for the Python API
@@ -27,11 +27,11 @@ class SkopsDataset(AtomicFileDataset[Any]):
     """
 
     def encode(self, data: Any) -> bytes:
-        """Serialise the object."""
+        """Return the serialised object."""
         return io.dumps(data)
 
     def decode(self, content: bytes) -> Any:
-        """Read the object.
+        """Return the object.
 
         Raises:
             DatasetError: If it holds a type outside scikit-learn, NumPy and SciPy.
@@ -39,7 +39,7 @@ class SkopsDataset(AtomicFileDataset[Any]):
         foreign = io.get_untrusted_types(data=content)
         if foreign:
             raise DatasetError(
-                f"{self._filepath} holds types that are not trusted: {', '.join(foreign)}. "
-                "Fit the object again with this project, or find out who wrote the file."
+                f"{self._filepath} holds untrusted types: {', '.join(foreign)}. Fit the object again with this "
+                "project, or find out who wrote the file."
             )
         return io.loads(content)

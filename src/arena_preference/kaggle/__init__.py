@@ -1,1 +1,1 @@
-"""The way to an offline notebook on Kaggle: one folder with everything that predicting there needs."""
+"""The bundle for an offline notebook on Kaggle: one folder with everything that predicting needs."""

@@ -1,1 +1,1 @@
-"""Where everything that a run reads and writes comes from. Knows Kedro, and nothing of what a project is about."""
+"""Lineage: inputs, outputs and costs of each run, in any Kedro project."""

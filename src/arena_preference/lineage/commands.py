@@ -1,123 +1,118 @@
-"""``kedro runs``: what was run, how runs differ, whether their files are whole, and away with the old ones."""
+"""``kedro runs``: lists, compares, verifies, names and prunes runs."""
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import wraps
 from typing import Any, Final
 
 import click
-from kedro.framework.cli.utils import _split_params, env_option
+from kedro.framework.cli.utils import env_option
 from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
+from omegaconf import OmegaConf
 from rich import box
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
+from rich.table import Column, Table
 
 from .manifest import Manifest, ManifestFolder, open_manifests
 from .pruning import choose_runs_to_keep, list_versions_of
 from .storage import CatalogStorage
 from .verification import find_changes, find_unexplained
 
-#: The figure that the table of runs shows, of those in the manifest's ``metrics``.
+#: The metric in the list of runs.
 HEADLINE: Final = "log_loss"
 
-# Where nobody's window limits it, a table is as wide as what stands in it.
-_PIPE_WIDTH = 1000
+#: The option --params of `kedro run`, for commands that read past runs.
+params_option = click.option(
+    "--params",
+    default="",
+    callback=lambda _, __, text: OmegaConf.to_container(OmegaConf.from_dotlist([*filter(None, text.split(","))])),
+    help="As of `kedro run`; data_root is where the runs are stored.",
+)
+
+# Fields of a manifest with tables of their own, and those that differ between any two runs.
+_TABLES = {"nodes", "read", "written"}
+_IDENTITY = {"run_id", "name", "started", "ended", "command", "process"}
+
+
+def open_storage(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) -> CatalogStorage:
+    """Return the storage of the project's catalog in an environment and with runtime parameters."""
+    with settings.SESSION_CLASS.create(
+        metadata.project_path, env=env, runtime_params=params, save_on_close=False
+    ) as session:
+        return CatalogStorage(session.load_context().catalog.config_resolver, metadata.project_path)
 
 
 @click.group(name="runs")
 def runs() -> None:
-    """Show, compare, verify and remove the runs of this project."""
+    """List, compare, verify, name and prune the runs of this project."""
 
 
 def _command(function: Callable[..., None]) -> click.Command:
-    """Make a command of the group that is given the folder of manifests and the storage that they speak of."""
+    """Add a command to the group; it takes the folder of manifests and the storage of their datasets first."""
 
     @wraps(function)
-    def open_and_call(metadata: ProjectMetadata, env: str | None, params: dict[str, Any], **options: Any) -> None:
-        with settings.SESSION_CLASS.create(
-            metadata.project_path, env=env, runtime_params=params, save_on_close=False
-        ) as session:
-            catalog = session.load_context().catalog
+    def call(metadata: ProjectMetadata, env: str | None, params: dict[str, Any], **options: Any) -> None:
         try:
-            function(open_manifests(catalog), CatalogStorage(catalog.config_resolver, metadata.project_path), **options)
+            storage = open_storage(metadata, env, params)
+            function(open_manifests(storage), storage, **options)
         except ValueError as error:
             raise click.ClickException(str(error)) from error
 
-    open_and_call = click.option(
-        "--params",
-        type=click.UNPROCESSED,
-        default="",
-        callback=_split_params,
-        help="As of `kedro run`; data_root says where the runs are.",
-    )(env_option(click.pass_obj(open_and_call)))
-    return runs.command(name=function.__name__.strip("_"))(open_and_call)
+    return runs.command(name=function.__name__.strip("_"))(params_option(env_option(click.pass_obj(call))))
 
 
 @_command
 def list_(folder: ManifestFolder, storage: CatalogStorage) -> None:
     """List all runs, the newest first."""
-    table = _make_table("run", "name", "started", "status", "pipelines", HEADLINE.replace("_", " "), "duration")
-    for run_id, run in reversed(folder.read_all().items()):
+    rows = []
+    for run in reversed(folder.read_all().values()):
         started = f"{run.started.astimezone():%Y-%m-%d %H:%M}"
         headline = f"{run.metrics[HEADLINE]:.4f}" if HEADLINE in run.metrics else ""
-        pipelines = ", ".join(run.pipelines)
-        table.add_row(
-            run_id, run.name, started, run.describe_status(), pipelines, headline, _format_seconds(run.seconds)
-        )
-    _print(table)
+        duration = "" if run.seconds is None else timedelta(seconds=round(run.seconds))
+        rows.append((run.run_id, run.name, started, run.final_status, run.pipelines, headline, duration))
+    _print_table(["run", "name", "started", "status", "pipelines", HEADLINE.replace("_", " "), "duration"], rows)
 
 
 @_command
 @click.argument("run")
 def show(folder: ManifestFolder, storage: CatalogStorage, run: str) -> None:
-    """Show what RUN (its id, the beginning of it, or its name) was, read and wrote."""
+    """Show settings, nodes, inputs and outputs of RUN (its id, a prefix of it, or its name)."""
     manifest = folder.find(run)
-    about = _make_table("run", manifest.run_id)
-    about.add_row("name", manifest.name)
-    about.add_row("command", manifest.command)
-    about.add_row("started", f"{manifest.started.astimezone():%Y-%m-%d %H:%M:%S}")
-    about.add_row("duration", _format_seconds(manifest.seconds))
-    about.add_row("error", manifest.error)
-    for name, value in _flatten(_describe_setting(manifest)):
-        about.add_row(name, _format(value))
-    nodes = _make_table("node", "seconds", "peak memory")
-    for node in manifest.nodes:
-        nodes.add_row(node.name, _format(node.seconds), _format_bytes(node.peak_memory))
-    datasets = _make_table("dataset", "", "version", "size", "SHA-256", "path")
-    for verb, stored in (("read", manifest.read), ("written", manifest.written)):
-        for name, file in stored.items():
-            datasets.add_row(name, verb, file.version, _format_bytes(file.size), file.sha256[:12], file.path)
-    _print(about, nodes, datasets)
+    _print_table(["run", manifest.run_id], _describe(manifest, _TABLES | {"run_id"}).items())
+    nodes = [(node.name, node.seconds, node.peak_memory and decimal(node.peak_memory)) for node in manifest.nodes]
+    _print_table(["node", "seconds", "peak memory"], nodes)
+    datasets = [
+        (name, verb, file.version, decimal(file.size), file.sha256[:12], file.path)
+        for verb, files in {"read": manifest.read, "written": manifest.written}.items()
+        for name, file in files.items()
+    ]
+    _print_table(["dataset", "", "version", "size", "SHA-256", "path"], datasets)
 
 
 @_command
 @click.argument("run_a")
 @click.argument("run_b")
 def compare(folder: ManifestFolder, storage: CatalogStorage, run_a: str, run_b: str) -> None:
-    """Show side by side in what RUN_A and RUN_B differ: how they were run, metrics, parameters and packages."""
-    manifests = [folder.find(run_a), folder.find(run_b)]
-    a, b = (dict(_flatten(_describe_setting(manifest))) for manifest in manifests)
-    table = _make_table("", *(manifest.run_id for manifest in manifests))
-    for name in {**a, **b}:
-        row = _format(a.get(name)), _format(b.get(name))
-        # Nothing and an empty mapping look alike.
-        if a.get(name) != b.get(name) and any(row):
-            table.add_row(name, *row)
-    if table.row_count:
-        _print(table)
+    """Show how RUN_A and RUN_B differ: settings, metrics, parameters, packages and machine."""
+    first, second = (folder.find(run) for run in (run_a, run_b))
+    a, b = (_describe(manifest, _TABLES | _IDENTITY) for manifest in (first, second))
+    rows = [(name, a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)]
+    if rows:
+        _print_table(["", first.run_id, second.run_id], rows)
     else:
-        click.echo(f"{manifests[0].run_id} and {manifests[1].run_id} differ in nothing but what they cost.")
+        click.echo(f"{first.run_id} and {second.run_id} do not differ.")
 
 
 @_command
 @click.argument("run", required=False)
 def verify(folder: ManifestFolder, storage: CatalogStorage, run: str | None) -> None:
-    """Compare with their SHA-256 the versions that RUN, or every run, read and wrote.
+    """Check the SHA-256 of the versions that RUN, or every run, read and wrote.
 
-    Without RUN, look for versions that no manifest explains, too. What is written to over and over, such as a store
-    that grows, has no version and is not compared.
+    Without RUN, also look for versions that no run wrote. Datasets without versions, such as a store that grows, are
+    not checked.
     """
     manifests = folder.read_all()
     chosen = {found.run_id: found for found in [folder.find(run)]} if run else manifests
@@ -131,101 +126,71 @@ def verify(folder: ManifestFolder, storage: CatalogStorage, run: str | None) -> 
 
 
 @_command
-@click.option("--keep", type=click.IntRange(min=0), required=True, help="How many complete runs to keep.")
+@click.option("--keep", type=click.IntRange(min=0), required=True, help="Number of completed runs to keep.")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
 def prune(folder: ManifestFolder, storage: CatalogStorage, keep: int, dry_run: bool) -> None:
     """Remove all but the newest runs, with the versions that they wrote.
 
-    Runs with a name, runs under way, and whatever a run that stays has read or builds on stay too.
+    Named runs, running runs, and the runs that a kept run has read or builds on are also kept.
     """
     manifests = folder.read_all()
     kept = choose_runs_to_keep(manifests, keep)
-    total = 0
-    for run_id, manifest in manifests.items():
-        if run_id in kept:
-            continue
-        for name, version in list_versions_of(manifest, storage):
-            size = version.count_bytes()
-            total += size
-            click.echo(f"{'would remove' if dry_run else 'removed'} {name}, version {run_id}: {_format_bytes(size)}")
+    would, freed = "would be " if dry_run else "", 0
+    for run_id in [run_id for run_id in manifests if run_id not in kept]:
+        for name, version in list_versions_of(manifests[run_id], storage):
+            size = version.fs.du(version.path)
+            freed += size
+            click.echo(f"{would}removed: {name}, version {run_id}, {decimal(size)}")
             if not dry_run:
                 version.remove()
-        # The manifest goes last: a removal that is cut off is taken up by the next one.
+        # The manifest is removed last, so that an interrupted removal can be repeated.
         if not dry_run:
             folder.remove(run_id)
     click.echo(
-        f"Runs {'to remove' if dry_run else 'removed'}: {len(manifests) - len(kept)}. Runs kept: {len(kept)}. "
-        f"Bytes {'to be ' if dry_run else ''}freed: {total} ({_format_bytes(total)})."
+        f"Runs {would}removed: {len(manifests) - len(kept)}. Runs kept: {len(kept)}. Bytes {would}freed: {freed} "
+        f"({decimal(freed)})."
     )
 
 
 @_command
 @click.argument("run")
 @click.argument("name", required=False)
-@click.option("--remove", is_flag=True, help="Take the name away again.")
+@click.option("--remove", is_flag=True, help="Remove the run's name.")
 def tag(folder: ManifestFolder, storage: CatalogStorage, run: str, name: str | None, remove: bool) -> None:
-    """Give RUN a NAME, by which it can be called and for which it is never pruned."""
+    """Name RUN. Commands accept NAME instead of its id, and named runs are never pruned."""
     if bool(name) == remove:
-        raise click.UsageError("Give either a NAME or --remove.")
+        raise click.UsageError("Pass either NAME or --remove.")
     manifest = folder.find(run)
-    if manifest.is_under_way():
-        raise ValueError(f"Run {manifest.run_id} is still under way. Name it when it has ended.")
-    others = [run_id for run_id, other in folder.read_all().items() if name and name in (other.name, run_id)]
-    if others and others != [manifest.run_id]:
-        raise ValueError(f"Run {others[0]} is called {name} already. Take its name away with --remove first.")
+    if manifest.is_running:
+        raise ValueError(f"Run {manifest.run_id} is running. Name it when it has ended.")
+    others = {run_id for run_id, other in folder.read_all().items() if name and name in (other.name, run_id)}
+    if others - {manifest.run_id}:
+        raise ValueError(f"{name} is already the name of run {others.pop()}. Remove it there with --remove first.")
     folder.write(manifest.model_copy(update={"name": name}))
 
 
-def _describe_setting(manifest: Manifest) -> dict[str, Any]:
-    """Give what makes a run what it is, and what came of it."""
-    return {
-        "status": manifest.describe_status(),
-        "environment": manifest.environment,
-        "pipelines": manifest.pipelines,
-        "runner": manifest.runner,
-        "from run": manifest.from_run,
-        "load versions": manifest.load_versions,
-        "git commit": manifest.git_commit and f"{manifest.git_commit}{' and changes' if manifest.git_dirty else ''}",
-        "metrics": manifest.metrics,
-        "machine": manifest.machine,
-        "parameters": manifest.parameters,
-        "packages": manifest.packages,
-    }
+def _describe(manifest: Manifest, exclude: set[str]) -> dict[str, str]:
+    """Return the fields of a manifest that are not empty as texts; nested ones have dotted names."""
+    return dict(_flatten({**manifest.model_dump(mode="json", exclude=exclude), "status": manifest.final_status}))
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in values.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping):
             yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+        elif text := _format(value):
+            yield f"{prefix}{name}", text
 
 
 def _format(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
     if isinstance(value, list):
         return ", ".join(map(_format, value))
-    return "" if value is None or value == {} else str(value)
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _format_seconds(seconds: float | None) -> str:
-    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
-
-
-def _format_bytes(size: int | None) -> str:
-    return "" if size is None else decimal(size)
-
-
-def _make_table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _print(*tables: Table) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
-    console.print(*tables)
+def _print_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    table = Table(*(Column(name, overflow="fold") for name in columns), box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*map(_format, row))
+    # In a pipe, no line is folded.
+    Console(highlight=False, width=None if sys.stdout.isatty() else 1000).print(table)

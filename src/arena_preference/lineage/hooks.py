@@ -1,4 +1,4 @@
-"""What happens around every run: its manifest is written, and what it starts from is pinned to one earlier run."""
+"""Kedro hooks that write a run's manifest and pin its stored inputs to one earlier run."""
 
 import atexit
 import logging
@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import sys
+from collections.abc import Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,13 +19,12 @@ from kedro.io import DataCatalog
 from kedro.io.core import AbstractVersionedDataset, Version, is_parameter
 from kedro.pipeline import Pipeline
 
+from .environment import RunProcess, describe_git, describe_machine, list_packages
 from .manifest import Manifest, NodeRecord, Status, open_manifests
-from .masking import list_secrets, mask_secrets
-from .observation import NodeObserver
-from .pinning import LineageError, check_files, choose_run, measure_versions
-from .process import RunProcess
+from .pinning import LineageError, choose_run, read_versions
+from .profiling import start_profiling, stop_profiling
+from .redaction import list_secrets, redact
 from .storage import CatalogStorage, StoredDataset
-from .surroundings import describe_git, describe_machine, list_packages
 
 logger = logging.getLogger(__name__)
 
@@ -33,50 +33,60 @@ FROM_RUN = "from_run"
 
 
 class LineageHooks:
-    """Kedro hooks that keep the record of a run and see that it mixes nothing.
+    """Hooks for a project whose catalog has an entry ``runs``.
 
-    The catalog needs an entry ``runs``. Under every runner all is done in the process that starts the run, before its
-    first node and after its last one, so nothing hangs on hooks in other processes.
+    All work is done in the process that starts the run, before the first node and after the last one, because not every
+    runner calls hooks in its worker processes.
     """
 
     def __init__(self, *, distribution: str, metrics: str) -> None:
-        """Fit the hooks to a project.
+        """Configure the hooks.
 
         Args:
-            distribution: Name of the project's package as pip knows it; its dependencies' versions are recorded.
-            metrics: Dataset with the figures to show in ``kedro runs``: a mapping of names to numbers, or to mappings
-                with a number ``value``.
+            distribution: The project's name for pip; the versions of its dependencies are recorded.
+            metrics: Dataset with the metrics to record, a mapping to numbers or mappings with a number ``value``.
         """
-        self._distribution = distribution
-        self._metrics = metrics
-        self._context: KedroContext | None = None
+        self._distribution, self._metrics = distribution, metrics
+        self._parameters: dict[str, Any] = {}
         self._secrets: set[str] = set()
-        self._run: _Run | None = None
+        self._is_running = False
+        self._old_handler: Any = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Keep the context, which knows the parameters."""
-        self._context = context
+        """Remember the parameters."""
+        self._parameters = context.config_loader["parameters"]
 
     @hook_impl
     def after_catalog_created(self, conf_creds: dict[str, Any]) -> None:
-        """Learn what must not be written down."""
+        """Remember the secrets, which must not be recorded."""
         self._secrets = list_secrets(conf_creds)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Write the first manifest and pin every version that the run is going to load.
+        """Write the first manifest, and pin the version of every dataset that the run loads.
 
         Raises:
-            LineageError: If the stored datasets that the run starts from are not from one run, or were changed.
+            LineageError: If the stored inputs do not come from one run, or were changed.
         """
-        self._run = _Run(self._describe(run_params, pipeline), pipeline, catalog, run_params, self._metrics)
-        self._run.begin()
+        self._pipeline, self._catalog = pipeline, catalog
+        self._storage = CatalogStorage(catalog.config_resolver, Path(run_params["project_path"]))
+        self._folder = open_manifests(self._storage)
+        self._manifest = self._describe(run_params)
+        self._folder.create(self._manifest)
+        self._is_running = True
+        # Kedro reports errors to hooks, but not Ctrl-C. SIGTERM becomes an ordinary exit.
+        atexit.register(self._end_interrupted)
         try:
-            self._run.pin(run_params)
+            self._old_handler = signal.signal(signal.SIGTERM, _exit_on_signal)
+        except ValueError:
+            logger.debug("Outside the main thread, SIGTERM cannot be recorded.")
+        try:
+            self._pin(run_params["load_versions"] or {}, run_params["only_missing_outputs"])
         except BaseException as error:
             self._end("failed", error)
             raise
+        start_profiling(pipeline, self._folder.open_profiles(self._manifest.run_id))
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -88,179 +98,115 @@ class LineageHooks:
         """Complete the manifest of a run that failed."""
         self._end("failed", error)
 
-    def _end(self, status: Status, error: BaseException | None = None) -> None:
-        run, self._run = self._run, None
-        if run is None:
-            return
-        try:
-            run.end(status, mask_secrets(f"{type(error).__name__}: {error}", self._secrets) if error else None)
-        except OSError as reason:
-            if error is None:
-                raise
-            # The run's own error is the one to be shown; on a full disk both come together.
-            logger.error("The manifest of run %s could not be completed: %s", run.manifest.run_id, reason)
+    def _end_interrupted(self) -> None:
+        # A forked worker inherits this handler from the run's process, and must not end the run when it exits.
+        if os.getpid() == self._manifest.process.pid:
+            self._end("interrupted")
 
-    def _describe(self, run_params: dict[str, Any], pipeline: Pipeline) -> Manifest:
-        project_path = Path(run_params["project_path"])
-        commit, is_dirty = describe_git(project_path)
-        parameters = self._context.config_loader["parameters"] if self._context else {}
+    def _describe(self, run_params: dict[str, Any]) -> Manifest:
+        commit, is_dirty = describe_git(Path(run_params["project_path"]))
+        nodes = self._pipeline.nodes
         return Manifest(
             run_id=run_params["run_id"],
             started=datetime.now(UTC),
-            command=mask_secrets(shlex.join(psutil.Process().cmdline()), self._secrets),
+            command=redact(shlex.join(psutil.Process().cmdline()), self._secrets),
             environment=run_params["env"] or "local",
             pipelines=run_params["pipeline_names"] or ["__default__"],
-            # Kedro gives the text of an object, with its address.
+            # Kedro passes the runner's default repr, which has its address.
             runner=re.sub(r".*?(\w+) object at .*", r"\1", run_params["runner"]),
-            parameters=mask_secrets(parameters, self._secrets),
+            parameters=redact(self._parameters, self._secrets),
             git_commit=commit,
             git_dirty=is_dirty,
             packages=list_packages(self._distribution),
             machine=describe_machine(),
-            process=RunProcess.this(),
-            nodes=[NodeRecord(name=node.name, inputs=node.inputs, outputs=node.outputs) for node in pipeline.nodes],
+            process=RunProcess.current(),
+            nodes=[NodeRecord(name=node.name, inputs=node.inputs, outputs=node.outputs) for node in nodes],
         )
 
-
-class _Run:
-    """One run from its first to its last manifest."""
-
-    def __init__(
-        self,
-        manifest: Manifest,
-        pipeline: Pipeline,
-        catalog: DataCatalog,
-        run_params: dict[str, Any],
-        metrics: str,
-    ) -> None:
-        self.manifest = manifest
-        self._pipeline = pipeline
-        self._catalog = catalog
-        self._metrics = metrics
-        self._storage = CatalogStorage(catalog.config_resolver, Path(run_params["project_path"]))
-        self._folder = open_manifests(catalog)
-        self._observer = NodeObserver(pipeline, self._folder.open_journal(manifest.run_id))
-        self._old_handler: Any = None
-
-    def begin(self) -> None:
-        """Write the first manifest, and see to it that an interrupted run writes its last one too."""
-        self._folder.create(self.manifest)
-        # Kedro tells hooks of errors, but not of Ctrl-C. A signal to stop is made an ordinary exit.
-        atexit.register(self._end_interrupted)
-        try:
-            self._old_handler = signal.signal(signal.SIGTERM, _exit_on_signal)
-        except ValueError:  # Only the main thread may.
-            self._old_handler = None
-
-    def pin(self, run_params: dict[str, Any]) -> None:
-        """Fix the version of every dataset that the run loads: its own, or that of the run that it starts from."""
-        if run_params["only_missing_outputs"]:
+    def _pin(self, load_versions: dict[str, str], only_missing_outputs: bool) -> None:
+        """Set the version of every dataset that the run loads: its own, or that of ``from_run``."""
+        if only_missing_outputs:
             raise LineageError(
-                "--only-missing-outputs looks at whether outputs exist and not at what they were made of, and so would "
-                "mix runs. Say what to run with --pipelines or --from-nodes, and on what with --params=from_run=ID."
+                "--only-missing-outputs checks that outputs exist, not what they were derived from, and so would mix "
+                "runs. Choose what to run with --pipelines or --from-nodes, and from what with --params=from_run=RUN."
             )
-        written = {name for name in self._pipeline.all_outputs() if self._storage.is_versioned(name)}
-        stored = {name for name in self._stored_inputs() if self._storage.is_versioned(name)}
-        load_versions = run_params["load_versions"] or {}
-        self._refuse_useless(load_versions, written)
-        explicit = {name: version for name, version in load_versions.items() if name in stored}
+        manifest, storage = self._manifest, self._storage
+        inputs = {name for name in self._pipeline.inputs() if not is_parameter(name) and storage.is_stored(name)}
+        written = {name for name in self._pipeline.all_outputs() if storage.is_versioned(name)}
+        if useless := sorted(written & set(load_versions)):
+            raise LineageError(
+                f"--load-versions names {', '.join(useless)}, which this run writes itself. Leave out these names, or "
+                "run only the nodes after them, with --from-nodes."
+            )
+        versioned = {name for name in inputs if storage.is_versioned(name)}
+        versions = {name: version for name, version in load_versions.items() if name in versioned}
+        manifest.load_versions = dict(versions)
         manifests = self._folder.read_all()
-        implicit = stored - set(explicit)
-        from_run = self._find_from_run(has_inputs=bool(implicit))
-        versions = explicit
-        if implicit:
-            from_run, found = choose_run(implicit, manifests, from_run)
-            versions = {**found, **explicit}
-            logger.info("Starting from run %s", from_run)
-        self.manifest.from_run = from_run
-        self.manifest.load_versions = explicit
-        self.manifest.read = measure_versions(versions, self._storage)
-        check_files(self.manifest.read, manifests)
-        self.manifest.read.update(self._record_unversioned(self._stored_inputs() - stored))
-        self._folder.write(self.manifest)
-        versions = {**versions, **dict.fromkeys(written, self.manifest.run_id)}
-        self._set_load_versions(versions)
-        self._observer.start(versions)
-
-    def end(self, status: Status, error: str | None) -> None:
-        """Write the last manifest."""
-        atexit.unregister(self._end_interrupted)
-        if self._old_handler is not None:
-            signal.signal(signal.SIGTERM, self._old_handler)
-        costs = self._observer.stop()
-        manifest = self.manifest
-        for node in manifest.nodes:
-            if cost := costs.get(node.name):
-                node.seconds, node.peak_memory = cost.seconds, cost.peak_memory
-        manifest.written = self._record_written(
-            {name for node in manifest.nodes if node.name in costs for name in node.outputs}
-        )
-        manifest.metrics = self._read_metrics()
-        manifest.status, manifest.error, manifest.ended = status, error, datetime.now(UTC)
+        from_run = manifest.parameters.get(FROM_RUN)
+        if needed := versioned - set(versions):
+            if from_run is not None:
+                from_run = self._folder.find(str(from_run), other_than=manifest.run_id).run_id
+            manifest.from_run, found = choose_run(needed, manifests, from_run)
+            versions |= found
+        elif from_run is not None:
+            logger.warning("from_run=%s has no effect: this run loads nothing that another run stored.", from_run)
+        origin = f"inputs from run {manifest.from_run}" if manifest.from_run else "no inputs from other runs"
+        logger.info("Run %s, number of nodes: %d, %s", manifest.run_id, len(manifest.nodes), origin)
+        manifest.read = read_versions(versions, manifests, storage) | self._record_unversioned(inputs - versioned)
         self._folder.write(manifest)
-
-    def _end_interrupted(self) -> None:
-        # A forked worker that leaves has the handler of its parent, whose run this is.
-        if os.getpid() == self.manifest.process.pid:
-            self.end("interrupted", None)
-
-    def _stored_inputs(self) -> set[str]:
-        return {name for name in self._pipeline.inputs() if not is_parameter(name) and self._storage.is_stored(name)}
-
-    def _find_from_run(self, *, has_inputs: bool) -> str | None:
-        run = self.manifest.parameters.get(FROM_RUN)
-        if run is None:
-            return None
-        if not has_inputs:
-            logger.warning("from_run=%s is without effect: this run starts from nothing that another run stored", run)
-            return None
-        return self._folder.find(str(run), other_than=self.manifest.run_id).run_id
-
-    def _refuse_useless(self, load_versions: dict[str, str], written: set[str]) -> None:
-        useless = sorted(set(load_versions) & written)
-        if useless:
-            raise LineageError(
-                f"--load-versions names {', '.join(useless)}, which this run itself writes, and then reads as it wrote "
-                "it. Leave these names out, or run only what comes after them, with --from-nodes."
-            )
-
-    def _set_load_versions(self, versions: dict[str, str]) -> None:
+        versions |= dict.fromkeys(written, manifest.run_id)
+        for node in manifest.nodes:
+            for name in filter(versions.get, node.inputs):
+                logger.debug("%s loads %s, version %s", node.name, name, versions[name])
         for name, version in versions.items():
             dataset = self._catalog.get(name)
             if isinstance(dataset, AbstractVersionedDataset):
-                # The catalog takes load versions when it is made, before the pipeline is known; a dataset put in its
-                # place would lose its validator.
-                dataset._version = Version(version, self.manifest.run_id)
+                # Private, because the catalog accepts load versions only when it is created, before the pipeline is
+                # known, and a replacement dataset would lose its validator.
+                dataset._version = Version(version, manifest.run_id)
 
-    def _record_unversioned(self, names: set[str]) -> dict[str, StoredDataset]:
-        """Measure what lies in the datasets without versions; several may be names of one place."""
-        measured: dict[str, StoredDataset] = {}
-        recorded = {}
-        for name in sorted(names):
-            if place := self._storage.find_unversioned(name):
-                if place.path not in measured:
-                    measured[place.path] = self._storage.record(place, None)
-                recorded[name] = measured[place.path]
-        return recorded
+    def _end(self, status: Status, error: BaseException | None = None) -> None:
+        if not self._is_running:
+            return
+        self._is_running = False
+        atexit.unregister(self._end_interrupted)
+        if self._old_handler is not None:
+            signal.signal(signal.SIGTERM, self._old_handler)
+        try:
+            self._complete(status, redact(f"{type(error).__name__}: {error}", self._secrets) if error else None)
+        except OSError as reason:
+            if error is None:
+                raise
+            # The run's own error is the one to show; a full disk causes both.
+            logger.error("The manifest of run %s could not be completed: %s", self._manifest.run_id, reason)
 
-    def _record_written(self, names: set[str]) -> dict[str, StoredDataset]:
-        outputs = {name for name in names if self._storage.is_stored(name)}
-        versioned = {name for name in outputs if self._storage.is_versioned(name)}
-        recorded = self._record_unversioned(outputs - versioned)
-        for name in versioned:
-            place = self._storage.locate(name, self.manifest.run_id)
-            if place.exists():
-                recorded[name] = self._storage.record(place, self.manifest.run_id)
-        return dict(sorted(recorded.items()))
-
-    def _read_metrics(self) -> dict[str, float]:
-        dataset = self._catalog.get(self._metrics) if self._metrics in self.manifest.written else None
-        if dataset is None:
-            return {}
-        figures = {
-            name: figure["value"] if isinstance(figure, dict) else figure for name, figure in dataset.load().items()
+    def _complete(self, status: Status, error: str | None) -> None:
+        """Write the last manifest."""
+        manifest, storage = self._manifest, self._storage
+        profiles = stop_profiling(self._pipeline, self._folder.open_profiles(manifest.run_id))
+        ended = [node for node in manifest.nodes if node.name in profiles]
+        for node in ended:
+            node.seconds, node.peak_memory = profiles[node.name]
+        outputs = {name for node in ended for name in node.outputs if storage.is_stored(name)}
+        versioned = {name for name in outputs if storage.is_versioned(name)}
+        paths = {name: storage.locate(name, manifest.run_id) for name in sorted(versioned)}
+        manifest.written = {
+            **{name: storage.record(path, manifest.run_id) for name, path in paths.items() if path.exists()},
+            **self._record_unversioned(outputs - versioned),
         }
-        return {name: float(figure) for name, figure in figures.items() if isinstance(figure, int | float)}
+        if status == "completed" and self._metrics in manifest.written:
+            values = self._catalog.load(self._metrics)
+            numbers = {name: value.get("value") if isinstance(value, dict) else value for name, value in values.items()}
+            manifest.metrics = {name: value for name, value in numbers.items() if isinstance(value, int | float)}
+        manifest.status, manifest.error, manifest.ended = status, error, datetime.now(UTC)
+        self._folder.write(manifest)
+        logger.info("Run %s %s after %.0f s", manifest.run_id, status, manifest.seconds)
+
+    def _record_unversioned(self, names: Set[str]) -> dict[str, StoredDataset]:
+        """Return the records of datasets without versions; a path with several names is hashed once."""
+        paths = {name: path for name in sorted(names) if (path := self._storage.find_unversioned(name))}
+        records = {path: self._storage.record(path, None) for path in set(paths.values())}
+        return {name: records[path] for name, path in paths.items()}
 
 
 def _exit_on_signal(number: int, _: Any) -> NoReturn:

@@ -1,23 +1,19 @@
-"""The record of what a run read and wrote, and the folder in which the records of all runs lie."""
+"""The manifest of a run, and the folder of all manifests."""
 
 import logging
 from datetime import datetime
-from pathlib import PurePosixPath
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal
 
-import fsspec
-from kedro.io import DataCatalog
-from kedro.io.core import AbstractDataset, DatasetError, get_protocol_and_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from arena_preference.datasets.atomic_write import atomic_write, open_filesystem
+from arena_preference.datasets.atomic_write import atomic_write
 
-from .process import RunProcess
-from .storage import StoredDataset, StoredPath
+from .environment import RunProcess
+from .storage import CatalogStorage, StoredDataset, StoredPath
 
 logger = logging.getLogger(__name__)
 
-#: The catalog's entry of type ``ManifestFolderDataset``.
+#: The catalog's entry for the folder of manifests.
 RUNS: Final = "runs"
 
 Status = Literal["running", "completed", "failed", "interrupted"]
@@ -28,10 +24,7 @@ class _Record(BaseModel):
 
 
 class NodeRecord(_Record):
-    """A node: names of the datasets it reads and writes; seconds and bytes of its function, once it has run.
-
-    The memory is the highest resident set of the process while the function ran.
-    """
+    """A node with its inputs and outputs, and once it has run, the seconds and peak memory (bytes) of its function."""
 
     name: str
     inputs: list[str]
@@ -41,7 +34,7 @@ class NodeRecord(_Record):
 
 
 class Manifest(_Record):
-    """What one run was asked, what it ran on, and what it read and wrote."""
+    """Command, parameters, environment, inputs, outputs and outcome of one run."""
 
     run_id: str
     name: str | None = None
@@ -68,7 +61,7 @@ class Manifest(_Record):
 
     @property
     def seconds(self) -> float | None:
-        """How long the run took."""
+        """Duration of the run; None if it has not ended."""
         return (self.ended - self.started).total_seconds() if self.ended else None
 
     @property
@@ -78,68 +71,60 @@ class Manifest(_Record):
 
     @property
     def needed_runs(self) -> set[str]:
-        """Ids of the runs whose outputs this one read or builds on."""
-        needed = {stored.version for stored in self.read.values() if stored.version} | {self.from_run}
-        return {run_id for run_id in needed if run_id}
+        """Ids of the runs that this one read outputs of or builds on."""
+        return {run_id for run_id in (self.from_run, *(stored.version for stored in self.read.values())) if run_id}
 
-    def is_under_way(self) -> bool:
-        """Tell whether the run still goes on: a run that was killed could not write how it ended."""
+    @property
+    def is_running(self) -> bool:
+        """Whether the run's process is alive; a run that was killed could not record its end."""
         return self.status == "running" and self.process.is_alive()
 
-    def describe_status(self) -> str:
-        """Give the status, or "killed" for a run that stopped without a word."""
-        return "killed" if self.status == "running" and not self.is_under_way() else self.status
+    @property
+    def final_status(self) -> str:
+        """The status, or "killed" for a run that did not record its end."""
+        return "killed" if self.status == "running" and not self.is_running else self.status
+
+
+#: Manifests by run id, from the oldest run to the newest.
+Manifests = dict[str, Manifest]
 
 
 class ManifestFolder:
-    """One JSON file for each run, ``<run id>.json``."""
+    """One JSON file per run, ``<run id>.json``."""
 
-    def __init__(self, fs: fsspec.AbstractFileSystem, path: str) -> None:
-        self._fs = fs
-        self._path = path
+    def __init__(self, folder: StoredPath) -> None:
+        self._fs, self._path = folder.fs, folder.path
 
-    def read_all(self) -> dict[str, Manifest]:
-        """Read every manifest, from the oldest run to the newest. One that cannot be read is named and left out.
-
-        An empty one is left out without a word: its run was killed as it began, and wrote nothing.
-        """
+    def read_all(self) -> Manifests:
+        """Return all manifests; empty files, whose run was killed as it started, and invalid ones are skipped."""
         self._fs.invalidate_cache(self._path)
-        if not self._fs.isdir(self._path):
-            return {}
-        files = [path for path in self._fs.ls(self._path, detail=False) if str(path).endswith(".json")]
         manifests = {}
-        for path in sorted(files):
-            text = self._fs.cat_file(path)
-            if not text:
+        for path in sorted(self._fs.ls(self._path, detail=False)) if self._fs.isdir(self._path) else ():
+            if not path.endswith(".json") or not (text := self._fs.cat_file(path)):
                 continue
             try:
                 manifest = Manifest.model_validate_json(text)
             except ValidationError as reason:
-                logger.warning("%s is not a manifest and is left out: %s", path, reason)
+                logger.warning("%s is not a manifest and is skipped: %s", path, reason)
             else:
                 manifests[manifest.run_id] = manifest
         return manifests
 
     def find(self, run: str, *, other_than: str | None = None) -> Manifest:
-        """Find a run by its id, its name, or the beginning of its id.
-
-        Args:
-            run: Any of these.
-            other_than: Id of a run that is not meant, such as the one that asks.
+        """Return the manifest of a run by its id, its name, or a prefix of its id that no other run has.
 
         Raises:
-            ValueError: If there is none, or more than one.
+            ValueError: If no run or more than one matches. The run ``other_than`` is not searched.
         """
-        manifests = self.read_all()
-        manifests.pop(other_than or "", None)
-        if run in manifests:
-            return manifests[run]
-        found = [manifest for manifest in manifests.values() if manifest.name == run]
-        found = found or [manifest for run_id, manifest in manifests.items() if run_id.startswith(run)]
+        others = [manifest for manifest in self.read_all().values() if manifest.run_id != other_than]
+        found = [manifest for manifest in others if run in (manifest.run_id, manifest.name)]
+        found = found or [manifest for manifest in others if manifest.run_id.startswith(run)]
         if len(found) == 1:
             return found[0]
-        how_many = f"{len(found)} runs begin" if found else "no run begins"
-        raise ValueError(f"{run!r} is no run's id or name, and {how_many} with it. `kedro runs list` shows all runs.")
+        raise ValueError(
+            f"{run!r} is not the id or name of a run, and {len(found) or 'no'} run ids begin with it. "
+            "`kedro runs list` shows all runs."
+        )
 
     def create(self, manifest: Manifest) -> None:
         """Write the first manifest of a run.
@@ -149,96 +134,43 @@ class ManifestFolder:
         """
         self._fs.makedirs(self._path, exist_ok=True)
         try:
-            # Of two runs that begin in the same millisecond, one makes the file and the other cannot.
+            # Of two runs that start in the same millisecond, only one can create the file.
             self._fs.open(self._file(manifest.run_id), "xb").close()
         except FileExistsError as error:
             raise FileExistsError(
-                f"Run {manifest.run_id} is there already: two runs were started in the same millisecond. Start this "
-                "one again."
+                f"Run {manifest.run_id} exists: another run started in the same millisecond. Start this one again."
             ) from error
         self.write(manifest)
 
     def write(self, manifest: Manifest) -> None:
-        """Write a manifest, whole, in place of an earlier one of the same run."""
+        """Write a manifest atomically, over an earlier one of the same run."""
         with atomic_write(self._fs, self._file(manifest.run_id)) as file:
             file.write(manifest.model_dump_json(indent=2).encode())
 
-    def open_journal(self, run_id: str) -> StoredPath:
-        """Give the folder for what the nodes of a run note of themselves, which is there while it goes on."""
+    def open_profiles(self, run_id: str) -> StoredPath:
+        """Return the folder for the profiles of a run's nodes, which exists until the run ends."""
         return StoredPath(self._fs, f"{self._path}/{run_id}.nodes")
 
     def remove(self, run_id: str) -> None:
-        """Delete the manifest of a run, and the journal that it left behind if it was killed."""
+        """Delete the manifest of a run, and the profiles if the run was killed."""
         self._fs.rm(self._file(run_id))
-        journal = self.open_journal(run_id)
-        if journal.exists():
-            journal.remove()
+        profiles = self.open_profiles(run_id)
+        if profiles.exists():
+            profiles.remove()
 
     def _file(self, run_id: str) -> str:
         return f"{self._path}/{run_id}.json"
 
 
-class ManifestFolderDataset(AbstractDataset[NoReturn, ManifestFolder]):
-    """Opens the folder of manifests; runs write to it by themselves.
-
-    ### Example usage for the YAML API
-
-        runs:
-          type: arena_preference.lineage.manifest.ManifestFolderDataset
-          filepath: data/08_reporting/runs
-
-    ### Example usage for the Python API
-
-        >>> ManifestFolderDataset(filepath=str(tmp_path / "runs")).load().read_all()
-        {}
-    """
-
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Name the folder.
-
-        Args:
-            filepath: POSIX path, with a protocol such as ``s3://`` where it is not local.
-            credentials: Passed to the filesystem.
-            fs_args: Passed to the filesystem.
-            metadata: Ignored by Kedro, read by plugins.
-        """
-        protocol, path = get_protocol_and_path(filepath)
-        self._path = PurePosixPath(path)
-        self._fs = open_filesystem(protocol, fs_args, credentials)
-        self.metadata = metadata
-
-    def load(self) -> ManifestFolder:
-        """Open the folder, which need not be there yet."""
-        return ManifestFolder(self._fs, str(self._path))
-
-    def save(self, data: NoReturn) -> NoReturn:
-        """Refuse: a manifest is written by its run alone."""
-        raise DatasetError(f"{self._path} holds what runs write of themselves. Use it as an input.")
-
-    def _exists(self) -> bool:
-        return bool(self._fs.isdir(str(self._path)))
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}
-
-
-def open_manifests(catalog: DataCatalog) -> ManifestFolder:
-    """Open the folder of manifests that a catalog names.
+def open_manifests(storage: CatalogStorage) -> ManifestFolder:
+    """Return the folder of manifests that a catalog names.
 
     Raises:
-        ValueError: If it names none.
+        ValueError: If the catalog has no such entry.
     """
-    dataset = catalog.get(RUNS)
-    if not isinstance(dataset, ManifestFolderDataset):
+    if not storage.is_stored(RUNS):
         raise ValueError(
-            f"The catalog has no entry '{RUNS}' for the manifests of runs. Put it there, with the type "
-            f"{ManifestFolderDataset.__module__}.{ManifestFolderDataset.__name__} and the filepath of a folder."
+            f"The catalog has no entry '{RUNS}' for the manifests of runs. Add one with type "
+            "partitions.PartitionedDataset, the path of a folder, dataset json.JSONDataset and filename_suffix .json."
         )
-    return dataset.load()
+    return ManifestFolder(storage.locate(RUNS))

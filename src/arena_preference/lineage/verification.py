@@ -1,56 +1,53 @@
-"""Whether what is stored is what runs wrote."""
+"""Checks that stored versions are what runs wrote."""
 
 from collections.abc import Iterator, Mapping
 
-from .manifest import Manifest
+from .manifest import Manifests
 from .storage import CatalogStorage, StoredDataset
 
+#: A dataset's name and version.
+VersionKey = tuple[str, str]
 
-def find_changes(manifests: Mapping[str, Manifest], storage: CatalogStorage) -> Iterator[str]:
-    """Compare with the disk the versions that these runs wrote, and those they read as they were when they read them.
 
-    Args:
-        manifests: Of the runs to look at, by run id.
-        storage: Where the versions lie.
-
-    Yields:
-        A sentence for each version that is gone or has other bytes.
-    """
-    recorded: dict[tuple[str, str], StoredDataset] = {}
-    for manifest in manifests.values():
-        for name, stored in {**manifest.read, **manifest.written}.items():
-            if stored.version:
-                recorded[name, stored.version] = stored
-    for (name, version), before in sorted(recorded.items()):
+def check_versions(
+    expected: Mapping[VersionKey, StoredDataset | None], storage: CatalogStorage
+) -> tuple[dict[VersionKey, StoredDataset], list[str]]:
+    """Return the records of versions, and a line for each that is missing or differs from its record, unless None."""
+    found, problems = {}, []
+    for (name, version), before in sorted(expected.items()):
         if not storage.is_versioned(name):
-            yield f"{name}, version {version}: the catalog has no such dataset with versions any more"
+            problems.append(f"{name}, version {version}: the catalog has no versioned dataset of that name")
             continue
-        place = storage.locate(name, version)
-        if not place.exists():
-            yield f"{name}, version {version}: {place.path} is gone"
+        path = storage.locate(name, version)
+        if not path.exists():
+            problems.append(f"{name}, version {version}: {path.path} is missing")
             continue
-        now = storage.record(place, version)
-        if now.sha256 != before.sha256:
-            yield (
-                f"{name}, version {version}: {place.path} has {now.size} bytes, SHA-256 {now.sha256[:12]}..., written "
-                f"were {before.size} bytes, SHA-256 {before.sha256[:12]}..."
+        now = found[name, version] = storage.record(path, version)
+        if before and now.sha256 != before.sha256:
+            problems.append(
+                f"{name}, version {version}: {path.path} has {now.size} bytes, SHA-256 {now.sha256[:12]}..., "
+                f"but the run wrote {before.size} bytes, SHA-256 {before.sha256[:12]}..."
             )
+    return found, problems
 
 
-def find_unexplained(manifests: Mapping[str, Manifest], storage: CatalogStorage) -> Iterator[str]:
-    """Look for versions of these runs' datasets that no run can have written.
+def find_changes(manifests: Manifests, storage: CatalogStorage) -> list[str]:
+    """Return a line for each version that was changed since these runs read or wrote it."""
+    recorded = {
+        (name, stored.version): stored
+        for manifest in manifests.values()
+        for name, stored in {**manifest.read, **manifest.written}.items()
+        if stored.version
+    }
+    return check_versions(recorded, storage)[1]
 
-    Args:
-        manifests: All manifests by run id.
-        storage: Where the versions lie.
 
-    Yields:
-        A sentence for each.
-    """
+def find_unexplained(manifests: Manifests, storage: CatalogStorage) -> Iterator[str]:
+    """Yield a line for each stored version of these runs' datasets that none of the runs can have written."""
     explained = {
         (name, run_id) for run_id, manifest in manifests.items() for node in manifest.nodes for name in node.outputs
     }
     for name in sorted({name for name, _ in explained if storage.is_versioned(name)}):
         for version, folder in storage.list_versions(name):
             if (name, version) not in explained:
-                yield f"{name}, version {version}: no manifest tells of {folder.path}"
+                yield f"{name}, version {version}: no manifest has a run that wrote {folder.path}"

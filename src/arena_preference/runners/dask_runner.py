@@ -12,11 +12,7 @@ from typing import Any, Final, cast
 
 import psutil
 from kedro.framework import project
-from kedro.framework.hooks.manager import (
-    _create_hook_manager,
-    _register_hooks,
-    _register_hooks_entry_points,
-)
+from kedro.framework.hooks import manager as hooks
 from kedro.io import CatalogProtocol, DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
@@ -27,7 +23,7 @@ from pluggy import PluginManager
 from arena_preference.device import select_devices
 from arena_preference.lineage.storage import CatalogStorage
 
-from .partitions import execute_in_chunks, execute_part, find_chunked, finish_outputs, list_parts
+from .partitions import commit_outputs, execute_in_chunks, execute_partition, find_chunked, list_partitions
 
 try:
     import dask
@@ -43,21 +39,20 @@ logger = logging.getLogger(__name__)
 # Dask sets its own level when it is imported.
 logging.getLogger("distributed").setLevel(logging.WARNING)
 
-#: Nodes with this tag go to workers that offer the resource ``GPU``, each of them taking one.
+#: Tag of nodes that are sent to workers with the resource ``GPU``; each takes one.
 GPU_TAG: Final = "gpu"
 
 _GPU: Final = {"GPU": 1}
-_CONNECT_SECONDS: Final = 20
 
 
 class DaskRunner(AbstractRunner):
-    """A Kedro runner that hands nodes to the workers of a Dask cluster, in the order of what they need.
+    """A Kedro runner that sends nodes to the workers of a Dask cluster as soon as their inputs exist.
 
-    Nodes tagged ``per_battle`` are run part by part, several parts at once, where their tables are partitioned (env
-    ``cluster``). Everything that passes from node to node goes through the catalog, so the workers must reach the same
-    files, under the same paths, as the process that starts the run. A worker that dies is replaced by another one, and
-    what it was at is done again. The workers' log lines appear in the run's own log. When a node fails, those that wait
-    are taken back, and those that run on a cluster that was there before go on to their end.
+    Nodes tagged ``per_battle`` are run on several partitions at once if their tables are partitioned (env ``cluster``).
+    Nodes exchange data through the catalog alone, so the workers must see the same files, under the same paths, as the
+    process that starts the run. A worker that dies is replaced, and its task is run again. The workers' log lines
+    appear in the run's own log. When a node fails, waiting tasks are cancelled; those that are already running on a
+    cluster given by ``address`` run to their end.
 
     ### Example usage
 
@@ -70,29 +65,31 @@ class DaskRunner(AbstractRunner):
         address: str | None = None,
         n_workers: int | None = None,
         memory_limit: str | float | None = None,
+        connect_timeout: float = 20,
         is_async: bool = False,
     ) -> None:
-        """Say which cluster is meant; nothing is started yet.
+        """Choose a cluster without starting it.
 
         Args:
-            address: Of a scheduler that runs; None starts a cluster on this machine for this run alone.
-            n_workers: Of the cluster that is started, one process each; None starts one for each core.
-            memory_limit: Of each of these workers, such as ``2GB``; None gives each its share of the machine. A worker
-                that grows beyond is started anew.
+            address: Address of a running scheduler; None starts a cluster on this machine for this run.
+            n_workers: Worker processes of a new cluster; None starts one per core.
+            memory_limit: Memory above which one of these workers is restarted, such as ``2GB``; None is its share of
+                the machine's.
+            connect_timeout: Seconds to wait for the scheduler at ``address``.
             is_async: Whether a node's inputs and outputs are loaded and saved in threads.
 
         Raises:
-            ValueError: If the number of workers is not positive, or both a cluster and its size are given.
+            ValueError: If ``n_workers`` is not positive, or both a running and a new cluster are described.
         """
         super().__init__(is_async=is_async)
         if address is not None and (n_workers, memory_limit) != (None, None):
             raise ValueError(
-                "address names a cluster that runs already, and n_workers and memory_limit are those of one that is to "
-                "be started. Leave out either."
+                "address names a running cluster, and n_workers and memory_limit describe a new one. Leave out either."
             )
         self._address = address
         self._n_workers = self._validate_max_workers(n_workers)
         self._memory_limit = memory_limit
+        self._connect_timeout = connect_timeout
         self._client: Client | None = None
 
     def _run(
@@ -102,28 +99,24 @@ class DaskRunner(AbstractRunner):
         hook_manager: PluginManager | None = None,
         run_id: str | None = None,
     ) -> None:
-        _refuse_unstored(pipeline, catalog)
+        _reject_memory_outputs(pipeline, catalog)
         with self._connect() as client:
-            _refuse_without_gpu(client, pipeline)
+            _reject_missing_gpu(client, pipeline)
             logger.info("Dask dashboard: %s", client.dashboard_link)
             self._client = client
             try:
-                # The manager of hooks cannot be sent away: each task makes one of the project's hooks where it runs.
+                # The hook manager cannot be pickled: each worker makes its own.
                 super()._run(pipeline, catalog, run_id=run_id)
             except CancelledError as reason:
                 raise RuntimeError(
-                    f"The connection to the Dask scheduler at {self._address or 'this machine'} was lost. Start it "
-                    "again, and then the run: texts that were embedded and models that were fine-tuned are not made "
-                    "again."
+                    f"The connection to the Dask scheduler at {self._address or 'this machine'} was lost. Start it and "
+                    "the run again; embedded texts and fine-tuned models are reused."
                 ) from reason
             except KilledWorker as reason:
                 raise RuntimeError(
-                    f"{reason.allowed_failures + 1} workers died, one after the other, while they ran {reason.task}, "
-                    "most likely for want of memory. Give them more with --runner-params=memory_limit=8GB or `dask "
-                    "worker --memory-limit`."
+                    f"{reason.allowed_failures + 1} workers in a row died while they ran {reason.task}, probably for "
+                    "lack of memory. Raise --runner-params=memory_limit=8GB or `dask worker --memory-limit`."
                 ) from reason
-            finally:
-                self._client = None
 
     def _get_executor(self, max_workers: int) -> "_NodeExecutor":
         return _NodeExecutor(self._client)
@@ -136,28 +129,28 @@ class DaskRunner(AbstractRunner):
                 yield client
             return
         try:
-            client = Client(self._address, timeout=_CONNECT_SECONDS)
+            client = Client(self._address, timeout=self._connect_timeout)
         except OSError as reason:
             raise RuntimeError(
-                f"No Dask scheduler answers at {self._address} within {_CONNECT_SECONDS} seconds. Start one with `dask "
-                "scheduler`, or leave the address out: then a cluster is started on this machine."
+                f"No Dask scheduler at {self._address} responded within {self._connect_timeout} seconds. Start one "
+                "with `dask scheduler`, or leave out the address to start a cluster on this machine."
             ) from reason
         with client:
             _prepare_workers(client, is_own=False)
             yield client
 
     def _start_cluster(self) -> SpecCluster:
-        share = psutil.virtual_memory().total // self._n_workers
-        options = {"nthreads": 1, "memory_limit": self._memory_limit or share, "host": "127.0.0.1"}
-        # Where there are GPUs a node takes all of them, so one worker offers them; elsewhere its work is any worker's.
-        offering = 1 if select_devices("auto")[0].type == "cuda" else self._n_workers
+        memory_limit = self._memory_limit or psutil.virtual_memory().total // self._n_workers
+        options = {"nthreads": 1, "memory_limit": memory_limit, "host": "127.0.0.1"}
+        # A node takes all GPUs of a machine, so only one worker offers the resource; without GPUs, all do.
+        n_offering = 1 if select_devices("auto")[0].type == "cuda" else self._n_workers
         workers = {
-            number: {"cls": Nanny, "options": {**options, "resources": _GPU if number < offering else {}}}
+            number: {"cls": Nanny, "options": {**options, "resources": _GPU if number < n_offering else {}}}
             for number in range(self._n_workers)
         }
         scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}}
-        # Dask would hold every library to one thread; with as many as elsewhere, sums have the same last bits. Polars,
-        # which sums in the same order whatever it is given, takes its share.
+        # Dask would limit every library to one thread, which changes the last bits of sums. Polars' results do not
+        # depend on its threads, which are divided among the workers.
         threads = os.environ.get("POLARS_MAX_THREADS") or max(1, (os.cpu_count() or 1) // self._n_workers)
         environment = {"DASK_LOGGING__DISTRIBUTED": "warning", "POLARS_MAX_THREADS": str(threads)}
         with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
@@ -165,35 +158,32 @@ class DaskRunner(AbstractRunner):
 
 
 class _NodeExecutor(ClientExecutor):
-    """What Kedro's own loop over nodes submits to and waits for."""
+    """The executor to which Kedro's loop over nodes submits tasks."""
 
     def submit(self, task: Task) -> Future[Node]:  # type: ignore[override]
-        """Send a node to a worker, or each part of its battles to one."""
+        """Send a node, or each of its partitions, to a worker."""
         resources = _GPU if GPU_TAG in task.node.tags else None
-
-        def key(of: str = "") -> str:
-            return f"{task.node.name}{of}-{task.run_id}"
-
-        parts = list_parts(task)
-        if not parts:
-            return super().submit(_execute, task, key=key(), resources=resources, pure=False)
-        logger.info("%s is run on %d parts", task.node.name, len(parts))
-
-        def submit_part(part: int, *before: Any) -> Any:
-            """Have a part done after others; it goes without saying what a part before it has said."""
-            name, is_quiet = key(f"-{part:05d}"), part != parts[0]
-            return self._client.submit(
-                _execute_part, task, part, is_quiet, before, key=name, resources=resources, pure=False
+        key = f"{task.node.name}-{task.run_id}"
+        partitions = list_partitions(task)
+        if not partitions:
+            return super().submit(_execute, task, key=key, resources=resources, pure=False)
+        logger.info("%s is run on %d partitions", task.node.name, len(partitions))
+        # Only the first partition logs. With the tag `gpu` the others wait for it, because the first texts determine
+        # the dtype in which a collection of the embedding store is computed.
+        futures: list[Any] = []
+        for partition in partitions:
+            future = self._client.submit(
+                _execute_partition,
+                *(task, partition, bool(futures), futures[:1] if resources else []),
+                key=f"{task.node.name}-{partition:05d}-{task.run_id}",
+                resources=resources,
+                pure=False,
             )
-
-        first = submit_part(parts[0])
-        # The texts that come first settle the precision in which a space of the embedding store is filled.
-        before = [first] if resources else []
-        others = [submit_part(part, *before) for part in parts[1:]]
-        return super().submit(_finish, task, parts, [first, *others], key=key(), pure=False)
+            futures.append(future)
+        return super().submit(_commit, task, partitions, futures, key=key, pure=False)
 
     def _wrap_future(self, future: Any) -> Future[Node]:
-        """Let go of a node's result as soon as it is known: Dask makes again what a dead worker had that is wanted."""
+        """Release a node's result once it is known: otherwise Dask computes it again if its worker dies."""
         wrapped: Future[Node] = super()._wrap_future(future)
         wrapped.add_done_callback(lambda _: future.release())
         return wrapped
@@ -201,25 +191,23 @@ class _NodeExecutor(ClientExecutor):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Once one node has failed, or the run was interrupted, take back all that has not begun."""
+        """Cancel waiting tasks if a node failed or the run was interrupted."""
         self.shutdown(wait=kind is None)
 
 
 class _ProjectPlugin(WorkerPlugin):
-    """Makes the project known to each worker, also to those that come later."""
+    """Configures the project on each worker, also on those that join later."""
 
     def __init__(self, package: str, is_own: bool) -> None:
-        self.name = f"kedro-project-{package}"
-        self._package = package
-        self._is_own = is_own
+        self.name, self._package, self._is_own = f"kedro-project-{package}", package, is_own
 
     def setup(self, worker: Worker) -> None:
         """Do what Kedro does at the start of a command."""
         project.configure_project(self._package)
         if self._is_own:
-            # The console is that of the run, to which all lines are sent.
+            # All lines are forwarded to the run, which has the same console.
             logging.getLogger().handlers.clear()
-        # Dask's profiler looks at the frames of all threads, in which Python 3.11 may lock up for ever:
+        # Dask's profiler inspects the frames of all threads, which can deadlock Python 3.11:
         # https://github.com/dask/distributed/issues/8616
         for name in ("profile", "profile-cycle"):
             if callback := worker.periodic_callbacks.pop(name, None):
@@ -229,7 +217,7 @@ class _ProjectPlugin(WorkerPlugin):
 def _prepare_workers(client: Client, *, is_own: bool) -> None:
     package = str(project.PACKAGE_NAME)
     client.register_plugin(_ProjectPlugin(package, is_own))
-    # After the project, whose configuration of the loggers would remove what sends their lines.
+    # After the project's logging configuration, which removes handlers.
     for name in sorted({"kedro", "arena_preference", package}):
         client.forward_logging(name)
 
@@ -237,38 +225,44 @@ def _prepare_workers(client: Client, *, is_own: bool) -> None:
 def _execute(task: Task) -> Node:
     """Run a node on a worker, with the project's hooks."""
     task.hook_manager = _make_hook_manager()
-    # A worker that died may have written some of the outputs, and a version is written once.
+    # A worker that died may have written some outputs, and Kedro writes a version only once.
     storage = CatalogStorage(cast(DataCatalog, task.catalog).config_resolver, Path.cwd())
     for name in task.node.outputs:
-        if storage.is_versioned(name) and (left := storage.locate_folder(name, str(task.run_id))).exists():
-            left.remove()
-    return execute_in_chunks(task) if find_chunked(task) else task.execute()
+        if storage.is_versioned(name) and (folder := storage.locate_folder(name, str(task.run_id))).exists():
+            folder.remove()
+    if chunked := find_chunked(task):
+        execute_in_chunks(task, *chunked)
+        return task.node
+    return task.execute()
 
 
-def _execute_part(task: Task, part: int, is_quiet: bool, _: tuple[None, ...]) -> None:
-    """Run a node on one part of the battles; parts that a worker wrote before it died are written again."""
+def _execute_partition(task: Task, partition: int, is_quiet: bool, _: list[None]) -> None:
+    """Run a node on one partition, and overwrite the files of a worker that died."""
     task.hook_manager = _make_hook_manager()
-    execute_part(task, part, is_quiet=is_quiet)
+    execute_partition(task, partition, is_quiet=is_quiet)
 
 
-def _finish(task: Task, parts: list[int], _: list[None]) -> Node:
-    """Make versions of the outputs once all their parts are there."""
-    finish_outputs(task, parts)
+def _commit(task: Task, partitions: list[int], _: list[None]) -> Node:
+    """Make versions of the outputs after all their partitions were saved."""
+    commit_outputs(task, partitions)
     return task.node
 
 
 @functools.cache
 def _make_hook_manager() -> PluginManager:
-    """Do what Kedro's own task does in another process, but once: a second time, its logging refers to itself."""
-    hook_manager = _create_hook_manager()
-    _register_hooks(hook_manager, project.settings.HOOKS)
-    # What Kedro-Viz shows of a run, it takes from hooks that are called on no worker.
-    disabled = (*project.settings.DISABLE_HOOKS_FOR_PLUGINS, "kedro-viz")
-    _register_hooks_entry_points(hook_manager, disabled)
+    """Return a manager of the project's hooks, for which Kedro has no public function.
+
+    Kedro's own task makes one for every node, with the hooks of Kedro-Viz, which warn if ``after_catalog_created`` was
+    not called.
+    """
+    hook_manager = hooks._create_hook_manager()
+    hooks._register_hooks(hook_manager, project.settings.HOOKS)
+    hooks._register_hooks_entry_points(hook_manager, (*project.settings.DISABLE_HOOKS_FOR_PLUGINS, "kedro-viz"))
     return hook_manager
 
 
-def _refuse_unstored(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+def _reject_memory_outputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    # Private, but the mark with which Kedro's own ParallelRunner rejects datasets.
     unstored = sorted(
         name
         for name in pipeline.all_outputs()
@@ -276,18 +270,17 @@ def _refuse_unstored(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
     )
     if unstored:
         raise ValueError(
-            f"What one worker makes reaches another through files alone, and {len(unstored)} datasets have none: "
-            f"{', '.join(unstored)}. Give them an entry in the catalog."
+            f"Workers exchange data through files, and {len(unstored)} datasets have none: {', '.join(unstored)}. Add "
+            "them to the catalog."
         )
 
 
-def _refuse_without_gpu(client: Client, pipeline: Pipeline) -> None:
-    """Refuse to wait for ever; workers of a cluster that grows by itself may come later."""
+def _reject_missing_gpu(client: Client, pipeline: Pipeline) -> None:
+    """Reject a run that would wait forever; an adaptive cluster may not have any workers yet."""
     waiting = sorted(node.name for node in pipeline.nodes if GPU_TAG in node.tags)
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     if waiting and workers and not any(worker["resources"].get("GPU") for worker in workers):
         raise RuntimeError(
-            f"None of the {len(workers)} workers offers the resource GPU, which {len(waiting)} nodes ask for, "
-            f"{waiting[0]} the first of them. Start at least one with `dask worker --resources GPU=1`; without a GPU, "
-            "its processor does that work."
+            f"None of the {len(workers)} workers has the resource GPU, which {len(waiting)} nodes need, "
+            f"{waiting[0]} among them. Start at least one with `dask worker --resources GPU=1`; it need not have a GPU."
         )

@@ -1,91 +1,82 @@
-"""Runs a node on some of the battles: on one part of partitioned tables, or on raw rows chunk by chunk."""
+"""Runs nodes partition by partition, or chunk by chunk of a raw table."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, cast
+from typing import Any, Final
 
 from kedro.io import MemoryDataset
-from kedro.pipeline.node import Node
 from kedro.runner.task import Task
 
 from arena_preference.datasets import EmbeddingStoreDataset, PartitionedParquetDataset, RawCSVDataset
 
-#: Nodes with this tag give, for each battle, rows that follow from its prompt group alone, which no part divides.
+#: Tag of nodes whose rows for a battle depend on its prompt group alone, which is always in one partition.
 PER_BATTLE_TAG: Final = "per_battle"
 
-# What they say of each node, they would say of each part.
-_TALKATIVE: Final = ("kedro", "arena_preference.lineage")
+# Loggers that would repeat their lines for each partition.
+_LOGGERS: Final = ("kedro", "arena_preference.lineage")
 
 
-def list_parts(task: Task) -> list[int]:
-    """Give the parts that a node can be run on one by one.
+def list_partitions(task: Task) -> list[int]:
+    """Return the partitions that a node can be run on one by one.
 
-    Returns:
-        Numbers of parts; none where the node looks at battles together, where its tables are not partitioned or not in
-        the same way, or where it writes what is no table and no store that grows.
+    There are none if the node lacks the tag, if its tables are not partitioned in the same way, or if an output is
+    neither a partitioned table nor an embedding store.
     """
-    if PER_BATTLE_TAG not in task.node.tags:
+    if not _is_per_battle(task, PartitionedParquetDataset | EmbeddingStoreDataset):
         return []
-    outputs = [task.catalog.get(name) for name in task.node.outputs]
-    if not all(isinstance(dataset, PartitionedParquetDataset | EmbeddingStoreDataset) for dataset in outputs):
-        return []
-    parts = [dataset.list_parts() for dataset in _find_partitioned(task, task.node.inputs)]
-    return parts[0] if parts and all(other == parts[0] for other in parts) else []
+    partitions = [dataset.list_partitions() for dataset in _find_partitioned(task, task.node.inputs)]
+    return partitions[0] if partitions and all(other == partitions[0] for other in partitions) else []
 
 
-def execute_part(task: Task, part: int, *, is_quiet: bool) -> None:
-    """Run the node on one part; what it writes appears with ``finish_outputs``.
+def execute_partition(task: Task, partition: int, *, is_quiet: bool) -> None:
+    """Run the node on one partition, which ``commit_outputs`` makes part of a version.
 
     Args:
-        task: A copy of its own, which is changed.
-        part: Number of the part.
-        is_quiet: Whether to leave out what was said of another part already.
+        task: The worker's own copy, which is changed.
+        partition: Number of the partition.
+        is_quiet: Whether to suppress the log lines that are the same for every partition.
     """
     for dataset in _find_partitioned(task, [*task.node.inputs, *task.node.outputs]):
-        dataset.select(part)
+        dataset.select(partition)
     with _at_level(logging.WARNING if is_quiet else logging.NOTSET):
         task.execute()
 
 
-def find_chunked(task: Task) -> str | None:
-    """Give the name of the raw table that the node can read chunk by chunk, if there is one."""
-    if PER_BATTLE_TAG not in task.node.tags:
-        return None
-    outputs = [task.catalog.get(name) for name in task.node.outputs]
-    if not all(isinstance(dataset, PartitionedParquetDataset) for dataset in outputs):
-        return None
-    raw = {name: task.catalog.get(name) for name in task.node.inputs}
-    chunked = [name for name, data in raw.items() if isinstance(data, RawCSVDataset) and data.chunk_rows]
-    return chunked[0] if chunked else None
+def find_chunked(task: Task) -> tuple[str, RawCSVDataset] | None:
+    """Return the name and dataset of the raw table that the node can read chunk by chunk, or None."""
+    if _is_per_battle(task, PartitionedParquetDataset):
+        for name in task.node.inputs:
+            dataset = task.catalog.get(name)
+            if isinstance(dataset, RawCSVDataset) and dataset.chunk_rows:
+                return name, dataset
+    return None
 
 
-def execute_in_chunks(task: Task) -> Node:
-    """Run the node on chunk after chunk of its raw table, whose rows find their parts as they are written.
-
-    Args:
-        task: A copy of its own, which is changed.
-    """
-    name = str(find_chunked(task))
-    raw = cast(RawCSVDataset, task.catalog.get(name))
+def execute_in_chunks(task: Task, name: str, raw: RawCSVDataset) -> None:
+    """Run the node on each chunk of its raw table, the result of ``find_chunked``; ``task`` is changed."""
     chunk = MemoryDataset(copy_mode="assign")
-    # Kedro warns of what is meant here: a chunk takes the place of the whole.
+    # Kedro warns that a dataset is replaced.
     with _at_level(logging.ERROR):
         task.catalog[name] = chunk
     for number, rows in enumerate(raw.read_chunks()):
         chunk.save(rows)
         for dataset in _find_partitioned(task, task.node.outputs):
-            dataset.select(piece=number)
+            dataset.select(chunk=number)
         with _at_level(logging.WARNING if number else logging.NOTSET):
             task.execute()
-    finish_outputs(task)
-    return task.node
+    commit_outputs(task)
 
 
-def finish_outputs(task: Task, parts: list[int] | None = None) -> None:
-    """Make versions of what workers have written of these parts, or of what was written here."""
+def commit_outputs(task: Task, partitions: list[int] | None = None) -> None:
+    """Make versions of the partitions that workers saved, or of what was saved in this process."""
     for dataset in _find_partitioned(task, task.node.outputs):
-        dataset.finish(parts)
+        dataset.commit(partitions)
+
+
+def _is_per_battle(task: Task, types: Any) -> bool:
+    outputs = [task.catalog.get(name) for name in task.node.outputs]
+    return PER_BATTLE_TAG in task.node.tags and all(isinstance(dataset, types) for dataset in outputs)
 
 
 def _find_partitioned(task: Task, names: list[str]) -> list[PartitionedParquetDataset]:
@@ -95,8 +86,8 @@ def _find_partitioned(task: Task, names: list[str]) -> list[PartitionedParquetDa
 
 @contextmanager
 def _at_level(level: int) -> Iterator[None]:
-    """Let Kedro and the lineage say nothing below a level; NOTSET leaves it as it is."""
-    levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
+    """Raise the level of Kedro's and the lineage's loggers; NOTSET leaves them as they are."""
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     try:
         for name, own in levels.items():
             logging.getLogger(name).setLevel(max(own, level))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from arena_preference.pipelines.download.options import DownloadOptions
+from arena_preference.pipelines.download.config import DownloadConfig
 
 HUB_TOKEN = "hf_stranger0secret0hub"  # noqa: S105
 KAGGLE_TOKEN = "KGAT_stranger0secret0kaggle"  # noqa: S105
@@ -211,10 +211,10 @@ def read_only_disk(small_disk: Path) -> Path:
 
 
 @pytest.fixture
-def make_options(files: dict[str, bytes]) -> Callable[..., DownloadOptions]:
-    def make(source: str, test_battles: int = 39, **changes: object) -> DownloadOptions:
+def make_options(files: dict[str, bytes]) -> Callable[..., DownloadConfig]:
+    def make(source: str, test_battles: int = 39, **changes: object) -> DownloadConfig:
         known = {"train_rows": 240, "train_sha256": hashlib.sha256(files["train.csv"]).hexdigest()}
         hub = {"dataset": "acme/battles", "revision": REVISION, "test_battles": test_battles}
-        return DownloadOptions(**{"source": source, "competition": "acme", "hub": hub, **known, **changes})
+        return DownloadConfig(**{"source": source, "competition": "acme", "hub": hub, **known, **changes})
 
     return make

@@ -13,14 +13,14 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
 from arena_preference.pipelines.download.clients import DownloadError
-from arena_preference.pipelines.download.options import DownloadOptions
+from arena_preference.pipelines.download.config import DownloadConfig
 
 from .conftest import HUB_TOKEN, KAGGLE_TOKEN, StandIn
 
 PROJECT = Path(__file__).parents[3]
 TOKENS = (HUB_TOKEN, KAGGLE_TOKEN)
 
-MakeOptions = Callable[..., DownloadOptions]
+MakeOptions = Callable[..., DownloadConfig]
 Download = Callable[[str], Path]
 
 pytestmark = [
@@ -120,4 +120,4 @@ def test_no_pipeline_needs_kaggles_client_to_be_found() -> None:
         "from kedro.framework.project import pipelines; print(*sorted(pipelines))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
-    assert {"__default__", "download", "scoring", "submission"} <= set(done.stdout.split())
+    assert {"__default__", "download", "evaluation", "submission"} <= set(done.stdout.split())

@@ -9,10 +9,9 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from arena_preference.pipelines.embedding import attention
 from arena_preference.pipelines.embedding.attention import UNFUSED_ATTENTION, attend_unfused
-from arena_preference.pipelines.embedding.encoder_settings import EncoderSettings
-from arena_preference.pipelines.embedding.models import Encoder
 
-CPU = torch.device("cpu")
+from .test_encoder import CPU, cosines, load
+
 BATCH, HEADS, WIDTH, DIMENSIONS = 3, 4, 9, 8
 SCALING = DIMENSIONS**-0.5
 
@@ -37,7 +36,7 @@ def seeded() -> None:
 
 @pytest.mark.parametrize("mask", [None, make_padding_mask(), make_causal_mask()], ids=["none", "padding", "causal"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_unfused_attention_gives_what_the_fused_kernel_gives(mask: torch.Tensor | None, dtype: torch.dtype) -> None:
+def test_unfused_attention_equals_the_fused_kernel(mask: torch.Tensor | None, dtype: torch.dtype) -> None:
     module: Any = SimpleNamespace(is_causal=False)
     states = [make_states().to(dtype) for _ in range(3)]
     ours, weights = attend_unfused(module, *states, mask, scaling=SCALING)
@@ -49,36 +48,33 @@ def test_unfused_attention_gives_what_the_fused_kernel_gives(mask: torch.Tensor 
 
 
 @pytest.mark.parametrize("case", ["shared keys", "causal without a mask", "no scaling", "position bias", "too large"])
-def test_the_fused_kernel_keeps_what_encoders_seldom_do(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rare_cases_use_the_fused_kernel(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module: Any = SimpleNamespace(is_causal=case == "causal without a mask", num_key_value_groups=1)
     query, key, value = (make_states() for _ in range(3))
-    options: dict[str, Any] = {} if case == "no scaling" else {"scaling": SCALING}
+    kwargs: dict[str, Any] = {} if case == "no scaling" else {"scaling": SCALING}
     if case == "shared keys":
         module.num_key_value_groups = 2
         key, value = make_states(HEADS // 2), make_states(HEADS // 2)
     if case == "position bias":
-        options["position_bias"] = torch.randn(1, HEADS, WIDTH, WIDTH)
+        kwargs["position_bias"] = torch.randn(1, HEADS, WIDTH, WIDTH)
     if case == "too large":
-        monkeypatch.setattr(attention, "_MOST_SCORES", BATCH * HEADS * WIDTH**2 - 1)
+        monkeypatch.setattr(attention, "MAX_SCORES", BATCH * HEADS * WIDTH**2 - 1)
     monkeypatch.setattr(torch, "bmm", None)
-    ours, _ = attend_unfused(module, query, key, value, None, **options)
-    theirs, _ = sdpa_attention_forward(module, query, key, value, None, **options)
+    ours, _ = attend_unfused(module, query, key, value, None, **kwargs)
+    theirs, _ = sdpa_attention_forward(module, query, key, value, None, **kwargs)
     torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("kind", ["bert", "qwen3"])
-def test_an_encoder_takes_it_on_a_cpu_in_half_precision_alone(make_encoder: Any, kind: str) -> None:
+def test_only_models_in_half_precision_on_a_cpu_use_it(make_encoder: Any, kind: str) -> None:
     folder: Path = make_encoder(kind)
-    settings = EncoderSettings("mean", True, True, "", "", False, 64, "windows", 4, 0)
-    exact, rounded = (Encoder(folder, [CPU], dtype, settings) for dtype in (torch.float32, torch.bfloat16))
+    exact, rounded = load(folder), load(folder, torch.bfloat16)
     replicas = [model._replicas[CPU] for model in (exact, rounded)]
-    # Only of transformers' older releases are there such that cannot.
-    taken = UNFUSED_ATTENTION if replicas[1]._supports_attention_backend else "sdpa"
-    assert [replica.config._attn_implementation for replica in replicas] == ["sdpa", taken]
+    # Older releases of transformers have models that cannot.
+    expected = UNFUSED_ATTENTION if replicas[1]._supports_attention_backend else "sdpa"
+    assert [replica.config._attn_implementation for replica in replicas] == ["sdpa", expected]
     windows = [of_text[0] for of_text in exact.tokenize([("", text) for text in ("the river", "a boat runs down", "")])]
     together = rounded.compute(windows, CPU)
     alone = np.concatenate([rounded.compute([window], CPU) for window in windows])
     for vectors in (together, alone):
-        expected = exact.compute(windows, CPU)
-        cosines = (vectors * expected).sum(1) / np.linalg.norm(vectors, axis=1) / np.linalg.norm(expected, axis=1)
-        assert cosines.min() > 0.999
+        assert cosines(vectors, exact.compute(windows, CPU)).min() > 0.999

@@ -4,38 +4,29 @@ from typing import Any
 
 import pytest
 
-from arena_preference.model_files import find_model
-from arena_preference.pipelines.embedding.encoder_settings import EncoderSettings, read_encoder_settings
-from arena_preference.pipelines.embedding.options import EmbeddingOptions, EncoderOptions
+from arena_preference.pipelines.embedding.config import EmbeddingConfig, EncoderConfig
+from arena_preference.pipelines.embedding.encoder_settings import read_encoder_settings
+from arena_preference.pretrained import find_model
 
+from ...tiny_models import needs_embedded
 from .conftest import MakeModel
-from .test_model_files import carried
 
 
 @pytest.fixture
-def chosen(options: EmbeddingOptions) -> EncoderOptions:
-    return options.encoder
+def chosen(config: EmbeddingConfig) -> EncoderConfig:
+    return config.encoder
 
 
-@carried
-def test_the_default_encoder_is_used_as_its_authors_do_but_for_long_texts(default_options: EmbeddingOptions) -> None:
-    chosen = default_options.encoder
-    assert read_encoder_settings(find_model(chosen.model, chosen.revision), chosen) == EncoderSettings(
-        pooling="mean",
-        pool_prefix=True,
-        normalize=True,
-        query_prefix="",
-        document_prefix="",
-        lower_case=False,
-        max_tokens=256,
-        long_texts="windows",
-        window_overlap=32,
-        tail_tokens=0,
-    )
+@needs_embedded
+def test_the_default_encoder_is_pooled_as_its_authors_do(default_config: EmbeddingConfig) -> None:
+    chosen = default_config.encoder
+    settings = read_encoder_settings(find_model(chosen.model, chosen.revision), chosen)
+    assert (settings.pooling, settings.pool_prefix, settings.normalize) == ("mean", True, True)
+    assert (settings.query_prefix, settings.document_prefix, settings.lower_case) == ("", "", False)
 
 
 @pytest.mark.parametrize(
-    ("config", "pooling"),
+    ("pooler", "pooling"),
     [
         ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}, "mean"),
         ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
@@ -46,15 +37,15 @@ def test_the_default_encoder_is_used_as_its_authors_do_but_for_long_texts(defaul
     ],
 )
 @pytest.mark.parametrize("normalize", [True, False])
-def test_pooling_normalisation_and_length_are_the_encoders_own(
-    make_encoder: MakeModel, chosen: EncoderOptions, config: dict[str, Any], pooling: str, normalize: bool
+def test_pooling_normalisation_and_length_are_read_from_the_encoders_files(
+    make_encoder: MakeModel, chosen: EncoderConfig, pooler: dict[str, Any], pooling: str, normalize: bool
 ) -> None:
-    settings = read_encoder_settings(make_encoder(pooling=config, normalize=normalize, max_seq_length=16), chosen)
+    settings = read_encoder_settings(make_encoder(pooling=pooler, normalize=normalize, max_seq_length=16), chosen)
     assert (settings.pooling, settings.normalize, settings.max_tokens) == (pooling, normalize, 16)
-    assert settings.pool_prefix is config.get("include_prompt", True)
+    assert settings.pool_prefix is pooler.get("include_prompt", True)
 
 
-def test_parameters_go_before_the_encoders_own_files(make_encoder: MakeModel, chosen: EncoderOptions) -> None:
+def test_parameters_take_precedence_over_the_encoders_files(make_encoder: MakeModel, chosen: EncoderConfig) -> None:
     folder = make_encoder(pooling={"pooling_mode": "max"}, max_seq_length=16, prompts={"prompts": {"query": "find: "}})
     ours = {"pooling": "last", "normalize": False, "max_tokens": 8, "query_prefix": "", "document_prefix": "text: "}
     settings = dataclasses.asdict(read_encoder_settings(folder, chosen.model_copy(update=ours)))
@@ -71,16 +62,14 @@ def test_parameters_go_before_the_encoders_own_files(make_encoder: MakeModel, ch
         ({"prompts": {"sts": "alike: ", "query": "q: "}, "default_prompt_name": "sts"}, ("q: ", "alike: ")),
     ],
 )
-def test_prompts_are_queries_and_answers_are_documents_as_the_encoders_files_have_it(
-    make_encoder: MakeModel, chosen: EncoderOptions, prompts: dict[str, Any] | None, prefixes: tuple[str, str]
+def test_prefixes_of_queries_and_documents_are_read_from_the_encoders_files(
+    make_encoder: MakeModel, chosen: EncoderConfig, prompts: dict[str, Any] | None, prefixes: tuple[str, str]
 ) -> None:
     settings = read_encoder_settings(make_encoder(pooling={"pooling_mode": "mean"}, prompts=prompts), chosen)
     assert (settings.query_prefix, settings.document_prefix) == prefixes
 
 
-def test_without_a_word_about_length_tokenizer_and_positions_decide(
-    make_encoder: MakeModel, chosen: EncoderOptions
-) -> None:
+def test_otherwise_tokenizer_and_positions_limit_the_length(make_encoder: MakeModel, chosen: EncoderConfig) -> None:
     folder = make_encoder(pooling={"pooling_mode": "mean"})
     assert read_encoder_settings(folder, chosen).max_tokens == 64
     config = json.loads((folder / "tokenizer_config.json").read_text())
@@ -90,38 +79,40 @@ def test_without_a_word_about_length_tokenizer_and_positions_decide(
     assert read_encoder_settings(folder, chosen).max_tokens == 48
 
 
-def test_more_tokens_than_the_encoder_has_positions_for_are_an_error(
-    make_encoder: MakeModel, chosen: EncoderOptions
-) -> None:
+def test_more_tokens_than_positions_are_an_error(make_encoder: MakeModel, chosen: EncoderConfig) -> None:
     folder = make_encoder(pooling={"pooling_mode": "mean"})
-    with pytest.raises(
-        ValueError, match=r"positions for 64 tokens, and 65 were asked for. Lower embedding.encoder.max"
-    ):
+    with pytest.raises(ValueError, match=r"64 positions.* embedding.encoder.max_tokens.* 65"):
         read_encoder_settings(folder, chosen.model_copy(update={"max_tokens": 65}))
 
 
-@pytest.mark.parametrize("config", [{"pooling_mode": "max"}, {"pooling_mode": ["mean", "cls"]}])
-def test_a_pooling_that_is_not_done_here_is_an_error(
-    make_encoder: MakeModel, chosen: EncoderOptions, config: dict[str, Any]
+@pytest.mark.parametrize(
+    "pooler",
+    [
+        {"pooling_mode": "max"},
+        {"pooling_mode_max_tokens": True, "pooling_mode_mean_tokens": False},
+        {"pooling_mode": ["mean", "cls"]},
+        {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True},
+    ],
+)
+def test_unsupported_pooling_is_an_error(
+    make_encoder: MakeModel, chosen: EncoderConfig, pooler: dict[str, Any]
 ) -> None:
-    with pytest.raises(ValueError, match=r"mean, cls and last token are done here. Set embedding.encoder.pooling"):
-        read_encoder_settings(make_encoder(pooling=config), chosen)
+    with pytest.raises(ValueError, match=r"(max|mean and cls) pooling.* embedding.encoder.pooling"):
+        read_encoder_settings(make_encoder(pooling=pooler), chosen)
 
 
-def test_an_encoder_that_does_not_say_how_to_pool_needs_parameters(
-    make_encoder: MakeModel, chosen: EncoderOptions
-) -> None:
+def test_an_encoder_without_those_files_needs_parameters(make_encoder: MakeModel, chosen: EncoderConfig) -> None:
     folder = make_encoder(pooling=None)
-    with pytest.raises(ValueError, match=r"Set embedding.encoder.pooling, embedding.encoder.normalize as its authors"):
+    with pytest.raises(ValueError, match=r"embedding.encoder.pooling, embedding.encoder.normalize"):
         read_encoder_settings(folder, chosen)
     settings = read_encoder_settings(folder, chosen.model_copy(update={"pooling": "cls", "normalize": True}))
     assert (settings.pooling, settings.normalize) == ("cls", True)
 
 
-def test_a_further_layer_after_pooling_is_an_error(make_encoder: MakeModel, chosen: EncoderOptions) -> None:
+def test_a_dense_layer_after_pooling_is_an_error(make_encoder: MakeModel, chosen: EncoderConfig) -> None:
     folder = make_encoder(pooling={"pooling_mode": "mean"})
     modules = json.loads((folder / "modules.json").read_text())
     modules.append({"path": "2_Dense", "type": "sentence_transformers.models.Dense"})
     (folder / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(ValueError, match=r"through Dense, which is not done here"):
+    with pytest.raises(ValueError, match=r"Dense.* embedding.encoder.model"):
         read_encoder_settings(folder, chosen)

@@ -7,43 +7,43 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from arena_preference import model_files
-from arena_preference.battles import TEXT_COLUMNS, Features, is_antisymmetric, swap_battles, swap_features
+from arena_preference.battles import TEXT_COLUMNS
 from arena_preference.datasets import EmbeddingShard, EmbeddingStore, EmbeddingStoreDataset
 from arena_preference.pipelines.embedding import nodes
+from arena_preference.pipelines.embedding.config import EmbeddingConfig, EncoderConfig
+from arena_preference.pipelines.embedding.encoder import Encoder
 from arena_preference.pipelines.embedding.encoder_settings import EncoderSettings
-from arena_preference.pipelines.embedding.inputs import list_texts, make_input_keys
-from arena_preference.pipelines.embedding.models import Encoder
+from arena_preference.pipelines.embedding.model_inputs import list_texts, make_input_keys
 from arena_preference.pipelines.embedding.nodes import (
     compute_embedding_features,
     compute_reward_features,
-    describe_encoder,
-    describe_reward_model,
     embed_texts,
     fit_embedding_projection,
-    score_answers,
+    record_models,
+    score_responses,
 )
-from arena_preference.pipelines.embedding.options import EmbeddingOptions, EncoderOptions
+from arena_preference.pretrained import hash_model
+from arena_preference.symmetry import Features, is_antisymmetric, swap_battles, swap_features
 
-from .conftest import MakeModel
-from .test_models import MEAN
+from .conftest import MakeModel, change
+from .test_encoder import MEAN
 
 VECTORS = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24).flatmap(
     lambda shape: st.tuples(
         *(arrays(np.float16, shape, elements=st.floats(-4, 4, width=16, allow_subnormal=False)) for _ in TEXT_COLUMNS)
     )
 )
-ENCODER = {"model": "acme", "revision": None, "precision": "float32", "space": {"settings": vars(MEAN)}}
+ENCODER = {"model": "acme", "revision": None, "dtype": "float32", "collection": {"settings": vars(MEAN)}}
 
 MakeStore = Callable[..., EmbeddingStore]
 
 
 class StandInStore:
-    """A store that knows the vector of every text of some battles."""
+    """A store of the vectors of some battles."""
 
     def __init__(self, battles: pd.DataFrame, vectors: tuple[np.ndarray, ...]) -> None:
         texts = list_texts(battles, MEAN)
@@ -53,8 +53,8 @@ class StandInStore:
             for key, vector in zip(make_input_keys(texts[column]), of_column, strict=True)
         }
 
-    def open_space(self, description: dict[str, Any]) -> "StandInStore":
-        assert description == ENCODER["space"]
+    def open_collection(self, description: dict[str, Any]) -> "StandInStore":
+        assert description == ENCODER["collection"]
         return self
 
     def read(self, keys: np.ndarray) -> np.ndarray:
@@ -62,7 +62,7 @@ class StandInStore:
 
 
 def make_battles(vectors: tuple[np.ndarray, ...]) -> tuple[pd.DataFrame, Any]:
-    """Give battles of distinct texts, and a store in which these vectors are theirs."""
+    """Battles of distinct texts, and a store that has these vectors for them."""
     count = len(vectors[0])
     texts = {column: [[f"{column} {row}"] for row in range(count)] for column in TEXT_COLUMNS}
     battles = pd.DataFrame({"id": np.arange(count, dtype=np.int64), **texts})
@@ -85,6 +85,7 @@ def swap_table(features: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([features[["id"]], swap_features(features.drop(columns="id"))], axis=1)
 
 
+@settings(max_examples=25)
 @given(vectors=VECTORS)
 def test_swapping_sides_negates_every_antisymmetric_feature_and_keeps_every_symmetric_one(
     vectors: tuple[np.ndarray, ...],
@@ -96,50 +97,48 @@ def test_swapping_sides_negates_every_antisymmetric_feature_and_keeps_every_symm
     assert features.drop(columns="id").map(np.isfinite).all(axis=None)
 
 
+@settings(max_examples=25)
 @given(vectors=VECTORS, data=st.data())
-def test_features_of_a_battle_do_not_depend_on_its_place_or_on_how_many_are_read_at_a_time(
+def test_features_of_a_battle_do_not_depend_on_its_position_or_the_chunk_size(
     vectors: tuple[np.ndarray, ...], data: st.DataObject
 ) -> None:
     battles, store = make_battles(vectors)
     order = np.array(data.draw(st.permutations(range(len(battles)))))
     features = compute_embedding_features(battles, store, ENCODER, axes(vectors))
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(nodes, "_BATTLES_AT_ONCE", data.draw(st.integers(1, 5)))
-        moved = compute_embedding_features(battles.iloc[order], store, ENCODER, axes(vectors))
+    chunk_size = data.draw(st.integers(1, 5))
+    moved = compute_embedding_features(battles.iloc[order], store, ENCODER, axes(vectors), chunk_size)
     pd.testing.assert_frame_equal(moved, features.iloc[order].reset_index(drop=True), check_exact=True)
 
 
+@settings(max_examples=25)
 @given(vectors=VECTORS, data=st.data())
 def test_swapping_any_battle_changes_no_component(vectors: tuple[np.ndarray, ...], data: st.DataObject) -> None:
     battles, store = make_battles(vectors)
     rows = data.draw(arrays(bool, len(battles)))
-    options = EmbeddingOptions.model_construct(encoder=EncoderOptions.model_construct(components=3))
+    config = EmbeddingConfig.model_construct(encoder=EncoderConfig.model_construct(n_components=3))
     np.testing.assert_array_equal(
-        fit_embedding_projection(swap_rows(battles, rows), store, ENCODER, options)["components"],
-        fit_embedding_projection(battles, store, ENCODER, options)["components"],
+        fit_embedding_projection(swap_rows(battles, rows), store, ENCODER, config)["components"],
+        fit_embedding_projection(battles, store, ENCODER, config)["components"],
     )
 
 
-def keep(options: EmbeddingOptions, components: int) -> EmbeddingOptions:
-    return options.model_copy(update={"encoder": options.encoder.model_copy(update={"components": components})})
-
-
-def test_the_projection_finds_the_directions_in_which_answers_differ(
-    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator, options: EmbeddingOptions
+def test_the_projection_finds_the_directions_in_which_responses_differ(
+    rng: np.random.Generator, config: EmbeddingConfig
 ) -> None:
-    monkeypatch.setattr(nodes, "_BATTLES_AT_ONCE", 64)
     axes_of_difference, _ = np.linalg.qr(rng.normal(size=(6, 2)))
     topic = 10 * rng.normal(size=(500, 6))
     a, b = (topic + (rng.normal(size=(500, 2)) * [3.0, 1.0]) @ axes_of_difference.T for _ in range(2))
     battles, store = make_battles((topic.astype(np.float32), a.astype(np.float32), b.astype(np.float32)))
-    components = fit_embedding_projection(battles, store, ENCODER, keep(options, 2))["components"]
+    components = fit_embedding_projection(battles, store, ENCODER, change(config, "encoder", n_components=2))[
+        "components"
+    ]
     np.testing.assert_allclose(np.abs(np.diag(components @ axes_of_difference)), 1, atol=0.01)
     np.testing.assert_allclose(components @ components.T, np.eye(2), atol=1e-6)
 
 
-def test_the_projection_keeps_no_more_components_than_there_are_dimensions(options: EmbeddingOptions) -> None:
+def test_the_projection_has_at_most_as_many_components_as_dimensions(config: EmbeddingConfig) -> None:
     battles, store = make_battles(tuple(np.eye(3, dtype=np.float32) * factor for factor in (1, 2, 4)))
-    components = fit_embedding_projection(battles, store, ENCODER, keep(options, 4))["components"]
+    components = fit_embedding_projection(battles, store, ENCODER, config)["components"]
     assert components.shape == (3, 3)
     assert components.dtype == np.float32
 
@@ -170,7 +169,7 @@ def test_features_of_known_vectors() -> None:
 
 def test_a_projection_of_another_encoder_is_an_error() -> None:
     battles, store = make_battles(tuple(np.ones((2, 3), dtype=np.float16) for _ in TEXT_COLUMNS))
-    with pytest.raises(ValueError, match="fitted on vectors of 2 dimensions, and these have 3"):
+    with pytest.raises(ValueError, match=r"2 dimensions.* 3"):
         compute_embedding_features(battles, store, ENCODER, {"components": np.eye(2, dtype=np.float32)})
 
 
@@ -190,37 +189,37 @@ def dataset(tmp_path: Path) -> EmbeddingStoreDataset:
 
 
 def fill(
-    dataset: EmbeddingStoreDataset, battles: pd.DataFrame, options: EmbeddingOptions, node: Any = embed_texts
+    dataset: EmbeddingStoreDataset, battles: pd.DataFrame, config: EmbeddingConfig, node: Any = embed_texts
 ) -> int:
-    """Run a node as Kedro does, and give the number of texts that it worked on."""
+    """Run a node as Kedro does; returns the number of new vectors."""
     shards: list[EmbeddingShard] = []
-    for shard in node(battles, dataset.load(), options):
+    for shard in node(battles, dataset.load(), config):
         dataset.save(shard)
         shards.append(shard)
     return sum(len(shard.keys) for shard in shards)
 
 
-def read(dataset: EmbeddingStoreDataset, battles: pd.DataFrame, options: EmbeddingOptions) -> dict[str, np.ndarray]:
-    encoder = describe_encoder(dataset.load(), options)
-    space = dataset.load().open_space(encoder["space"])
-    texts = list_texts(battles, EncoderSettings(**encoder["space"]["settings"]))
-    return {column: space.read(make_input_keys(of_column)) for column, of_column in texts.items()}
+def record_encoder(dataset: EmbeddingStoreDataset, config: EmbeddingConfig) -> dict[str, Any]:
+    return record_models(dataset.load(), dataset.load(), config)[0]
 
 
-def change(options: EmbeddingOptions, part: str, **changes: Any) -> EmbeddingOptions:
-    return options.model_copy(update={part: getattr(options, part).model_copy(update=changes)})
+def read(dataset: EmbeddingStoreDataset, battles: pd.DataFrame, config: EmbeddingConfig) -> dict[str, np.ndarray]:
+    encoder = record_encoder(dataset, config)
+    collection = dataset.load().open_collection(encoder["collection"])
+    texts = list_texts(battles, EncoderSettings(**encoder["collection"]["settings"]))
+    return {column: collection.read(make_input_keys(of_column)) for column, of_column in texts.items()}
 
 
-def test_every_cell_gets_the_vector_of_its_text(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, tmp_path: Path
+def test_every_cell_has_the_vector_of_its_text(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig, tmp_path: Path
 ) -> None:
-    fill(dataset, few_battles, options)
-    embeddings = read(dataset, few_battles, options)
+    fill(dataset, few_battles, config)
+    embeddings = read(dataset, few_battles, config)
     assert {vectors.shape for vectors in embeddings.values()} == {(12, 32)}
     for row in (0, 3, 5):
         alone = EmbeddingStoreDataset(filepath=str(tmp_path / f"alone-{row}"))
-        fill(alone, few_battles.iloc[[row]], options)
-        for column, vectors in read(alone, few_battles.iloc[[row]], options).items():
+        fill(alone, few_battles.iloc[[row]], config)
+        for column, vectors in read(alone, few_battles.iloc[[row]], config).items():
             np.testing.assert_allclose(embeddings[column][[row]], vectors, atol=1e-5)
     np.testing.assert_array_equal(embeddings["prompt"][6], embeddings["prompt"][7])
     np.testing.assert_array_equal(embeddings["response_a"][3], embeddings["response_b"][4])
@@ -229,75 +228,73 @@ def test_every_cell_gets_the_vector_of_its_text(
 def test_a_text_is_embedded_once_within_a_run_between_runs_and_across_splits(
     dataset: EmbeddingStoreDataset,
     few_battles: pd.DataFrame,
-    options: EmbeddingOptions,
+    config: EmbeddingConfig,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.INFO, logger="arena_preference.pipelines.embedding")
-    # 11 prompts, 24 answers of which a null one and a missing one are the same empty text.
-    assert fill(dataset, pd.concat([few_battles, few_battles]), options) == 34
+    # 11 prompts and 24 responses, of which a null one and a missing one are the same empty text.
+    assert fill(dataset, pd.concat([few_battles, few_battles]), config) == 34
     assert "72 texts, 34 of them distinct, 0 of those in the store: 34 for the encoder on cpu in float32" in caplog.text
     test = few_battles.tail(3).copy()
     test.at[test.index[0], "response_a"] = ["something new"]
-    assert fill(dataset, test, options) == 1
+    assert fill(dataset, test, config) == 1
     caplog.clear()
     monkeypatch.setattr(Encoder, "__init__", lambda *_: pytest.fail("the encoder was loaded"))
-    assert fill(dataset, few_battles.sample(frac=1, random_state=0), options) == 0
+    assert fill(dataset, few_battles.sample(frac=1, random_state=0), config) == 0
     assert "36 texts, 34 of them distinct, 34 of those in the store: nothing to do for the encoder" in caplog.text
 
 
-def test_a_shard_is_handed_over_before_the_later_ones_are_computed(
+def test_a_shard_is_saved_before_the_later_ones_are_computed(
     dataset: EmbeddingStoreDataset,
     few_battles: pd.DataFrame,
-    options: EmbeddingOptions,
+    config: EmbeddingConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    chosen = change(options, "inference", shard_characters=1, workers=1)
+    chosen = change(config, "inference", shard_characters=1, workers=1)
     computed: list[int] = []
     compute = Encoder.compute
     monkeypatch.setattr(Encoder, "compute", lambda *given: computed.append(1) or compute(*given))
     shards = embed_texts(few_battles, dataset.load(), chosen)
     next(shards)
-    # The longest text, of many windows, is a shard of its own, as is every other; one more shard may be under way.
+    # Every text is a shard of its own, and the longest has many windows; one more shard may be running.
     at_first = len(computed)
     assert len(list(shards)) == 33
     assert len(computed) > at_first + 30
 
 
-def test_a_run_that_would_take_too_long_stops_early_and_keeps_what_it_has_done(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions
+def test_a_run_that_would_exceed_the_time_budget_stops_and_keeps_its_vectors(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig
 ) -> None:
-    chosen = change(options, "inference", shard_characters=1, time_budget=1e-9)
-    with pytest.raises(
-        TimeoutError, match=r"encoder would take .* hours for 34 texts on cpu, and .*time_budget allows"
-    ):
+    chosen = change(config, "inference", shard_characters=1, time_budget=1e-9)
+    with pytest.raises(TimeoutError, match=r"34 texts on cpu in float32.* embedding.inference.time_budget"):
         fill(dataset, few_battles, chosen)
     assert fill(dataset, few_battles, change(chosen, "inference", time_budget=1.0)) == 33
 
 
 def test_order_and_swap_of_battles_change_no_byte_of_the_store(
-    few_battles: pd.DataFrame, options: EmbeddingOptions, tmp_path: Path
+    few_battles: pd.DataFrame, config: EmbeddingConfig, tmp_path: Path
 ) -> None:
     files = []
     moved = few_battles.sample(frac=1, random_state=0)
     for number, battles in enumerate((few_battles, moved, swap_battles(few_battles))):
         dataset = EmbeddingStoreDataset(filepath=str(tmp_path / str(number)))
-        fill(dataset, battles, options)
+        fill(dataset, battles, config)
         folder = tmp_path / str(number)
         files.append({str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
     assert files[0] == files[1] == files[2]
     assert len(files[0]) > 3
 
 
-def test_a_lost_or_damaged_shard_is_embedded_again_to_the_same_bytes(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, tmp_path: Path
+def test_a_lost_or_corrupted_shard_is_computed_again_to_the_same_bytes(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig, tmp_path: Path
 ) -> None:
-    fill(dataset, few_battles, options)
+    fill(dataset, few_battles, config)
     shards = {path: path.read_bytes() for path in (tmp_path / "store").rglob("*.safetensors")}
-    lost, damaged, *_ = shards
+    lost, corrupted, *_ = shards
     lost.unlink()
-    damaged.write_bytes(shards[damaged][:-1])
-    assert 0 < fill(dataset, few_battles, options) < 34
+    corrupted.write_bytes(shards[corrupted][:-1])
+    assert 0 < fill(dataset, few_battles, config) < 34
     assert {path: path.read_bytes() for path in (tmp_path / "store").rglob("*.safetensors")} == shards
 
 
@@ -306,106 +303,106 @@ def test_a_lost_or_damaged_shard_is_embedded_again_to_the_same_bytes(
     [
         ("encoder", {"max_tokens": 48}),
         ("encoder", {"long_texts": "truncate"}),
-        ("encoder", {"window_overlap": 4}),
+        ("encoder", {"stride": 4}),
         ("encoder", {"tail_tokens": 3}),
         ("encoder", {"pooling": "cls"}),
         ("encoder", {"normalize": False}),
         ("encoder", {"document_prefix": "the "}),
-        ("encoder", {"stored_precision": "float16"}),
-        ("inference", {"precision": "bfloat16"}),
+        ("encoder", {"storage_dtype": "float16"}),
+        ("inference", {"dtype": "bfloat16"}),
     ],
 )
-def test_a_changed_option_never_uses_old_vectors(
+def test_a_changed_parameter_never_uses_old_vectors(
     dataset: EmbeddingStoreDataset,
     few_battles: pd.DataFrame,
-    options: EmbeddingOptions,
+    config: EmbeddingConfig,
     part: str,
     changes: dict[str, Any],
 ) -> None:
-    fill(dataset, few_battles, options)
-    assert fill(dataset, few_battles, change(options, part, **changes)) == 34
-    assert fill(dataset, few_battles, options) == 0
+    fill(dataset, few_battles, config)
+    assert fill(dataset, few_battles, change(config, part, **changes)) == 34
+    assert fill(dataset, few_battles, config) == 0
 
 
 def test_changed_weights_never_use_old_vectors(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, make_encoder: MakeModel
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig, make_encoder: MakeModel
 ) -> None:
-    fill(dataset, few_battles, options)
+    fill(dataset, few_battles, config)
     other = make_encoder(pooling={"pooling_mode": "mean"}, seed=1)
-    assert fill(dataset, few_battles, change(options, "encoder", model=str(other))) == 34
-    copied = shutil.copytree(options.encoder.model, other.with_name("copied"))
-    assert fill(dataset, few_battles, change(options, "encoder", model=str(copied))) == 0
+    assert fill(dataset, few_battles, change(config, "encoder", model=str(other))) == 34
+    copied = shutil.copytree(config.encoder.model, other.with_name("copied"))
+    assert fill(dataset, few_battles, change(config, "encoder", model=str(copied))) == 0
 
 
 @pytest.mark.parametrize("changes", [{"batch_tokens"}, {"shard_characters": 10**6}, {"workers": 2}])
-def test_how_a_model_is_run_makes_no_other_vectors(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, changes: Any
+def test_how_a_model_is_run_does_not_change_the_collection(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig, changes: Any
 ) -> None:
     if changes == {"batch_tokens"}:
-        changes = {"batch_tokens": options.inference.batch_tokens.model_copy(update={"cpu": 100})}
-    fill(dataset, few_battles, options)
-    assert fill(dataset, few_battles, change(options, "inference", **changes)) == 0
+        changes = {"batch_tokens": config.inference.batch_tokens.model_copy(update={"cpu": 100})}
+    fill(dataset, few_battles, config)
+    assert fill(dataset, few_battles, change(config, "inference", **changes)) == 0
 
 
-@pytest.mark.parametrize("precision", ["float16", "float32"])
-def test_vectors_are_stored_in_the_precision_asked_for(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions, precision: str
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_vectors_are_stored_in_the_storage_dtype(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig, dtype: str
 ) -> None:
-    chosen = change(options, "encoder", stored_precision=precision)
+    chosen = change(config, "encoder", storage_dtype=dtype)
     fill(dataset, few_battles, chosen)
-    assert {vectors.dtype for vectors in read(dataset, few_battles, chosen).values()} == {np.dtype(precision)}
+    assert {vectors.dtype for vectors in read(dataset, few_battles, chosen).values()} == {np.dtype(dtype)}
 
 
-def test_a_vector_that_does_not_fit_its_type_is_an_error(
+def test_a_vector_that_overflows_its_storage_dtype_is_an_error(
     dataset: EmbeddingStoreDataset,
     few_battles: pd.DataFrame,
-    options: EmbeddingOptions,
+    config: EmbeddingConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Encoder, "combine", lambda *_: np.array([70_000.0], dtype=np.float32))
-    chosen = change(options, "encoder", stored_precision="float16")
-    with pytest.raises(FloatingPointError, match=r"7e\+04 do not fit float16. Set embedding.encoder.stored_p"):
+    chosen = change(config, "encoder", storage_dtype="float16")
+    with pytest.raises(FloatingPointError, match=r"7e\+04 .* embedding.encoder.storage_dtype"):
         fill(dataset, few_battles, chosen)
 
 
 def test_a_table_without_battles_is_an_error(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig
 ) -> None:
-    with pytest.raises(ValueError, match="no battles to embed"):
-        fill(dataset, few_battles.head(0), options)
+    with pytest.raises(ValueError, match="rejected_rows"):
+        fill(dataset, few_battles.head(0), config)
 
 
-def test_the_description_names_the_encoder_its_precision_and_all_that_changes_its_vectors(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions
+def test_the_record_has_the_encoder_its_dtype_and_all_that_changes_its_vectors(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig
 ) -> None:
-    fill(dataset, few_battles, options)
-    encoder = describe_encoder(dataset.load(), options)
-    assert encoder["model"] == options.encoder.model
-    assert encoder["precision"] == "float32"
-    assert encoder["space"]["files"] == model_files.hash_model(Path(options.encoder.model))
-    assert encoder["space"]["settings"]["pooling"] == "mean"
+    fill(dataset, few_battles, config)
+    encoder = record_encoder(dataset, config)
+    assert encoder["model"] == config.encoder.model
+    assert encoder["dtype"] == "float32"
+    assert encoder["collection"]["files"] == hash_model(Path(config.encoder.model))
+    assert encoder["collection"]["settings"]["pooling"] == "mean"
 
 
-def test_other_parameters_than_those_of_training_are_an_error_that_lists_them(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, options: EmbeddingOptions
+def test_parameters_that_differ_from_training_are_an_error_that_lists_them(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig
 ) -> None:
-    fill(dataset, few_battles, options)
-    trained = describe_encoder(dataset.load(), options)
-    changed = change(options, "encoder", max_tokens=48, pooling="cls")
+    fill(dataset, few_battles, config)
+    trained = record_encoder(dataset, config)
+    changed = change(config, "encoder", max_tokens=48, pooling="cls")
     with pytest.raises(ValueError, match=r"max_tokens 48 \(training: 64\), pooling cls \(training: mean\)"):
         next(embed_texts(few_battles, dataset.load(), changed, trained))
     with pytest.raises(ValueError, match=r"kind absent \(training: encoder\)"):
-        next(embed_texts(few_battles, dataset.load(), change(options, "encoder", enabled=False), trained))
-    assert list(embed_texts(few_battles, dataset.load(), options, trained)) == []
+        next(embed_texts(few_battles, dataset.load(), change(config, "encoder", enabled=False), trained))
+    assert list(embed_texts(few_battles, dataset.load(), config, trained)) == []
 
 
 @pytest.fixture
-def rewarding(options: EmbeddingOptions, make_reward_model: MakeModel) -> EmbeddingOptions:
+def rewarding(config: EmbeddingConfig, reward_model: Path) -> EmbeddingConfig:
     return change(
-        options,
+        config,
         "reward_model",
         enabled=True,
-        model=str(make_reward_model()),
+        model=str(reward_model),
         revision=None,
         max_tokens=400,
         tail_tokens=300,
@@ -413,13 +410,13 @@ def rewarding(options: EmbeddingOptions, make_reward_model: MakeModel) -> Embedd
 
 
 def test_reward_features_are_the_difference_and_sum_of_the_scores_and_follow_a_swap(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, rewarding: EmbeddingOptions
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, rewarding: EmbeddingConfig
 ) -> None:
-    # Every answer with its prompt is a conversation of its own, but one that occurs twice.
+    # Every response with its prompt is another conversation, except one that occurs twice.
     few_battles.at[9, "response_b"] = few_battles.at[9, "response_a"]
-    assert fill(dataset, few_battles, rewarding, score_answers) == 23
-    assert fill(dataset, few_battles, rewarding, score_answers) == 0
-    reward_model = describe_reward_model(dataset.load(), rewarding)
+    assert fill(dataset, few_battles, rewarding, score_responses) == 23
+    assert fill(dataset, few_battles, rewarding, score_responses) == 0
+    _, reward_model = record_models(dataset.load(), dataset.load(), rewarding)
     features = Features.validate(compute_reward_features(few_battles, dataset.load(), reward_model))
     assert features["reward__diff"].std() > 0.01
     assert features["reward__diff"][9] == 0
@@ -428,27 +425,27 @@ def test_reward_features_are_the_difference_and_sum_of_the_scores_and_follow_a_s
     pd.testing.assert_frame_equal(swapped, swap_table(features), check_exact=True)
 
 
-def test_another_reward_model_than_in_training_is_an_error(
-    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, rewarding: EmbeddingOptions
+def test_a_reward_model_that_differs_from_training_is_an_error(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, rewarding: EmbeddingConfig
 ) -> None:
-    fill(dataset, few_battles, rewarding, score_answers)
-    trained = describe_reward_model(dataset.load(), rewarding)
+    fill(dataset, few_battles, rewarding, score_responses)
+    _, trained = record_models(dataset.load(), dataset.load(), rewarding)
     changed = change(rewarding, "reward_model", max_tokens=350)
-    with pytest.raises(ValueError, match=r"embedding.reward_model describe another model .* max_tokens 350"):
-        next(score_answers(few_battles, dataset.load(), changed, trained))
+    with pytest.raises(ValueError, match=r"embedding.reward_model .* max_tokens 350 \(training: 400\)"):
+        next(score_responses(few_battles, dataset.load(), changed, trained))
 
 
-def test_models_that_are_switched_off_give_ids_alone_and_load_nothing(
+def test_disabled_models_are_not_loaded_and_leave_only_ids(
     dataset: EmbeddingStoreDataset,
     few_battles: pd.DataFrame,
-    options: EmbeddingOptions,
+    config: EmbeddingConfig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(nodes, "find_model", lambda *_: pytest.fail("a model was looked for"))
-    chosen = change(options, "encoder", enabled=False)
+    monkeypatch.setattr(nodes, "find_model", lambda *_: pytest.fail("a model was searched for"))
+    chosen = change(config, "encoder", enabled=False)
     store = dataset.load()
-    assert fill(dataset, few_battles, chosen) == fill(dataset, few_battles, chosen, score_answers) == 0
-    assert describe_encoder(store, chosen) == describe_reward_model(store, chosen) == {}
+    assert fill(dataset, few_battles, chosen) == fill(dataset, few_battles, chosen, score_responses) == 0
+    assert record_models(store, store, chosen) == ({}, {})
     assert fit_embedding_projection(few_battles, store, {}, chosen) == {}
     ids = few_battles[["id"]]
     pd.testing.assert_frame_equal(compute_embedding_features(few_battles, store, {}, {}), ids)

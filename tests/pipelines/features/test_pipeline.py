@@ -1,7 +1,8 @@
-"""How the pipeline ``features`` is wired and configured."""
+"""Wiring and parameters of the pipeline ``features``."""
 
 from collections import Counter
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -9,83 +10,88 @@ import pytest
 import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
+from pydantic import BaseModel, ValidationError
 
-from arena_preference.battles import ID, Features, is_antisymmetric
+from arena_preference.battles import ID
 from arena_preference.pipelines.features import create_pipeline
-from arena_preference.pipelines.features.nodes import compute_text_features
-from arena_preference.pipelines.features.options import (
-    RelevanceOptions,
-    TextFeatureOptions,
-    TextVectorizerOptions,
-    WordVectorizerOptions,
+from arena_preference.pipelines.features.config import (
+    CharLsaConfig,
+    RelevanceConfig,
+    TextFeatureConfig,
+    WordTfidfConfig,
 )
-from arena_preference.pipelines.features.quantities import SIDE_RATES, SIDE_SIZES
+from arena_preference.pipelines.features.quantities import SIDE_COUNTS, SIDE_RATIOS
+from arena_preference.symmetry import Features, is_antisymmetric
 
-PARAMETERS = Path(__file__).parents[3] / "conf" / "base" / "parameters_features.yml"
+from .conftest import make_battles
+
+PARAMETERS: Final = Path(__file__).parents[3] / "conf" / "base" / "parameters_features.yml"
+CONFIGS: Final = {
+    "text": TextFeatureConfig,
+    "char_lsa": CharLsaConfig,
+    "word_tfidf": WordTfidfConfig,
+    "relevance": RelevanceConfig,
+}
+TABLES: Final = ("text_features", "lsa_features", "relevance_features", "consensus_features")
 
 
-@pytest.fixture
-def parameters() -> dict[str, dict[str, object]]:
+@pytest.fixture(scope="module")
+def parameters() -> dict[str, dict[str, Any]]:
     return yaml.safe_load(PARAMETERS.read_text(encoding="utf-8"))["features"]
 
 
-def make_battles(n_rows: int) -> pd.DataFrame:
+@pytest.fixture(scope="module")
+def configs(parameters: dict[str, dict[str, Any]]) -> dict[str, BaseModel]:
+    assert set(parameters) == set(CONFIGS)
+    return {name: config(**parameters[name]) for name, config in CONFIGS.items()}
+
+
+@pytest.fixture(scope="module")
+def outputs(configs: dict[str, BaseModel]) -> dict[str, Any]:
+    """Datasets of a run with the parameters of the base environment, on 40 training and 3 test battles."""
     rng = np.random.default_rng(0)
     words = np.array(["tea", "cup", "leaf", "hot", "code", "loop", "array", "bug"])
 
-    def write() -> list[list[str]]:
-        return [[" ".join(rng.choice(words, 6))] for _ in range(n_rows)]
+    def write() -> list[str]:
+        return [" ".join(rng.choice(words, 6))]
 
-    texts = {name: write() for name in ("prompt", "response_a", "response_b")}
-    return pd.DataFrame({ID: np.arange(n_rows), **texts, "prompt_group": [str(row) for row in range(n_rows)]})
-
-
-FITTED = {"text_vectorizer", "word_vectorizer", "prompt_vectorizer", "expected_words"}
-TABLES = ("text_features", "latent_features", "relevance_features", "consensus_features")
-
-
-def test_train_fits_what_test_reads():
-    train, test = create_pipeline("train"), create_pipeline("test")
-    parameters = {f"params:features.{name}" for name in ("text", "vectorizer", "words", "relevance")}
-    parameters.add("params:seed")
-    assert train.inputs() == {"train.battles", "train.sampled_battles", *parameters}
-    assert train.all_outputs() == {*FITTED, *(f"train.{name}" for name in (*TABLES, "word_differences"))}
-    assert test.inputs() == {"test.battles", *FITTED, "params:features.text"}
-    assert test.all_outputs() == {f"test.{name}" for name in (*TABLES, "word_differences")}
-
-
-def test_both_splits_give_the_same_columns(parameters):
-    features = {
-        "features.text": TextFeatureOptions(**parameters["text"]),
-        "features.vectorizer": TextVectorizerOptions(**{**parameters["vectorizer"], "max_text_share": 1.0}),
-        "features.words": WordVectorizerOptions(**parameters["words"]),
-        "features.relevance": RelevanceOptions(**parameters["relevance"]),
-    }
-    inputs = {"train.battles": make_battles(40), "test.battles": make_battles(3), "params:seed": 0}
-    inputs["train.sampled_battles"] = inputs["train.battles"]
-    inputs |= {f"params:{name}": options for name, options in features.items()}
+    train, test = (make_battles([(write(), write(), write()) for _ in range(n)]) for n in (40, 3))
+    inputs = {"train_battles": train, "train_sampled_battles": train, "test_battles": test, "params:seed": 0}
+    inputs |= {f"params:features.{name}": config for name, config in configs.items()}
+    # With so few words, most n-grams are in most texts.
+    inputs["params:features.char_lsa"] = configs["char_lsa"].model_copy(update={"max_df": 1.0})
     catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()})
-    outputs = SequentialRunner().run(create_pipeline("train") + create_pipeline("test"), catalog)
-    tables = {name: output.load() for name, output in outputs.items()}
-    for kind in TABLES:
-        Features.validate(tables[f"test.{kind}"])
-        assert tables[f"train.{kind}"].columns.equals(tables[f"test.{kind}"].columns)
-        assert len(tables[f"test.{kind}"]) == 3
-    train, test = (tables[f"{split}.word_differences"] for split in ("train", "test"))
+    return {name: output.load() for name, output in SequentialRunner().run(create_pipeline(), catalog).items()}
+
+
+def test_the_test_split_needs_only_what_the_train_split_fits():
+    train, test = create_pipeline(["train"]), create_pipeline(["test"])
+    assert test.inputs() <= {"test_battles", "params:features.text"} | train.all_outputs()
+
+
+def test_both_splits_yield_the_same_columns(outputs):
+    for table in TABLES:
+        train, test = (Features.validate(outputs[f"{split}_{table}"]) for split in ("train", "test"))
+        assert (len(train), len(test)) == (40, 3)
+        assert train.columns.equals(test.columns)
+    train, test = (outputs[f"{split}_tfidf_differences"] for split in ("train", "test"))
     assert (len(train), len(test)) == (40, 3)
     assert train["vocabulary"].unique() == test["vocabulary"].unique()
 
 
-def test_every_quantity_of_a_side_has_one_antisymmetric_feature(parameters):
-    features = compute_text_features(make_battles(2), TextFeatureOptions(**parameters["text"]))
+def test_every_quantity_of_a_side_has_one_antisymmetric_feature(outputs):
+    features: pd.DataFrame = outputs["train_text_features"]
     quantities = Counter(name.rpartition("__")[0] for name in features.columns.drop(ID) if is_antisymmetric(name))
-    assert set(quantities) == set(SIDE_SIZES) | set(SIDE_RATES)
+    assert set(quantities) == set(SIDE_COUNTS) | set(SIDE_RATIOS)
     assert set(quantities.values()) == {1}
 
 
-def test_every_option_has_its_value_in_the_base_configuration_and_nothing_else(parameters):
-    assert set(parameters) == {"text", "vectorizer", "words", "relevance"}
-    TextFeatureOptions(**parameters["text"])
-    TextVectorizerOptions(**parameters["vectorizer"])
-    WordVectorizerOptions(**parameters["words"])
-    RelevanceOptions(**parameters["relevance"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_an_unknown_parameter_is_named(name, parameters):
+    with pytest.raises(ValidationError, match="no_such_parameter"):
+        CONFIGS[name](**parameters[name], no_such_parameter=1)
+
+
+def test_an_ngram_range_ascends(parameters):
+    with pytest.raises(ValidationError, match=r"ngram_range \[3, 2\]"):
+        CharLsaConfig(**{**parameters["char_lsa"], "ngram_range": [3, 2]})

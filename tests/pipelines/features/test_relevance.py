@@ -1,32 +1,31 @@
-"""What the features of relevance promise."""
+"""Relevance features: responses against the words that their prompts make likely."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from skops import io
 
-from arena_preference.battles import ID, Features, swap_battles
-from arena_preference.pipelines.features import relevance
-from arena_preference.pipelines.features.nodes import (
+from arena_preference.battles import ID
+from arena_preference.pipelines.features.config import RelevanceConfig, WordTfidfConfig
+from arena_preference.pipelines.features.relevance import (
     compute_left_out_relevance_features,
     compute_relevance_features,
-    fit_expected_words,
-    fit_prompt_vectorizer,
-    fit_word_vectorizer,
+    fit_prompt_word_regression,
+    fit_relevance_model,
 )
-from arena_preference.pipelines.features.options import RelevanceOptions, WordVectorizerOptions
-from arena_preference.pipelines.features.relevance import RELEVANCE_RATES, RELEVANCE_SIZES, measure_relevance
+from arena_preference.pipelines.features.tfidf import fit_word_tfidf
+from arena_preference.symmetry import Features, swap_battles
 
-from .conftest import make_battles
+from .conftest import Turns, laws, make_battles
 
-OPTIONS = RelevanceOptions(
-    ngram_max=1, min_texts=1, max_ngrams=100, max_fit_texts=100, components=6, power_iterations=3, penalty=0.1
+CONFIG = RelevanceConfig(
+    ngram_range=(1, 1), min_df=1, max_features=100, max_fit_texts=100, n_components=6, n_iter=3, alpha=0.1
 )
-WORDS = WordVectorizerOptions(ngram_max=1, min_texts=1, max_ngrams=200, max_fit_texts=500)
+WORDS = WordTfidfConfig(ngram_range=(1, 1), min_df=1, max_features=200, max_fit_texts=500)
 TOPICS = {
     "tea": ["leaf", "cup", "kettle", "water", "hot", "brew"],
     "code": ["loop", "array", "bug", "type", "test", "class"],
@@ -40,7 +39,7 @@ def write(rng: np.random.Generator, topic: str, n_sentences: int = 3) -> str:
 
 @pytest.fixture(scope="module")
 def battles() -> pd.DataFrame:
-    """Answers keep to the prompt's topic, but for every fifth on side b; the first 20 battles share three prompts."""
+    """The first 20 share three prompts. Responses are on the topic, except for a turn of every fifth on side b."""
     rng = np.random.default_rng(0)
     names = list(TOPICS)
     rows = []
@@ -58,47 +57,50 @@ def fitted(battles: pd.DataFrame) -> tuple[Any, Any, Any]:
 
 
 def fit(battles: pd.DataFrame) -> tuple[Any, Any, Any]:
-    prompts, words = fit_prompt_vectorizer(battles, OPTIONS, seed=0), fit_word_vectorizer(battles, WORDS, seed=0)
-    return prompts, words, fit_expected_words(battles, prompts, words, OPTIONS)
+    """Return prompt_lsa, word_tfidf and prompt_word_regression."""
+    word_tfidf = fit_word_tfidf(battles, WORDS, seed=0)
+    prompt_lsa, regression = fit_relevance_model(battles, word_tfidf, CONFIG, seed=0)
+    return prompt_lsa, word_tfidf, regression
 
 
-def new_battle(
-    answer_a: list[str | None], answer_b: list[str | None], prompt: str = "tell me about tea"
-) -> pd.DataFrame:
-    return make_battles([([prompt], answer_a, answer_b)], first_id=1_000_000)
+def new_battle(response_a: Turns, response_b: Turns, prompt: str = "tell me about tea") -> pd.DataFrame:
+    return make_battles([([prompt], response_a, response_b)], first_id=1_000_000)
 
 
-def test_an_answer_that_strays_has_stray_sentences_and_fewer_expected_words(fitted):
+def test_a_response_that_strays_has_stray_sentences_and_fewer_expected_words(fitted):
     rng = np.random.default_rng(1)
     strays = f"{write(rng, 'tea', 1)} {write(rng, 'code', 1)} {write(rng, 'birds', 1)}"
-    prompts, words, expected_words = fitted
-    new = new_battle([write(rng, "tea")], [strays])
-    (a, b), *_ = measure_relevance(new, prompts, words, expected_words, leave_out=False)
-    on_topic, straying = (dict(zip((*RELEVANCE_SIZES, *RELEVANCE_RATES), side, strict=True)) for side in (a, b))
-    assert (on_topic["stray_sentences"], straying["stray_sentences"]) == (0, 2)
-    for name in ("expected_words", "most_expected_words", "sentence_relevance", "word_relevance"):
-        assert on_topic[name] > straying[name], name
-    assert straying["sentence_relevance_spread"] > on_topic["sentence_relevance_spread"]
+    features = compute_relevance_features(new_battle([write(rng, "tea")], [strays]), *fitted).iloc[0]
+    # Only the second response has any.
+    assert features["stray_sentences__reldiff"] == -1
+    assert features["sentence_relevance_spread__diff"] < 0
+    positive = (
+        "expected_words__reldiff",
+        "most_expected_words__reldiff",
+        "sentence_relevance__diff",
+        "word_relevance__diff",
+    )
+    assert (features[list(positive)] > 0).all()
 
 
-def test_a_fitted_battle_is_looked_at_as_though_its_prompt_group_had_no_part(battles, fitted):
-    prompts, words, expected_words = fitted
+def test_a_training_battle_is_measured_as_if_its_prompt_group_had_been_left_out_of_the_fit(battles, fitted):
+    prompt_lsa, word_tfidf, regression = fitted
     group = battles["prompt_group"].mode()[0]
     inside = battles["prompt_group"] == group
     assert inside.sum() > 3
-    without = fit_expected_words(battles[~inside], prompts, words, OPTIONS)
-    # How many answers have a word at all is not made anew.
-    without["shares"] = expected_words["shares"]
-    truly_left_out = measure_relevance(battles[inside], prompts, words, without, leave_out=False)
+    without = fit_prompt_word_regression(battles[~inside], prompt_lsa, word_tfidf, CONFIG.alpha)
+    # The document frequencies remain those of all battles.
+    without["document_frequencies"] = regression["document_frequencies"]
+    truly_left_out = compute_relevance_features(battles[inside], prompt_lsa, word_tfidf, without).drop(columns=ID)
     left_out, with_part = (
-        measure_relevance(battles, prompts, words, expected_words, leave_out=leave_out)[inside]
-        for leave_out in (True, False)
+        compute(battles, *fitted)[inside].drop(columns=ID)
+        for compute in (compute_left_out_relevance_features, compute_relevance_features)
     )
     np.testing.assert_allclose(left_out, truly_left_out, rtol=1e-3, atol=1e-4)
-    assert np.abs(with_part - truly_left_out).max() > 0.01
+    assert np.abs(with_part.to_numpy() - truly_left_out.to_numpy()).max() > 0.01
 
 
-def test_ids_of_training_battles_mean_nothing_in_new_battles(battles, fitted):
+def test_a_new_battle_with_the_id_of_a_training_battle_is_not_left_out(battles, fitted):
     others = battles.assign(response_a=battles["response_b"].to_numpy()[::-1])
     expected = compute_relevance_features(others.assign(id=others[ID] + 1_000_000), *fitted).drop(columns=ID)
     pd.testing.assert_frame_equal(
@@ -106,84 +108,85 @@ def test_ids_of_training_battles_mean_nothing_in_new_battles(battles, fitted):
     )
 
 
-def test_numbers_of_a_list_are_no_sentences(fitted):
+def test_list_numbers_are_not_sentences(fitted):
     rng = np.random.default_rng(2)
     prose = write(rng, "tea")
-    listed = "\n".join(f"{place}. {line}." for place, line in enumerate(prose.rstrip(".").split(". "), 1))
-    prompts, words, expected_words = fitted
-    (a, b), *_ = measure_relevance(new_battle([prose], [listed]), prompts, words, expected_words, leave_out=False)
-    np.testing.assert_allclose(b, a, rtol=0.05)
+    listed = "\n".join(f"{number}. {line}." for number, line in enumerate(prose.rstrip(".").split(". "), 1))
+    features = compute_relevance_features(new_battle([prose], [listed]), *fitted).drop(columns=ID)
+    np.testing.assert_allclose(features, 0, atol=0.02)
 
 
 def test_swapping_the_sides_before_the_fit_and_after_negates_every_feature_exactly(battles, fitted):
-    there = compute_left_out_relevance_features(battles, *fitted).drop(columns=ID)
+    features = compute_left_out_relevance_features(battles, *fitted).drop(columns=ID)
     swapped = swap_battles(battles)
-    back = compute_left_out_relevance_features(swapped, *fit(swapped)).drop(columns=ID)
-    np.testing.assert_array_equal(back, -there)
-    assert (there != 0).any().all()
+    np.testing.assert_array_equal(
+        compute_left_out_relevance_features(swapped, *fit(swapped)).drop(columns=ID), -features
+    )
+    assert (features != 0).any().all()
 
 
-@settings(max_examples=10, deadline=None)
+@laws
 @given(order=st.permutations(range(60)), chunk_rows=st.integers(1, 30))
-def test_neither_the_order_of_the_battles_nor_how_many_are_held_changes_a_bit(battles, fitted, order, chunk_rows):
+def test_neither_the_order_of_the_battles_nor_the_size_of_the_chunks_changes_a_bit(battles, fitted, order, chunk_rows):
     expected = compute_left_out_relevance_features(battles, *fitted)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(relevance, "_CHUNK_ROWS", chunk_rows)
-        permuted = compute_left_out_relevance_features(battles.iloc[order].reset_index(drop=True), *fitted)
+    permuted = compute_relevance_features(
+        battles.iloc[order].reset_index(drop=True), *fitted, leave_out=True, chunk_rows=chunk_rows
+    )
     pd.testing.assert_frame_equal(permuted.sort_values(ID, ignore_index=True), expected, check_exact=True)
 
 
-def test_what_is_said_of_a_new_battle_does_not_depend_on_its_company(battles, fitted):
+def test_features_of_a_new_battle_do_not_depend_on_the_others(battles, fitted):
     new = battles.assign(id=battles[ID] + 1_000_000)
     together = compute_relevance_features(new, *fitted)
     apart = pd.concat([compute_relevance_features(new[row : row + 1], *fitted) for row in range(len(new))])
     pd.testing.assert_frame_equal(apart.reset_index(drop=True), together, check_exact=True)
 
 
-def test_how_many_battles_are_held_changes_next_to_nothing_in_the_fit(battles, fitted, monkeypatch):
-    prompts, words, at_once = fitted
-    monkeypatch.setattr(relevance, "_CHUNK_ROWS", 7)
-    in_chunks = fit_expected_words(battles, prompts, words, OPTIONS)
+def test_the_size_of_the_chunks_changes_at_most_the_last_digits_of_the_fit(battles, fitted):
+    prompt_lsa, word_tfidf, at_once = fitted
+    in_chunks = fit_prompt_word_regression(battles, prompt_lsa, word_tfidf, CONFIG.alpha, chunk_rows=7)
     assert set(in_chunks) == set(at_once)
     for name, values in at_once.items():
         np.testing.assert_allclose(in_chunks[name], values, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("answer", [[], [None], [""], [" \n"], ["?!"], ["unheard"]], ids=repr)
-def test_an_answer_of_no_known_word_counts_nothing(fitted, answer):
-    prompts, words, expected_words = fitted
-    measured = measure_relevance(new_battle(answer, ["the kettle"]), prompts, words, expected_words, leave_out=False)
-    assert (measured[0, 0] == 0).all()
-    assert np.isfinite(measured).all()
+@pytest.mark.parametrize("response", [[], [None], [""], [" \n"], ["?!"], ["unheard"]], ids=repr)
+def test_a_response_without_a_known_word_is_zero(fitted, response):
+    features = compute_relevance_features(new_battle(response, response), *fitted).drop(columns=ID)
+    assert (features == 0).all(axis=None)
+    against = compute_relevance_features(new_battle(response, ["the kettle"]), *fitted).drop(columns=ID)
+    assert against["expected_words__reldiff"].item() == -1
+    assert np.isfinite(against).all(axis=None)
 
 
-def test_a_prompt_of_no_known_word_is_a_prompt_like_any(fitted):
+def test_a_prompt_without_a_known_word_is_valid(fitted):
     features = Features.validate(compute_relevance_features(new_battle(["the cup"], ["a loop"], "???"), *fitted))
     assert np.isfinite(features.drop(columns=ID)).all(axis=None)
 
 
-def test_no_battles_give_every_column_and_no_row(battles, fitted):
+def test_no_battles_yield_every_column_and_no_row(battles, fitted):
     none = compute_relevance_features(battles[:0], *fitted)
     assert none.columns.tolist() == compute_relevance_features(battles, *fitted).columns.tolist()
     assert none.empty
 
 
-def test_skops_carries_the_prompt_vectorizer_without_trusting_any_type(battles, fitted):
-    prompts, *others = fitted
-    content = io.dumps(prompts)
+def test_skops_stores_prompt_lsa_without_trusting_any_type(battles, fitted):
+    prompt_lsa, *others = fitted
+    content = io.dumps(prompt_lsa)
     assert io.get_untrusted_types(data=content) == []
     loaded = compute_relevance_features(battles, io.loads(content, trusted=[]), *others)
     pd.testing.assert_frame_equal(loaded, compute_relevance_features(battles, *fitted), check_exact=True)
 
 
-def test_prompts_without_a_common_word_say_what_to_change():
+def test_prompts_without_a_common_word_are_rejected_with_the_parameter_to_change(fitted):
     few = make_battles([(["red"], ["x"], ["y"]), (["blue"], ["x"], ["y"])])
-    with pytest.raises(ValueError, match=r"2 distinct prompts.*Lower features\.relevance\.min_texts"):
-        fit_prompt_vectorizer(few, OPTIONS.model_copy(update={"min_texts": 2}), seed=0)
+    _, word_tfidf, _ = fitted
+    with pytest.raises(ValueError, match=r"2 distinct texts.*features\.relevance\.min_df"):
+        fit_relevance_model(few, word_tfidf, CONFIG.model_copy(update={"min_df": 2}), seed=0)
 
 
-def test_what_was_not_fitted_together_is_refused(battles, fitted):
-    prompts, words, expected_words = fitted
-    other = {**expected_words, "coefficients": expected_words["coefficients"][1:]}
-    with pytest.raises(ValueError, match="come from different runs"):
-        measure_relevance(battles, prompts, words, other, leave_out=True)
+def test_objects_that_were_not_fitted_together_are_rejected(battles, fitted):
+    prompt_lsa, word_tfidf, regression = fitted
+    other = {**regression, "coefficients": regression["coefficients"][1:]}
+    with pytest.raises(ValueError, match=r"prompt_word_regression.*word_tfidf.*prompt_lsa.*features"):
+        compute_relevance_features(battles, prompt_lsa, word_tfidf, other)

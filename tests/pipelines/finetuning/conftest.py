@@ -1,5 +1,7 @@
 """Tiny models with random weights, and battles whose winner a tiny model can learn."""
 
+import copy
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,17 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from arena_preference.pipelines.finetuning.options import FinetuningOptions
+from arena_preference.datasets import ModelStore
+from arena_preference.pipelines.finetuning.config import FinetuningConfig
+from arena_preference.pipelines.finetuning.nodes import CrossEncoders, train_cross_encoders
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 WORDS = ["good", "bad", "the", "river", "runs", "to", "sea", "user", "assistant", "answer", "question", ":", "?"]
 CHAT_TEMPLATE = "{% for message in messages %}[CLS] {{ message.role }} : {{ message.content | trim }} [SEP]{% endfor %}"
 
 MakeModel = Callable[[str], Path]
-ChangeOptions = Callable[..., FinetuningOptions]
+MakeConfig = Callable[..., FinetuningConfig]
+Train = Callable[..., tuple[FinetuningConfig, ModelStore, CrossEncoders]]
 
 
 def make_tokenizer(chat_template: str | None) -> PreTrainedTokenizerFast:
@@ -40,7 +45,7 @@ def make_tokenizer(chat_template: str | None) -> PreTrainedTokenizerFast:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Let tests that run side by side not wait for each other's threads."""
+    """Tests that run in parallel must not compete for cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -49,7 +54,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
-    """Write an encoder of the family of DistilBERT, or a decoder of Llama's with a chat template."""
+    """Write an encoder of DistilBERT's family, or a decoder of Llama's with a chat template."""
     made: dict[str, Path] = {}
 
     def make(kind: str) -> Path:
@@ -76,41 +81,41 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
     return make
 
 
-@pytest.fixture
-def change_options(request: pytest.FixtureRequest, make_model: MakeModel) -> ChangeOptions:
-    """Give the parameters of env base for a tiny model, with some of them changed."""
+@pytest.fixture(scope="session")
+def make_config(request: pytest.FixtureRequest, make_model: MakeModel) -> MakeConfig:
+    """The parameters of env base for a tiny model, with some of them changed."""
     path = request.config.rootpath / "conf" / "base" / "parameters_finetuning.yml"
     base = yaml.safe_load(path.read_text())["finetuning"]
     tiny = {
         "enabled": True,
         "revision": None,
         "input": {"max_tokens": 32},
-        "lora": {"rank": 4, "alpha": 8, "dropout": 0.0},
+        "lora": {"r": 4, "lora_alpha": 8, "lora_dropout": 0.0},
         "training": {
-            "epochs": 20, "learning_rate": 3e-3, "battles_per_step": 8, "evaluations_per_epoch": 1, "patience": 9,
+            "epochs": 20, "learning_rate": 3e-3, "batch_size": 8, "evaluations_per_epoch": 1, "patience": 9,
         },
-        "device": {"kind": "cpu", "precision": "float32", "tokens": 512, "processes": None},
+        "device": {"kind": "cpu", "dtype": "float32", "tokens": 512, "processes": None},
     }  # fmt: skip
 
-    def change(model: str = "distilbert", **changes: Any) -> FinetuningOptions:
+    def make(model: str = "distilbert", **changes: Any) -> FinetuningConfig:
         merged = {**base, "model": str(make_model(model))}
         for part in (tiny, changes):
             for name, value in part.items():
                 merged[name] = {**merged[name], **value} if isinstance(value, dict) else value
-        return FinetuningOptions.model_validate(merged)
+        return FinetuningConfig.model_validate(merged)
 
-    return change
+    return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def battles() -> pd.DataFrame:
-    """90 battles in 30 prompt groups: the answer that says "good" wins, and a tie is where both or none do."""
+    """90 battles in 30 prompt groups: the response that says "good" wins, and a tie is where both or none do."""
     rng = np.random.default_rng(0)
     rows = []
     for number in range(90):
         quality = rng.permutation([[1, 0], [0, 1], [1, 1]])[0]
-        fillers = [" ".join(rng.choice(["the", "river", "runs", "to", "sea"], size=rng.integers(2, 8))) for _ in "ab"]
-        a, b = (f"{'good' if good else 'bad'} {filler}" for good, filler in zip(quality, fillers, strict=True))
+        neutral = [" ".join(rng.choice(["the", "river", "runs", "to", "sea"], size=rng.integers(2, 8))) for _ in "ab"]
+        a, b = (f"{'good' if good else 'bad'} {words}" for good, words in zip(quality, neutral, strict=True))
         label = 2 if quality[0] == quality[1] else int(quality[1])
         rows.append(
             {
@@ -125,7 +130,42 @@ def battles() -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"label": "int8"})
 
 
+@pytest.fixture(scope="session")
+def labels(battles: pd.DataFrame) -> pd.DataFrame:
+    """Two folds."""
+    fold = battles["prompt_group"].str.removeprefix("group-").astype(int) % 2
+    return battles[["id", "prompt_group", "label"]].assign(fold=fold.astype("int8"))
+
+
 @pytest.fixture
-def folds(battles: pd.DataFrame) -> pd.DataFrame:
-    number = battles["prompt_group"].str.removeprefix("group-").astype(int) % 2
-    return pd.DataFrame({"id": battles["id"], "fold": number.astype("int8")})
+def store(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def trained(
+    make_config: MakeConfig, battles: pd.DataFrame, labels: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[FinetuningConfig, ModelStore, CrossEncoders]]:
+    """Cross encoders of one epoch, by method, trained once."""
+    done: dict[str, tuple[FinetuningConfig, ModelStore, CrossEncoders]] = {}
+
+    def train(method: str) -> tuple[FinetuningConfig, ModelStore, CrossEncoders]:
+        if method not in done:
+            config = make_config(method=method, training={"epochs": 1})
+            store = ModelStore(tmp_path_factory.mktemp(method) / "store")
+            done[method] = config, store, train_cross_encoders(battles, labels, store, config, seed=0)[0]
+        return done[method]
+
+    return train
+
+
+@pytest.fixture
+def train(trained: Train, store: ModelStore) -> Train:
+    """Copies of them, for tests that change them."""
+
+    def copy_trained(method: str = "full") -> tuple[FinetuningConfig, ModelStore, CrossEncoders]:
+        config, original, cross_encoders = trained(method)
+        shutil.copytree(original.path, store.path)
+        return config, store, copy.deepcopy(cross_encoders)
+
+    return copy_trained

@@ -6,68 +6,60 @@ import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
+from kedro_datasets.json import JSONDataset
 
 from arena_preference.battles import Logits
-from arena_preference.datasets import JSONDataset, ModelStoreDataset
-from arena_preference.folds import assign_folds
+from arena_preference.datasets import HandleDataset, ModelStore
 from arena_preference.pipelines.finetuning import create_pipeline
-from arena_preference.pipelines.finetuning.nodes import assign_training_folds
 
-from .conftest import ChangeOptions
+from .conftest import MakeConfig
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_train_makes_models_and_test_is_scored_by_them(
-    change_options: ChangeOptions, battles: pd.DataFrame, tmp_path: Path, enabled: bool
+def test_the_models_of_train_predict_both_splits(
+    make_config: MakeConfig, battles: pd.DataFrame, labels: pd.DataFrame, tmp_path: Path, enabled: bool
 ) -> None:
     parts = {"train": battles, "test": battles.tail(20).drop(columns="label")}
     catalog = DataCatalog(
         {
-            **{f"{split}.battles": MemoryDataset(part) for split, part in parts.items()},
-            "finetuning_folds": MemoryDataset(),
-            "params:modelling.folds": MemoryDataset(3),
-            "params:finetuning": MemoryDataset(change_options(enabled=enabled, training={"epochs": 1})),
+            **{f"{split}_battles": MemoryDataset(part) for split, part in parts.items()},
+            "labels": MemoryDataset(labels),
+            "params:finetuning": MemoryDataset(make_config(enabled=enabled, training={"epochs": 1})),
             "params:seed": MemoryDataset(0),
-            "cross_encoder_store": ModelStoreDataset(filepath=str(tmp_path / "store")),
+            "cross_encoder_store": HandleDataset(filepath=str(tmp_path / "store"), opener=ModelStore),
             "cross_encoders": JSONDataset(filepath=str(tmp_path / "cross_encoders.json")),
             "finetuning_history": MemoryDataset(),
-            **{f"{split}.cross_encoder_scores": MemoryDataset() for split in parts},
+            **{f"{split}_cross_encoder_logits": MemoryDataset() for split in parts},
         }
     )
-    SequentialRunner().run(create_pipeline("train") + create_pipeline("test"), catalog)
+    SequentialRunner().run(create_pipeline(), catalog)
     for split, part in parts.items():
-        scores = Logits.validate(catalog.load(f"{split}.cross_encoder_scores"))
-        assert scores["id"].tolist() == part["id"].tolist()
-        assert len(scores.columns) == 1 + 3 * enabled
+        logits = Logits.validate(catalog.load(f"{split}_cross_encoder_logits"))
+        assert logits["id"].tolist() == part["id"].tolist()
+        assert len(logits.columns) == 1 + 3 * enabled
     assert (tmp_path / "store").exists() == enabled
 
 
-def test_the_models_are_trained_on_the_folds_of_modelling_and_before_it(
-    change_options: ChangeOptions, battles: pd.DataFrame
-) -> None:
-    options = change_options()
-    pd.testing.assert_frame_equal(assign_training_folds(battles, options, 3, seed=1), assign_folds(battles, 3, seed=1))
-    # Nothing that modelling makes: either pipeline can be run again without the other.
-    assert create_pipeline("train").inputs() == {
-        "train.battles", "cross_encoder_store", "params:finetuning", "params:modelling.folds", "params:seed",
-    }  # fmt: skip
-    assert create_pipeline("test").inputs() == {
-        "test.battles", "cross_encoder_store", "cross_encoders", "params:finetuning",
-    }  # fmt: skip
+def test_wiring_the_pipeline_does_not_import_torch() -> None:
+    code = (
+        "import sys; from arena_preference.pipelines.finetuning import create_pipeline; create_pipeline(); "
+        "sys.exit(sum(name in sys.modules for name in ('torch', 'transformers', 'accelerate', 'peft')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_neither_wiring_nor_a_run_that_is_switched_off_imports_what_trains() -> None:
+@pytest.mark.slow
+def test_a_disabled_pipeline_runs_without_torch_and_transformers() -> None:
     code = (
         "import sys, pandas as pd, yaml\n"
         "from arena_preference.datasets import ModelStore\n"
-        "from arena_preference.pipelines.finetuning import create_pipeline, nodes\n"
-        "from arena_preference.pipelines.finetuning.options import FinetuningOptions\n"
-        "create_pipeline()\n"
-        "options = FinetuningOptions(**yaml.safe_load(open(sys.argv[1]))['finetuning'])\n"
+        "from arena_preference.pipelines.finetuning import nodes\n"
+        "from arena_preference.pipelines.finetuning.config import FinetuningConfig\n"
+        "config = FinetuningConfig(**yaml.safe_load(open(sys.argv[1]))['finetuning'])\n"
         "ids = pd.DataFrame({'id': [1], 'fold': [0]})\n"
-        "trained, _ = nodes.train_cross_encoders(ids, ids, ModelStore('nowhere'), options, 0)\n"
-        "nodes.score_folds(ids, ids, ModelStore('nowhere'), trained, options)\n"
-        "sys.exit(sum(name in sys.modules for name in ('transformers', 'accelerate', 'peft')))"
+        "trained, _ = nodes.train_cross_encoders(ids, ids, ModelStore('nowhere'), config, 0)\n"
+        "nodes.predict_oof_logits(ids, ids, ModelStore('nowhere'), trained, config)\n"
+        "sys.exit(sum(name in sys.modules for name in ('torch', 'transformers', 'accelerate', 'peft')))"
     )
     parameters = Path(__file__).parents[3] / "conf" / "base" / "parameters_finetuning.yml"
     assert subprocess.run([sys.executable, "-c", code, str(parameters)], check=False).returncode == 0

@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from arena_preference.battles import Battles, RejectedRows
+from arena_preference.battles import Battles, Labels, RejectedRows
+from arena_preference.pipelines.ingestion.config import IngestionConfig
 from arena_preference.pipelines.ingestion.nodes import (
     UnusableCellError,
-    count_shared_ids,
+    assign_folds,
     parse_id,
     parse_label,
     parse_test_battles,
@@ -18,6 +20,9 @@ from arena_preference.pipelines.ingestion.nodes import (
     repair_text,
     sample_battles,
 )
+
+CONFIG = IngestionConfig(n_splits=3, sample_fraction=1.0)
+SAMPLED = IngestionConfig(n_splits=3, sample_fraction=0.4)
 
 
 def raw_row(**cells: str) -> dict[str, str]:
@@ -87,22 +92,22 @@ def test_text_without_surrogates_is_left_alone(text: str) -> None:
         ("['single quotes']", "not JSON"),
         ('["never closed', "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ("[" * 1_000 + "]" * 1_000, "not JSON|something else than texts"),
-        ("[" + "9" * 5_000 + "]", "not JSON|something else than texts"),
+        ("[" * 1_000 + "]" * 1_000, "not JSON|items other than texts"),
+        ("[" + "9" * 5_000 + "]", "not JSON|items other than texts"),
         ("NaN", "not a JSON list"),
         ('"a text"', "not a JSON list"),
         ("null", "not a JSON list"),
-        ('[["nested"]]', "something else than texts"),
-        ("[1]", "something else than texts"),
+        ('[["nested"]]', "items other than texts"),
+        ("[1]", "items other than texts"),
     ],
 )
-def test_a_cell_that_is_no_list_of_texts_is_refused_with_its_reason(cell: str, reason: str) -> None:
+def test_a_cell_that_is_not_a_list_of_texts_is_rejected_with_its_reason(cell: str, reason: str) -> None:
     with pytest.raises(UnusableCellError, match=reason):
         parse_turns(cell)
 
 
 @pytest.mark.parametrize("cell", ["", "x", "1.5", "1e3", "9223372036854775808", "१"])
-def test_an_id_that_is_no_64_bit_integer_is_refused(cell: str) -> None:
+def test_an_id_that_is_not_a_64_bit_integer_is_rejected(cell: str) -> None:
     with pytest.raises(UnusableCellError, match="id is not an integer"):
         parse_id(cell)
 
@@ -113,19 +118,19 @@ def test_any_64_bit_integer_is_an_id_even_a_negative_one(cell: str, value: int) 
 
 
 @pytest.mark.parametrize(("cells", "label"), [(["1", "0", "0"], 0), (["0.0", "1.0", "0.0"], 1), (["0", "0", "1"], 2)])
-def test_a_label_is_the_position_of_the_one(cells: list[str], label: int) -> None:
+def test_a_label_is_the_index_of_the_one(cells: list[str], label: int) -> None:
     assert parse_label(cells) == label
 
 
 @pytest.mark.parametrize(
     "cells", [["1", "1", "0"], ["0", "0", "0"], ["", "0", "1"], ["nan", "0", "1"], ["2", "-1", "0"]]
 )
-def test_a_label_that_is_not_one_hot_is_refused(cells: list[str]) -> None:
+def test_a_label_that_is_not_one_hot_is_rejected(cells: list[str]) -> None:
     with pytest.raises(UnusableCellError, match="label is not one 1 and two 0"):
         parse_label(cells)
 
 
-def test_unusable_training_rows_are_set_aside_whole_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_unusable_training_rows_are_rejected_whole_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     rows = [
         raw_row(id="1"),
         raw_row(id="2", prompt="Why?"),
@@ -143,11 +148,11 @@ def test_unusable_training_rows_are_set_aside_whole_and_counted(caplog: pytest.L
         "label is not one 1 and two 0",
     ]
     assert json.loads(rejected["raw_row"][0]) == rows[1]
-    assert "train: 2 battles, 3 rows reported as rejected" in caplog.text
+    assert "train: 2 battles, 3 rows" in caplog.text
     assert "1 x prompt is not JSON" in caplog.text
 
 
-def test_answers_may_have_different_numbers_of_turns() -> None:
+def test_responses_may_have_different_numbers_of_turns() -> None:
     row = raw_row(prompt='["Why?", "And?"]', response_a='["Because.", null, "So."]', response_b="[]")
     battle = Battles.validate(parse_train_battles(pd.DataFrame([row]))[0]).iloc[0]
     assert [list(battle[name]) for name in ("prompt", "response_a", "response_b")] == [
@@ -157,26 +162,14 @@ def test_answers_may_have_different_numbers_of_turns() -> None:
     ]
 
 
-def test_ids_that_both_splits_have_are_counted_and_explained(
-    battles: pd.DataFrame, caplog: pytest.LogCaptureFixture
-) -> None:
-    folds = battles[["id"]][:100].assign(fold=0)
-    count_shared_ids(battles[100:], folds)
-    assert caplog.text == ""
-    count_shared_ids(battles[97:140], folds)
-    first = battles["id"][97]
-    assert f"3 of the 43 ids of the test split are ids of the train split, too, the first: {first}" in caplog.text
-    assert "the model has seen their verdicts" in caplog.text
-
-
 def test_a_training_file_without_a_usable_row_is_an_error_with_the_reasons() -> None:
-    with pytest.raises(ValueError, match=r"None of 1 rows.*prompt is not JSON"):
+    with pytest.raises(ValueError, match="prompt is not JSON"):
         parse_train_battles(pd.DataFrame([raw_row(prompt="Why?")]))
 
 
 @pytest.mark.parametrize("parse", [parse_train_battles, parse_test_battles])
 def test_an_id_that_is_written_in_two_ways_is_still_a_repeated_id(parse) -> None:
-    with pytest.raises(ValueError, match="1 values of column id more than once, the first: 7"):
+    with pytest.raises(ValueError, match=r"id.* 7\. "):
         parse(pd.DataFrame([raw_row(id="7"), raw_row(id="007")]))
 
 
@@ -200,14 +193,14 @@ def test_no_test_id_is_lost_and_what_is_left_of_a_broken_cell_is_kept() -> None:
     assert rejected["reason"][1].count(";") == 2
 
 
-def test_a_test_id_that_is_no_integer_is_an_error_that_names_file_and_row() -> None:
+def test_a_test_id_that_is_not_an_integer_is_an_error_with_file_and_row() -> None:
     table = pd.DataFrame([raw_row(id="1"), raw_row(id="x")])
     table.attrs["source"] = "folder/test.csv"
     with pytest.raises(ValueError, match=r"Row 2 of folder/test\.csv.*'x'"):
         parse_test_battles(table)
 
 
-def test_training_rows_without_an_id_are_set_aside_however_many_they_are() -> None:
+def test_training_rows_without_an_id_are_rejected() -> None:
     battles, rejected = parse_train_battles(pd.DataFrame([raw_row(id=""), raw_row(id="1"), raw_row(id="")]))
     assert battles["id"].tolist() == [1]
     assert rejected["reason"].tolist() == ["id is not an integer: ''"] * 2
@@ -223,30 +216,54 @@ def test_prompt_groups_follow_the_first_turn() -> None:
     assert np.unique(groups).size == 2
 
 
-def test_all_battles_are_the_sample_unless_a_share_is_set(battles: pd.DataFrame) -> None:
-    pd.testing.assert_frame_equal(sample_battles(battles, 1.0, seed=0), battles)
+def test_a_sample_of_fraction_1_is_all_battles(battles: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(sample_battles(battles, CONFIG, seed=0), battles)
 
 
-def test_a_sample_is_of_whole_prompt_groups_and_as_large_as_its_share(battles: pd.DataFrame) -> None:
-    sample = Battles.validate(sample_battles(battles, 0.4, seed=0))
+def test_a_sample_holds_whole_prompt_groups_in_the_fraction_asked_for(battles: pd.DataFrame) -> None:
+    sample = Battles.validate(sample_battles(battles, SAMPLED, seed=0))
     drawn = set(sample["prompt_group"])
     assert len(sample) == battles["prompt_group"].isin(drawn).sum()
     assert 20 < len(drawn) < 45
-    assert drawn != set(sample_battles(battles, 0.4, seed=1)["prompt_group"])
+    assert drawn != set(sample_battles(battles, SAMPLED, seed=1)["prompt_group"])
 
 
-def test_parts_give_the_sample_that_the_whole_gives(battles: pd.DataFrame) -> None:
-    parts = [sample_battles(battles[start : start + 60], 0.4, seed=0) for start in range(0, 240, 60)]
-    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), sample_battles(battles, 0.4, seed=0))
-
-
-@pytest.mark.parametrize("share", [0.0, -1.0, 1.5])
-def test_a_share_that_is_none_is_refused(battles: pd.DataFrame, share: float) -> None:
-    with pytest.raises(ValueError, match=r"ingestion\.sample_share is .* Set it above 0"):
-        sample_battles(battles, share, seed=0)
+def test_partitions_are_sampled_like_the_whole(battles: pd.DataFrame) -> None:
+    partitions = [sample_battles(battles[start : start + 60], SAMPLED, seed=0) for start in range(0, 240, 60)]
+    pd.testing.assert_frame_equal(pd.concat(partitions, ignore_index=True), sample_battles(battles, SAMPLED, seed=0))
 
 
 def test_a_row_is_named_by_its_number_in_the_file_also_in_a_later_chunk() -> None:
     table = pd.DataFrame([raw_row(id="1"), raw_row(id="x")], index=[20, 21])
     with pytest.raises(ValueError, match="Row 22 of"):
         parse_test_battles(table)
+
+
+def test_folds_never_split_a_prompt_group_and_labels_are_those_of_the_battles(battles: pd.DataFrame) -> None:
+    labels = Labels.validate(assign_folds(battles, CONFIG, seed=0))
+    pd.testing.assert_frame_equal(labels.drop(columns="fold"), battles[["id", "prompt_group", "label"]])
+    assert labels.groupby("prompt_group")["fold"].nunique().max() == 1
+    assert labels["fold"].value_counts().between(60, 100).all()
+
+
+def test_too_few_prompt_groups_or_battles_of_a_class_are_errors_that_name_the_parameter(battles: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match=r"1 prompt groups .* 3 folds.* ingestion\.n_splits"):
+        assign_folds(battles.assign(prompt_group="one"), CONFIG, seed=0)
+    with pytest.raises(ValueError, match=r"1 prompt groups .* Add battles"):
+        assign_folds(battles[:1], CONFIG, seed=0)
+    with pytest.raises(ValueError, match=r"0 .* winner_tie.* ingestion\.n_splits"):
+        assign_folds(battles[battles["label"] < 2], CONFIG, seed=0)
+
+
+def test_a_class_in_a_single_prompt_group_is_an_error_that_names_it(battles: pd.DataFrame) -> None:
+    in_one_group = battles["prompt_group"] == "group-3"
+    others = battles[~in_one_group & (battles["label"] < 2)]
+    ties = battles[in_one_group].assign(label=np.int8(2))
+    with pytest.raises(ValueError, match="winner_tie"):
+        assign_folds(pd.concat([others, ties]), CONFIG, seed=0)
+
+
+@pytest.mark.parametrize("parameters", [{"n_splits": 2}, {"sample_fraction": 0.0}, {"sample_fraction": 1.5}, {"n": 3}])
+def test_parameters_out_of_range_or_unknown_are_rejected(parameters: dict[str, float]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(parameters))):
+        IngestionConfig(**{"n_splits": 3, "sample_fraction": 1.0, **parameters})

@@ -4,93 +4,76 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from catboost import CatBoostError
+from catboost import CatBoost, CatBoostError
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from arena_preference import device
 from arena_preference.pipelines.modelling import boosting
-from arena_preference.pipelines.modelling.options import ModellingOptions
+from arena_preference.pipelines.modelling.fitting import join_tables
 
-from .conftest import OPTIONS
-
-
-class RecordedClassifier:
-    """Stands in for CatBoost's on a machine without a GPU."""
-
-    settings: dict[str, Any]
-
-    def __init__(self, **settings: Any) -> None:
-        type(self).settings = settings
-
-    def fit(self, pool: Any) -> "RecordedClassifier":
-        return self
-
-
-def take_on(task_type: str) -> ModellingOptions:
-    return OPTIONS.model_copy(update={"catboost": OPTIONS.catboost.model_copy(update={"task_type": task_type})})
+from .conftest import CONFIG, update
 
 
 @pytest.mark.parametrize(
-    ("requested", "there", "fewest", "taken"),
+    ("task_type", "available", "battles", "chosen"),
     [
-        ("auto", "cuda", 240, "GPU"),
-        ("auto", "cuda", 241, "CPU"),
-        ("auto", "mps", 240, "CPU"),
-        ("auto", "cpu", 240, "CPU"),
-        ("CPU", "cuda", 240, "CPU"),
-        ("GPU", "cuda", 241, "GPU"),
+        ("auto", "cuda", 20_000, "GPU"),
+        ("auto", "cuda", 19_999, "CPU"),
+        ("auto", "mps", 20_000, "CPU"),
+        ("auto", "cpu", 20_000, "CPU"),
+        ("CPU", "cuda", 20_000, "CPU"),
+        ("GPU", "cuda", 19_999, "GPU"),
     ],
 )
-def test_a_gpu_is_taken_for_many_battles_where_there_is_one_and_without_what_it_cannot_do(
-    model_input: pd.DataFrame,
-    battles: pd.DataFrame,
-    monkeypatch: pytest.MonkeyPatch,
-    requested: str,
-    there: str,
-    fewest: int,
-    taken: str,
+def test_auto_uses_a_gpu_for_many_battles_and_without_rsm(
+    monkeypatch: pytest.MonkeyPatch, task_type: str, available: str, battles: int, chosen: str
 ) -> None:
-    monkeypatch.setattr(boosting, "_FEWEST_FOR_GPU", fewest)
-    monkeypatch.setattr(device, "select_devices", lambda _: [torch.device(there)])
-    monkeypatch.setattr(boosting, "CatBoostClassifier", RecordedClassifier)
-    options = take_on(requested)
-    boosting.fit_catboost(model_input.drop(columns="id"), battles["label"].to_numpy(), options, seed=7)
-    settings = RecordedClassifier.settings
-    assert settings["task_type"] == taken
-    assert ("rsm" in settings) == (taken == "CPU")
-    assert settings["random_seed"] == 7
+    monkeypatch.setattr(device, "select_devices", lambda _: [torch.device(available)])
+    settings = boosting.choose_settings(CONFIG.catboost.model_copy(update={"task_type": task_type}), battles)
+    assert settings["task_type"] == chosen
+    assert ("rsm" in settings) == (chosen == "CPU")
 
 
-def test_a_gpu_that_was_asked_for_and_does_not_work_is_an_error_and_no_fall_back(
-    model_input: pd.DataFrame, battles: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+def test_a_requested_gpu_that_fails_is_an_error_without_fallback(
+    model_input: pd.DataFrame, labels: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*arguments: Any) -> None:
         raise CatBoostError("CUDA driver version is insufficient")
 
     monkeypatch.setattr(boosting.CatBoostClassifier, "fit", fail)
-    features, labels = model_input.drop(columns="id"), battles["label"].to_numpy()
-    with pytest.raises(RuntimeError, match=r"on a GPU and could not \(CUDA driver.* set modelling.catboost.task_type"):
-        boosting.fit_catboost(features, labels, take_on("GPU"), seed=0)
+    features, label = model_input.drop(columns="id"), labels["label"].to_numpy()
+    on_gpu = update(catboost=CONFIG.catboost.model_copy(update={"task_type": "GPU"}))
+    with pytest.raises(RuntimeError, match=r"CUDA driver.*modelling\.catboost\.task_type"):
+        boosting.fit_catboost(features, label, on_gpu, seed=0)
     with pytest.raises(CatBoostError):
-        boosting.fit_catboost(features, labels, OPTIONS, seed=0)
+        boosting.fit_catboost(features, label, CONFIG, seed=0)
 
 
-def test_every_battle_is_learned_in_both_orders(model_input: pd.DataFrame, battles: pd.DataFrame) -> None:
-    features = model_input.drop(columns="id")
-    # All battles but one verdict: what is never seen in one order is seen in the other.
-    won = battles["label"] != 1
-    model = boosting.fit_catboost(features[won], battles["label"].to_numpy()[won], OPTIONS, seed=0)
-    in_order, swapped = boosting.predict_both_orders(model, features)
-    assert in_order.shape == swapped.shape == (len(features), 3)
-    np.testing.assert_allclose(boosting.predict_logits(model, features), (in_order + swapped) / 2)
-    assert abs(in_order[:, 0].mean() - in_order[:, 1].mean()) < 0.5
+def test_every_battle_is_learned_in_both_orders(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
+    features, label = model_input.drop(columns="id"), labels["label"].to_numpy()
+    # No training battle is won by B, so B's wins are learned from swapped battles alone.
+    model = boosting.fit_catboost(features[label != 1], label[label != 1], CONFIG, seed=0)
+    original, swapped = boosting.predict_both_orders(model, features)
+    assert original.shape == swapped.shape == (len(features), 3)
+    np.testing.assert_allclose(boosting.predict_logits(model, features), (original + swapped) / 2)
+    assert abs(original[:, 0].mean() - original[:, 1].mean()) < 0.5
 
 
-def test_a_model_that_saw_battles_without_other_answers_can_do_without() -> None:
+def test_the_order_of_columns_is_irrelevant_and_a_missing_one_is_named(
+    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, ensemble: CatBoost
+) -> None:
+    features = join_tables(model_input, oof_bow_logits, "oof_bow_logits")
+    logits = boosting.predict_logits(ensemble, features)
+    np.testing.assert_array_equal(boosting.predict_logits(ensemble, features[features.columns[::-1]]), logits)
+    with pytest.raises(ValueError, match=r"1 of the model's 7 features.*chance__pair.*pipeline modelling"):
+        boosting.predict_logits(ensemble, features.drop(columns="chance__pair"))
+
+
+def test_consensus_dropout_makes_models_work_without_consensus() -> None:
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 3, 600)
-    side = np.array([1, -1, 0])[labels]
+    label = rng.integers(0, 3, 600)
+    side = np.array([1, -1, 0])[label]
     features = pd.DataFrame(
         {
             "hint__diff": side + rng.normal(size=600),
@@ -98,15 +81,14 @@ def test_a_model_that_saw_battles_without_other_answers_can_do_without() -> None
             "consensus_answers__pair": rng.integers(1, 9, 600),
         }
     ).astype(np.float32)
-    lone = features.assign(consensus_support__diff=np.float32(0), consensus_answers__pair=np.float32(0))
+    without = features.assign(consensus_support__diff=np.float32(0), consensus_answers__pair=np.float32(0))
     losses = {}
-    for share in (0.0, 0.3):
-        options = OPTIONS.model_copy(update={"hidden_consensus": share})
-        model = boosting.fit_catboost(features[:400], labels[:400], options, seed=0)
-        for name, table in (("others", features), ("lone", lone)):
+    for dropout in (0.0, 0.3):
+        model = boosting.fit_catboost(features[:400], label[:400], update(consensus_dropout=dropout), seed=0)
+        for name, table in (("with", features), ("without", without)):
             logits = boosting.predict_logits(model, table[400:])
-            losses[name, share] = log_loss(labels[400:], softmax(logits, axis=1), labels=range(3))
-    assert losses["others", 0.3] < 0.2
-    # A model that has always had other answers calls every lone battle a tie.
-    assert losses["lone", 0.0] > 1.2
-    assert losses["lone", 0.3] < 0.95
+            losses[name, dropout] = log_loss(label[400:], softmax(logits, axis=1), labels=range(3))
+    assert losses["with", 0.3] < 0.2
+    # Without dropout, the model predicts a tie wherever there is no consensus.
+    assert losses["without", 0.0] > 1.2
+    assert losses["without", 0.3] < 0.95

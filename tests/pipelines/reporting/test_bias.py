@@ -1,32 +1,32 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
-from arena_preference.battles import swap_probabilities
-from arena_preference.pipelines.reporting.bias import (
-    measure_formatting_bias,
-    measure_position_bias,
-    measure_self_enhancement,
-    measure_verbosity_bias,
-)
-from arena_preference.pipelines.reporting.bias_figures import (
-    plot_formatting_bias,
-    plot_self_enhancement,
-    plot_verbosity_bias,
-)
-from arena_preference.pipelines.reporting.options import ReportingOptions
+from arena_preference.battles import ORIGINAL_ORDER, SWAPPED_ORDER
+from arena_preference.pipelines.reporting.bias import STYLES, measure_biases
+from arena_preference.pipelines.reporting.config import ReportingConfig
+from arena_preference.symmetry import swap_probabilities
 
-from .conftest import add_first_level, make_predictions
+from .conftest import make_predictions, set_probabilities
 
 BATTLES = 3000
 
 
-@pytest.fixture
-def truth(rng: np.random.Generator) -> pd.DataFrame:
-    """Predictions that are the probabilities from which the verdicts were drawn."""
+@pytest.fixture(scope="module")
+def drawn() -> pd.DataFrame:
+    """Predictions that are the probabilities from which the votes were drawn."""
+    rng = np.random.default_rng(0)
     probabilities = rng.dirichlet([2, 2, 2], size=BATTLES)
-    labels = np.array([rng.choice(3, p=row) for row in probabilities])
+    labels = (rng.random((BATTLES, 1)) > probabilities.cumsum(axis=1)[:, :2]).sum(axis=1)
     return make_predictions(labels, np.arange(BATTLES) // 2, probabilities)
+
+
+@pytest.fixture
+def truth(drawn: pd.DataFrame) -> pd.DataFrame:
+    return drawn.copy()
 
 
 def lean(table: pd.DataFrame, rows: np.ndarray, shift: float) -> pd.DataFrame:
@@ -38,149 +38,155 @@ def lean(table: pd.DataFrame, rows: np.ndarray, shift: float) -> pd.DataFrame:
     return leaning
 
 
-def write_battles(truth: pd.DataFrame, lengths: np.ndarray, **columns: list[str]) -> pd.DataFrame:
-    answers = {side: [["x" * length] for length in column] for side, column in zip("ab", lengths.T, strict=True)}
-    return pd.DataFrame(
-        {
-            "id": truth["id"],
-            "prompt": [["?"]] * len(truth),
-            "response_a": answers["a"],
-            "response_b": answers["b"],
-            "prompt_group": truth["prompt_group"],
-            **columns,
-        }
-    )
+def measure(
+    oof: pd.DataFrame,
+    config: ReportingConfig,
+    lengths: np.ndarray | None = None,
+    styles: np.ndarray | None = None,
+    **columns: list,
+) -> dict:
+    lengths = np.ones((len(oof), 2), dtype=int) if lengths is None else lengths
+    responses = {f"response_{side}": [["x" * length] for length in lengths[:, k]] for k, side in enumerate("ab")}
+    battles = pd.DataFrame({"id": oof["id"], "prompt": [["?"]] * len(oof), **responses, **columns})
+    styles = np.zeros((len(oof), len(STYLES))) if styles is None else styles
+    features = pd.DataFrame(styles, columns=[f"{style}__reldiff" for style in STYLES]).assign(id=oof["id"])
+    audit = measure_biases(oof, battles, features, config, seed=0)
+    assert json.loads(json.dumps(audit, allow_nan=False)) == audit
+    return audit
 
 
-def test_a_predictor_that_favours_the_first_answer_is_exposed(
-    truth: pd.DataFrame, rng: np.random.Generator, options: ReportingOptions
+def test_a_model_that_favours_the_first_response_is_exposed(
+    truth: pd.DataFrame, rng: np.random.Generator, config: ReportingConfig
 ) -> None:
-    base = rng.dirichlet([8, 8, 8], size=BATTLES)
-    lift = np.array([0.1, -0.1, 0.0])
-    biased = add_first_level(truth["id"], catboost_in_order=base + lift, catboost_swapped=base - lift)
-    found = measure_position_bias(truth, biased, options, seed=0)
-    assert found["bias"]["value"] == pytest.approx(0.2)
-    assert found["in_order"]["value"] - found["swapped"]["value"] == pytest.approx(0.4)
-    assert found["flips"]["low"] > 0.3
+    base, lift = rng.dirichlet([8, 8, 8], size=BATTLES), np.array([0.1, -0.1, 0.0])
+    set_probabilities(truth, base + lift, ORIGINAL_ORDER)
+    set_probabilities(truth, base - lift, SWAPPED_ORDER)
+    position = measure(truth, config)["position"]
+    assert position["bias"]["value"] == pytest.approx(0.2)
+    assert position["original_order"]["value"] - position["swapped_order"]["value"] == pytest.approx(0.4)
+    assert position["flips"]["low"] > 0.3
 
 
-def test_a_predictor_without_a_place_it_favours_is_not_accused(truth: pd.DataFrame, options: ReportingOptions) -> None:
-    same = truth.iloc[:, 4:7].to_numpy()
-    fair = add_first_level(truth["id"], catboost_in_order=same, catboost_swapped=same)
-    found = measure_position_bias(truth, fair, options, seed=0)
-    assert found["bias"] == {"value": 0, "low": 0, "high": 0}
-    assert found["flips"] == {"value": 0, "low": 0, "high": 0}
-    assert found["observed"]["low"] < found["averaged"]["value"] < found["observed"]["high"]
+def test_without_position_bias_neither_bias_nor_flips_are_measured(
+    truth: pd.DataFrame, config: ReportingConfig
+) -> None:
+    position = measure(truth, config)["position"]
+    assert position["bias"] == position["flips"] == {"value": 0, "low": 0, "high": 0}
+    assert position["votes"]["low"] < position["averaged"]["value"] < position["votes"]["high"]
 
 
-def test_swapping_every_battle_negates_the_leads(truth: pd.DataFrame, options: ReportingOptions) -> None:
-    probabilities = truth.iloc[:, 4:7].to_numpy()
-    first = add_first_level(truth["id"], catboost_in_order=probabilities, catboost_swapped=probabilities)
-    mirrored = swap_probabilities(probabilities)
-    second = add_first_level(truth["id"], catboost_in_order=mirrored, catboost_swapped=mirrored)
-    leads = [measure_position_bias(truth, table, options, 0)["in_order"]["value"] for table in (first, second)]
-    assert leads[0] == pytest.approx(-leads[1])
+def test_swapping_every_battle_negates_the_margin(truth: pd.DataFrame, config: ReportingConfig) -> None:
+    before = measure(truth, config)["position"]["original_order"]["value"]
+    set_probabilities(truth, swap_probabilities(truth.iloc[:, 4:7].to_numpy()), ORIGINAL_ORDER)
+    assert measure(truth, config)["position"]["original_order"]["value"] == pytest.approx(-before)
 
 
-def test_a_predictor_that_trusts_the_longer_answer_is_exposed_and_a_fair_one_is_not(
-    truth: pd.DataFrame, rng: np.random.Generator, options: ReportingOptions
+def test_a_model_that_trusts_the_longer_response_is_exposed_and_a_fair_one_is_not(
+    truth: pd.DataFrame, rng: np.random.Generator, config: ReportingConfig
 ) -> None:
     lengths = rng.integers(1, 300, size=(BATTLES, 2))
     lengths[:50, 1] = lengths[:50, 0]
-    battles = write_battles(truth, lengths)
     a_is_longer = lengths[:, 0] > lengths[:, 1]
-    fair = measure_verbosity_bias(truth, battles, options, seed=0)
     trusting = lean(lean(truth, a_is_longer, 0.2), ~a_is_longer, -0.2)
-    biased = measure_verbosity_bias(trusting, battles, options, seed=0)
+    fair, biased = (pd.DataFrame(measure(oof, config, lengths)["verbosity"]) for oof in (truth, trusting))
     assert fair["bin"].tolist() == biased["bin"].tolist() == [0, 1, 2, 3, 4]
     assert fair["battles"][0] == fair["battles"][1:].sum() == (lengths[:, 0] != lengths[:, 1]).sum()
-    assert fair["times_longer"][1:].is_monotonic_increasing
+    assert fair["length_ratio"][1:].is_monotonic_increasing
     assert fair["difference_low"][0] < 0 < fair["difference_high"][0]
     assert (biased["difference_low"] > 0.05).all()
     assert (biased["observed"] == fair["observed"]).all()
+    unequal = lengths[:, 0] != lengths[:, 1]
+    wins = np.array([1.0, 0.0, 0.5])[truth["label"]]
+    assert fair["observed"][0] == pytest.approx(np.where(a_is_longer, wins, 1 - wins)[unequal].mean())
 
 
-def test_without_a_longer_answer_there_is_no_bias_to_show(truth: pd.DataFrame, options: ReportingOptions) -> None:
-    table = measure_verbosity_bias(truth, write_battles(truth, np.ones((BATTLES, 2), dtype=int)), options, seed=0)
-    assert table.empty
-    assert not plot_verbosity_bias(table).axes
-
-
-def test_a_favoured_chatbot_is_exposed_and_the_others_are_not(
-    truth: pd.DataFrame, rng: np.random.Generator, options: ReportingOptions
+def test_a_favoured_model_is_exposed_and_the_others_are_not(
+    truth: pd.DataFrame, rng: np.random.Generator, config: ReportingConfig
 ) -> None:
-    names = rng.choice(["pet", "$math$ bot", "第三 bot", "rare"], size=(BATTLES, 2), p=[0.35, 0.35, 0.25, 0.05])
-    battles = write_battles(truth, np.ones((BATTLES, 2), dtype=int), model_a=names[:, 0], model_b=names[:, 1])
+    names = rng.choice(["pet", "NA", "third", "rare"], size=(BATTLES, 2), p=[0.35, 0.35, 0.25, 0.05])
     leaning = lean(lean(truth, names[:, 0] == "pet", 0.15), names[:, 1] == "pet", -0.15)
-    table = measure_self_enhancement(leaning, battles, options, seed=0)
-    assert table["chatbot"][0] == "pet"
+    columns = {"model_a": list(names[:, 0]), "model_b": list(names[:, 1])}
+    audit = measure(leaning, config, **columns)
+    table = pd.DataFrame(audit["self_enhancement"])
+    assert table["model"][0] == "pet"
+    assert set(table["model"]) == {"pet", "NA", "third"}
+    assert table["battles"].sum() == (names != "rare").sum()
     assert table["difference_low"][0] > 0.02
-    assert len(table) == 3
-    assert table["chatbots"].tolist() == [4, 4, 4]
-    fair = measure_self_enhancement(truth, battles, options, seed=0)
+    assert audit["models"] == 4
+    fair = pd.DataFrame(measure(truth, config, **columns)["self_enhancement"])
     assert ((fair["difference_low"] < 0.02) & (fair["difference_high"] > -0.02)).all()
-    # Names are drawn as they are read, whatever letters they hold.
-    plot_self_enhancement(table).canvas.draw()
 
 
 @pytest.mark.parametrize("named", [{}, {"model_a": [None] * BATTLES, "model_b": [None] * BATTLES}])
-def test_battles_without_names_give_no_audit_of_chatbots(
-    truth: pd.DataFrame, options: ReportingOptions, named: dict
+def test_battles_without_names_of_equal_length_and_style_leave_three_tables_empty(
+    truth: pd.DataFrame, config: ReportingConfig, named: dict
 ) -> None:
-    table = measure_self_enhancement(truth, write_battles(truth, np.ones((BATTLES, 2), dtype=int), **named), options, 0)
-    assert table.empty
-    assert not plot_self_enhancement(table).axes
+    audit = measure(truth, config, **named)
+    assert [audit[name] for name in ("verbosity", "self_enhancement", "formatting", "models")] == [[], [], [], 0]
 
 
-def test_style_control_finds_what_sways_the_predictions_but_not_the_verdicts(
-    truth: pd.DataFrame, rng: np.random.Generator, options: ReportingOptions
+def test_style_control_finds_what_sways_the_predictions_but_not_the_votes(
+    truth: pd.DataFrame, rng: np.random.Generator, config: ReportingConfig
 ) -> None:
-    bold = rng.choice([-1.0, 1.0], size=BATTLES)
-    features = pd.DataFrame(
-        {
-            "id": truth["id"],
-            "characters__share": rng.uniform(-1, 1, size=BATTLES),
-            "list_items__share": rng.choice([-1.0, 0.0, 1.0], size=BATTLES),
-            "headers__share": 0.0,
-            "bold__share": bold,
-        }
+    styles = np.column_stack(
+        [rng.uniform(-1, 1, BATTLES), rng.choice([-1, 0, 1], BATTLES), np.zeros(BATTLES), rng.choice([-1, 1], BATTLES)]
     )
-    leaning = lean(lean(truth, bold > 0, 0.2), bold < 0, -0.2)
-    table = measure_formatting_bias(leaning, features, options, seed=0).set_index("style")
+    leaning = lean(lean(truth, styles[:, 3] > 0, 0.2), styles[:, 3] < 0, -0.2)
+    table = pd.DataFrame(measure(leaning, config, styles=styles)["formatting"]).set_index("style")
     # Headers never differ.
     assert table.index.tolist() == ["characters", "list_items", "bold"]
     assert table.loc["bold", "difference_low"] > 0.4
-    assert abs(table.loc["bold", "verdicts"]) < 0.15
+    assert abs(table.loc["bold", "votes"]) < 0.15
     assert abs(table.loc["characters", "difference"]) < 0.15
-    for name in ("verdicts", "predictions", "difference"):
-        assert ((table[f"{name}_low"] <= table[name]) & (table[name] <= table[f"{name}_high"])).all()
+    np.testing.assert_allclose(table["predictions"] - table["votes"], table["difference"], atol=1e-9)
 
 
-def test_style_control_gives_the_coefficients_behind_the_verdicts(
-    rng: np.random.Generator, options: ReportingOptions
+def test_style_control_returns_the_coefficients_behind_the_votes_with_robust_intervals(
+    rng: np.random.Generator, config: ReportingConfig
 ) -> None:
-    shares = rng.uniform(-1, 1, size=(20000, 4))
-    wins = 1 / (1 + np.exp(-(shares @ [2.0, 0.0, -1.0, 0.0])))
-    labels = (rng.random(20000) > wins).astype(int)
-    table = make_predictions(labels, np.arange(20000), np.column_stack([wins, 1 - wins, 0 * wins]))
-    names = [f"{style}__share" for style in ("characters", "list_items", "headers", "bold")]
-    features = pd.DataFrame(shares, columns=names).assign(id=table["id"])
-    found = measure_formatting_bias(table, features, options, seed=0)
-    expected = np.array([2.0, 0.0, -1.0, 0.0]) * np.sqrt((shares**2).mean(axis=0))
+    size = 6000
+    styles = rng.uniform(-1, 1, size=(size, 4))
+    wins = 1 / (1 + np.exp(-(styles @ [2.0, 0.0, -1.0, 0.0])))
+    labels = (rng.random(size) > wins).astype(int)
+    oof = make_predictions(labels, np.arange(size), np.column_stack([wins, 1 - wins, 0 * wins]))
+    found = pd.DataFrame(measure(oof, config, styles=styles)["formatting"])
+    scaled = styles / np.sqrt((styles**2).mean(axis=0))
+    expected = np.array([2.0, 0.0, -1.0, 0.0]) * np.sqrt((styles**2).mean(axis=0))
     np.testing.assert_allclose(found["predictions"], expected, atol=0.01)
-    np.testing.assert_allclose(found["verdicts"], expected, atol=0.06)
-    widths = found["verdicts_high"] - found["verdicts_low"]
-    assert widths.between(0.04, 0.12).all()
+    fit = LogisticRegression(C=1e6, tol=1e-8).fit(scaled, labels == 0)
+    np.testing.assert_allclose(found["votes"], fit.coef_[0], atol=0.01)
+    # The sandwich estimator, each battle being a cluster of its own.
+    design = np.column_stack([scaled, np.ones(size)])
+    probability = fit.predict_proba(scaled)[:, 1]
+    bread = np.linalg.inv((design * (probability * (1 - probability))[:, None]).T @ design)
+    scores = design * ((labels == 0) - probability)[:, None]
+    errors = np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread))[:4]
+    np.testing.assert_allclose(found["votes_high"] - found["votes"], 1.96 * errors, rtol=0.02)
+    # Predictions and votes differ by noise of the votes alone.
+    np.testing.assert_allclose(found["difference_high"] - found["difference"], 1.96 * errors, rtol=0.1)
 
 
-def test_verdicts_that_a_style_separates_have_finite_coefficients(options: ReportingOptions) -> None:
+def test_battles_of_one_prompt_widen_the_intervals_of_style_control(
+    truth: pd.DataFrame, rng: np.random.Generator, config: ReportingConfig
+) -> None:
+    once = truth[:500]
+    styles = np.repeat(rng.uniform(-1, 1, size=(500, 4)), 4, axis=0)
+    copies = once.loc[once.index.repeat(4)].assign(id=np.arange(2000), prompt_group=np.arange(2000) // 4)
+    lone = copies.assign(prompt_group=np.arange(2000))
+    widths = [
+        pd.DataFrame(measure(table.reset_index(drop=True), config, styles=styles)["formatting"])
+        .eval("votes_high - votes_low")
+        .mean()
+        for table in (copies, lone)
+    ]
+    assert widths[0] / widths[1] == pytest.approx(2, rel=0.05)
+
+
+def test_votes_that_a_style_separates_have_finite_coefficients(config: ReportingConfig) -> None:
     labels = np.tile([0, 1], 20)
-    table = make_predictions(labels, np.arange(40), np.tile([0.5, 0.5, 0.0], (40, 1)))
-    features = pd.DataFrame({"id": table["id"], "characters__share": 1.0 - 2 * labels})
-    features[["list_items__share", "headers__share", "bold__share"]] = 0.0
-    found = measure_formatting_bias(table, features, options, seed=0)
-    assert np.isfinite(found.drop(columns="style").to_numpy()).all()
-    assert found["verdicts_low"][0] > 0
-    nothing = measure_formatting_bias(table, features.assign(characters__share=0.0), options, seed=0)
-    assert nothing.empty
-    assert not plot_formatting_bias(nothing).axes
+    oof = make_predictions(labels, np.arange(40), np.tile([0.5, 0.5, 0.0], (40, 1)))
+    styles = np.zeros((40, 4))
+    styles[:, 0] = 1.0 - 2 * labels
+    (found,) = measure(oof, config, styles=styles)["formatting"]
+    assert 0 < found["votes_low"] < found["votes"] < 20
+    assert found["predictions"] == pytest.approx(0, abs=1e-6)

@@ -1,47 +1,16 @@
-import pandas as pd
 import pytest
 
-from arena_preference.pipelines.reporting.importance import (
-    plot_ablation,
-    plot_family_importance,
-    plot_feature_importance,
-    rank_features,
-    sum_families,
-)
-from arena_preference.pipelines.reporting.options import ReportingOptions
+from arena_preference.pipelines.reporting.importance import rank_features
 
-from .conftest import NO_ABLATION, Run
+from .conftest import Run
 
 
-def test_importance_names_the_strongest_feature_first(run: Run, options: ReportingOptions) -> None:
-    ranking = rank_features(run.preference_model, run.feature_families)
+def test_features_are_ranked_by_their_importance_and_know_their_group(run: Run) -> None:
+    ranking = rank_features(run.preference_model, run.feature_groups)
     assert ranking["importance"].sum() == pytest.approx(100)
-    axes = plot_feature_importance(ranking, options).axes[0]
-    names = [text.get_text() for text in axes.get_yticklabels()]
-    assert len(names) == 3
-    assert names[0] == "characters · share"
-    strongest = max(axes.patches, key=lambda bar: bar.get_y())
-    assert strongest.get_width() == pytest.approx(max(run.preference_model.get_feature_importance()))
-
-
-def test_families_add_up_to_the_whole(run: Run) -> None:
-    families = sum_families(rank_features(run.preference_model, run.feature_families))
-    assert families["importance"].sum() == pytest.approx(100)
-    assert dict(zip(families["family"], families["features"], strict=True)) == {"text": 8, "latent": 1}
-    assert len(plot_family_importance(rank_features(run.preference_model, run.feature_families)).axes[0].patches) == 2
-
-
-def test_the_part_that_costs_most_is_on_top_and_no_ablation_is_a_note() -> None:
-    table = pd.DataFrame(
-        {
-            "left_out": ["embedding", "ngrams"],
-            "features": [3, 2],
-            "log_loss": [0.9, 1.0],
-            "difference": [-0.01, 0.1],
-            "low": [-0.02, 0.05],
-            "high": [0.01, 0.15],
-        }
+    assert ranking["importance"].is_monotonic_decreasing
+    importances = dict(
+        zip(run.preference_model.feature_names_, run.preference_model.get_feature_importance(), strict=True)
     )
-    axes = plot_ablation(table).axes[0]
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["ngrams", "embedding"]
-    assert not plot_ablation(NO_ABLATION).axes
+    assert dict(zip(ranking["feature"], ranking["importance"], strict=True)) == pytest.approx(importances)
+    assert ranking.groupby("group").size().to_dict() == {"text": 8, "bag of words": 2}

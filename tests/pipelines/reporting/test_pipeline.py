@@ -1,39 +1,60 @@
+"""The pipeline as a whole, on small battles."""
+
+import json
 from pathlib import Path
 
-import yaml
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+from kedro_datasets.json import JSONDataset
+from kedro_datasets.pandas import CSVDataset
 
+from arena_preference.datasets import FiguresDataset
+from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.pipelines.reporting.pipeline import create_pipeline
 
-CATALOG = Path(__file__).parents[3] / "conf" / "base" / "catalog_reporting.yml"
+from .conftest import Run
+from .test_page import Page
 
 
-def test_all_that_the_report_makes_is_kept_under_a_version_and_shown_in_its_layer() -> None:
-    catalog = yaml.safe_load(CATALOG.read_text(encoding="utf-8"))
-    # What it reads of the simulation is not made here.
-    del catalog["simulation_summary"]
-    assert create_pipeline().all_outputs() == set(catalog)
-    for dataset in catalog.values():
-        assert dataset["versioned"]
-        assert dataset["metadata"] == {"kedro-viz": {"layer": "reporting"}}
-    paths = [dataset["filepath"] for dataset in catalog.values()]
-    assert len(set(paths)) == len(paths)
-
-
-def test_the_report_reads_what_the_training_split_left() -> None:
-    assert create_pipeline().inputs() == {
-        "oof_predictions",
-        "first_level_predictions",
-        "metrics",
-        "learning_curve",
-        "ablation",
-        "preference_model",
-        "feature_families",
-        "simulation_summary",
-        "finetuning_history",
-        "blend_scores",
-        "train.battles",
-        "train.model_input",
-        "train.explained_input",
-        "params:reporting",
-        "params:seed",
+# The split stands before a dot in the names of the datasets.
+def test_a_run_with_everything_stores_fifteen_figures_once_and_shows_them_on_one_page(
+    full_run: Run, config: ReportingConfig, tmp_path: Path
+) -> None:
+    inputs = {
+        "oof_predictions": full_run.oof_predictions,
+        "metrics": full_run.metrics,
+        "learning_curve": full_run.learning_curve,
+        "finetuning_history": full_run.finetuning_history,
+        "simulation_summary": full_run.simulation_summary,
+        "train_battles": full_run.battles,
+        "train_model_input": full_run.model_input,
+        "oof_bow_logits": full_run.oof_bow_logits,
+        "preference_model": full_run.preference_model,
+        "feature_groups": full_run.feature_groups,
+        "ablation": full_run.ablation,
+        "params:reporting": config,
+        "params:seed": 0,
     }
+    stored = {
+        "performance": JSONDataset(filepath=str(tmp_path / "performance.json")),
+        "bias_audit": JSONDataset(filepath=str(tmp_path / "bias_audit.json")),
+        "highest_loss_battles": JSONDataset(filepath=str(tmp_path / "highest_loss_battles.json")),
+        "slice_metrics": CSVDataset(filepath=str(tmp_path / "slice_metrics.csv"), save_args={"index": False}),
+        "feature_importance": CSVDataset(filepath=str(tmp_path / "feature_importance.csv")),
+        "figures": FiguresDataset(filepath=str(tmp_path / "figures")),
+        "report": MemoryDataset(),
+    }
+    pipeline = create_pipeline()
+    assert pipeline.inputs() == set(inputs)
+    assert pipeline.all_outputs() == set(stored)
+    memory = {name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()}
+    SequentialRunner().run(pipeline, DataCatalog({**memory, **stored}))
+
+    figures = stored["figures"].load()
+    assert len(figures) == 15
+    page = Page(stored["report"].load())
+    assert sorted(page.images) == sorted((figure.title, figure.data_url) for figure in figures.values())
+    assert all(figure.title for figure in figures.values())
+    assert len(page.html.encode()) < 5_000_000
+    # Every number of the audit is JSON, also where a table has nothing.
+    json.loads((tmp_path / "bias_audit.json").read_text(), parse_constant=lambda name: 1 / 0)

@@ -1,4 +1,4 @@
-"""A simulation of the default law, large enough for its figures to settle, and one of the smallest size."""
+"""Two simulations with the default parameters: one whose statistics have settled, and one of the minimum size."""
 
 import json
 from pathlib import Path
@@ -9,21 +9,22 @@ import pandas as pd
 import pytest
 import yaml
 
-from arena_preference.battles import LABEL_COLUMNS
+from arena_preference.battles import LABEL_COLUMNS, TEXT_COLUMNS
+from arena_preference.pipelines.simulation.config import SimulationConfig
 from arena_preference.pipelines.simulation.nodes import simulate_test_battles, simulate_train_battles
-from arena_preference.pipelines.simulation.options import SimulationOptions
 
-ROOT = Path(__file__).parents[3]
+PARAMETERS = Path(__file__).parents[3] / "conf/base/parameters_simulation.yml"
 SEED = 11
 
 
 class Simulation(NamedTuple):
-    """A train split as its file has it, and parsed."""
+    """One split: its tables, the turns of its text cells, and the characters of its responses, shape (n, 2)."""
 
     battles: pd.DataFrame
     truth: pd.DataFrame
     prompts: list
-    answers: tuple
+    responses: tuple
+    lengths: np.ndarray
 
     @property
     def probabilities(self):
@@ -34,33 +35,31 @@ class Simulation(NamedTuple):
         return self.truth["label"].to_numpy()
 
     @property
-    def lengths(self):
-        sides = [[sum(len(turn or "") for turn in turns) for turns in side] for side in self.answers]
-        return np.array(sides, dtype=float).T
+    def turns(self):
+        return zip(self.prompts, *self.responses, strict=True)
 
 
 def parse(battles, truth):
-    prompts, *answers = ([json.loads(cell) for cell in battles[f]] for f in ("prompt", "response_a", "response_b"))
-    return Simulation(battles, truth, prompts, tuple(answers))
+    prompts, *responses = ([json.loads(cell) for cell in battles[field]] for field in TEXT_COLUMNS)
+    lengths = [[sum(len(turn or "") for turn in turns) for turns in side] for side in responses]
+    return Simulation(battles, truth, prompts, tuple(responses), np.array(lengths, dtype=float).T)
 
 
 @pytest.fixture(scope="session")
-def default_options():
-    text = (ROOT / "conf/base/parameters_simulation.yml").read_text(encoding="utf-8")
-    return SimulationOptions(**yaml.safe_load(text)["simulation"])
+def default_config():
+    return SimulationConfig(**yaml.safe_load(PARAMETERS.read_text(encoding="utf-8"))["simulation"])
 
 
 @pytest.fixture(scope="session")
-def large_simulation(default_options):
-    return parse(*simulate_train_battles(default_options.model_copy(update={"battles": 20_000}), SEED))
+def large_simulation(default_config):
+    return parse(*simulate_train_battles(default_config.model_copy(update={"battles": 20_000}), SEED))
 
 
 @pytest.fixture(scope="session")
-def smallest_options(default_options):
-    return default_options.model_copy(update={"battles": 50, "test_battles": 50})
+def smallest_config(default_config):
+    return default_config.model_copy(update={"battles": 50, "test_battles": 50})
 
 
-@pytest.fixture(scope="session", params=["train", "test"])
-def smallest_split(request, smallest_options):
-    simulate = simulate_train_battles if request.param == "train" else simulate_test_battles
-    return parse(*simulate(smallest_options, SEED))
+@pytest.fixture(scope="session", params=[simulate_train_battles, simulate_test_battles])
+def smallest_split(request, smallest_config):
+    return parse(*request.param(smallest_config, SEED))

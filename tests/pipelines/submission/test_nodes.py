@@ -5,6 +5,7 @@ import pytest
 from arena_preference.pipelines.submission.nodes import make_submission
 
 RAW = pd.DataFrame({"id": [" 007", "4294967297", "3"]})
+LABELS = pd.DataFrame({"id": [8, 9]})
 
 
 @pytest.fixture
@@ -13,7 +14,7 @@ def predictions() -> pd.DataFrame:
 
 
 def test_submission_has_the_competitions_header_and_the_files_order(predictions: pd.DataFrame) -> None:
-    submission = make_submission(predictions, RAW)
+    submission = make_submission(predictions, RAW, LABELS)
     assert submission.to_csv(index=False).splitlines()[:3] == [
         "id,winner_model_a,winner_model_b,winner_tie",
         "7,0.5,0.3,0.2",
@@ -25,17 +26,26 @@ def test_predictions_in_another_order_are_put_into_the_files(predictions: pd.Dat
     predictions["winner_model_a"] = [0.5, 0.4, 0.3]
     predictions["winner_tie"] = [0.2, 0.3, 0.4]
     moved = predictions.iloc[[1, 2, 0]].reset_index(drop=True)
-    pd.testing.assert_frame_equal(make_submission(moved, RAW), make_submission(predictions, RAW))
+    pd.testing.assert_frame_equal(make_submission(moved, RAW, LABELS), make_submission(predictions, RAW, LABELS))
 
 
 @pytest.mark.parametrize("rows", [[0, 1], [0, 1, 1], [0, 0, 1, 2]])
-def test_a_lost_or_repeated_id_is_refused(predictions: pd.DataFrame, rows: list[int]) -> None:
-    with pytest.raises(ValueError, match="not those of the test file"):
-        make_submission(predictions.iloc[rows].reset_index(drop=True), RAW)
+def test_a_lost_or_repeated_id_is_rejected(predictions: pd.DataFrame, rows: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"test\.csv"):
+        make_submission(predictions.iloc[rows].reset_index(drop=True), RAW, LABELS)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.7])
-def test_a_row_that_is_no_distribution_is_refused_with_its_id(predictions: pd.DataFrame, value: float) -> None:
+def test_a_row_that_is_not_a_distribution_is_rejected_with_its_id(predictions: pd.DataFrame, value: float) -> None:
     predictions.loc[1, "winner_tie"] = value
-    with pytest.raises(ValueError, match="1 rows are not probability distributions, the first for id 4294967297"):
-        make_submission(predictions, RAW)
+    with pytest.raises(ValueError, match=r"1 .* 4294967297"):
+        make_submission(predictions, RAW, LABELS)
+
+
+def test_ids_of_training_battles_are_counted_in_a_warning(
+    predictions: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_submission(predictions, RAW, LABELS)
+    assert caplog.text == ""
+    make_submission(predictions, RAW, pd.DataFrame({"id": [2**32 + 1, 3, 9]}))
+    assert "2 of the 3 ids" in caplog.text

@@ -5,45 +5,56 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-import yaml
 
-from arena_preference.datasets import OptunaStorageDataset
-from arena_preference.folds import assign_folds
-from arena_preference.pipelines.modelling.nodes import fit_word_models
-from arena_preference.pipelines.modelling.options import ModellingOptions
-from arena_preference.pipelines.tuning import create_pipeline, nodes
+from arena_preference.datasets import open_optuna_journal
+from arena_preference.pipelines.modelling.config import BagOfWordsConfig, CatBoostConfig, ModellingConfig
+from arena_preference.pipelines.tuning import nodes
+from arena_preference.pipelines.tuning.config import Range, TuningConfig
 from arena_preference.pipelines.tuning.nodes import tune_catboost
-from arena_preference.pipelines.tuning.options import Range, TuningOptions
 
-BASE = Path(__file__).parents[3] / "conf" / "base"
+MODELLING = ModellingConfig(
+    bow_model=BagOfWordsConfig(C_side=1, C_tie=0.1, max_iter=100),
+    catboost=CatBoostConfig(
+        iterations=20,
+        learning_rate=0.06,
+        depth=5,
+        l2_leaf_reg=8,
+        rsm=0.06,
+        border_count=64,
+        thread_count=1,
+        task_type="CPU",
+    ),
+    consensus_dropout=0.2,
+    seeds_per_fold=8,
+    train_sizes=(),
+    learning_curve_iterations=20,
+    ablation=False,
+    n_bins=15,
+    n_resamples=100,
+)
+TUNING = TuningConfig(
+    trials=3,
+    seed=0,
+    space={
+        "iterations": Range(low=5, high=30),
+        "learning_rate": Range(low=0.02, high=0.15, log=True),
+        "depth": Range(low=3, high=7),
+        "l2_leaf_reg": Range(low=1, high=50, log=True),
+        "rsm": Range(low=0.02, high=0.3, log=True),
+    },
+)
 
 
 @pytest.fixture
-def modelling() -> ModellingOptions:
-    options = yaml.safe_load((BASE / "parameters_modelling.yml").read_text())["modelling"]
-    catboost = {**options["catboost"], "iterations": 20, "thread_count": 1, "task_type": "CPU"}
-    return ModellingOptions(**{**options, "folds": 3, "catboost": catboost})
-
-
-@pytest.fixture
-def tuning() -> TuningOptions:
-    options = yaml.safe_load((BASE / "parameters_tuning.yml").read_text())["tuning"]
-    options["space"]["iterations"] = {"low": 5, "high": 30}
-    return TuningOptions(**{**options, "trials": 3})
-
-
-@pytest.fixture
-def tables(model_input: pd.DataFrame, battles: pd.DataFrame, modelling: ModellingOptions) -> list[pd.DataFrame]:
-    weights = list(np.random.default_rng(0).normal(size=(len(battles), 5)).astype("float32"))
-    words = [np.arange(5)] * len(battles)
-    differences = pd.DataFrame({"id": battles["id"], "vocabulary": np.int32(5), "words": words, "weights": weights})
-    folds = assign_folds(battles, modelling.folds, seed=0)
-    return [model_input, fit_word_models(differences, battles, folds, modelling)[1], battles, folds]
+def tables(model_input: pd.DataFrame, labels: pd.DataFrame) -> list[pd.DataFrame]:
+    """Features, bag-of-words scores that say nothing, and labels."""
+    columns = [f"{name}_{fold}" for fold in range(3) for name in ("bow_side__diff", "bow_tie__pair")]
+    return [model_input, labels[["id", "fold"]].assign(**dict.fromkeys(columns, np.float32(0))), labels]
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Any:
-    return OptunaStorageDataset(filepath=str(tmp_path / "trials.log")).load()
+    return open_optuna_journal(tmp_path / "trials.log")
 
 
 def get_trials(storage: Any) -> list[optuna.trial.FrozenTrial]:
@@ -51,42 +62,29 @@ def get_trials(storage: Any) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(storage=storage, study_name=name).trials
 
 
-def test_the_best_settings_come_as_parameters_that_modelling_accepts(
-    tables: list[pd.DataFrame], storage: Any, modelling: ModellingOptions, tuning: TuningOptions
+def test_the_first_trial_uses_the_current_parameters_and_the_best_are_returned(
+    tables: list[pd.DataFrame], storage: Any
 ) -> None:
-    tuned = tune_catboost(*tables, storage, modelling, tuning, seed=0)
+    tuned = tune_catboost(*tables, storage, MODELLING, TUNING)
     trials = get_trials(storage)
     assert len(trials) == 3
+    assert trials[0].params == {name: getattr(MODELLING.catboost, name) for name in TUNING.space}
     best = min(trials, key=lambda trial: trial.value)
     assert tuned == {"modelling": {"catboost": best.params}}
-    merged = modelling.model_dump()
+    merged = MODELLING.model_dump()
     merged["catboost"] |= tuned["modelling"]["catboost"]
-    ModellingOptions(**merged)
+    ModellingConfig(**merged)
 
 
-def test_the_first_trial_takes_the_current_settings(
-    tables: list[pd.DataFrame], storage: Any, modelling: ModellingOptions, tuning: TuningOptions
-) -> None:
-    tune_catboost(*tables, storage, modelling, tuning, seed=0)
-    current = modelling.catboost.model_dump()
-    assert get_trials(storage)[0].params == {name: current[name] for name in tuning.space.model_dump()}
-
-
-def test_current_settings_outside_of_the_space_are_not_tried(
-    tables: list[pd.DataFrame], storage: Any, modelling: ModellingOptions, tuning: TuningOptions
-) -> None:
-    space = tuning.space.model_copy(update={"depth": Range(low=2, high=3)})
-    chosen = tuning.model_copy(update={"space": space, "trials": 1})
-    tuned = tune_catboost(*tables, storage, modelling, chosen, seed=0)
+def test_current_parameters_outside_the_search_space_are_not_tried(tables: list[pd.DataFrame], storage: Any) -> None:
+    narrow = TUNING.model_copy(update={"trials": 1, "space": {"depth": Range(low=2, high=3)}})
+    tuned = tune_catboost(*tables, storage, MODELLING, narrow)
+    assert tuned["modelling"]["catboost"].keys() == {"depth"}
     assert tuned["modelling"]["catboost"]["depth"] in (2, 3)
 
 
-def test_a_stopped_study_goes_on_and_a_finished_one_fits_nothing(
-    tables: list[pd.DataFrame],
-    storage: Any,
-    modelling: ModellingOptions,
-    tuning: TuningOptions,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_stopped_study_resumes_and_a_complete_one_fits_nothing(
+    tables: list[pd.DataFrame], storage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compute, calls = nodes.compute_oof_losses, []
 
@@ -98,32 +96,27 @@ def test_a_stopped_study_goes_on_and_a_finished_one_fits_nothing(
 
     monkeypatch.setattr(nodes, "compute_oof_losses", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        tune_catboost(*tables, storage, modelling, tuning, seed=0)
-    resumed = tune_catboost(*tables, storage, modelling, tuning, seed=0)
+        tune_catboost(*tables, storage, MODELLING, TUNING)
+    resumed = tune_catboost(*tables, storage, MODELLING, TUNING)
     assert len(calls) == 4
-    monkeypatch.setattr(nodes, "compute_oof_losses", None)
-    assert tune_catboost(*tables, storage, modelling, tuning, seed=0) == resumed
+    assert tune_catboost(*tables, storage, MODELLING, TUNING) == resumed
+    assert len(calls) == 4
 
 
-def test_other_battles_or_folds_begin_a_study_of_their_own(
-    tables: list[pd.DataFrame], storage: Any, modelling: ModellingOptions, tuning: TuningOptions
-) -> None:
-    one = tuning.model_copy(update={"trials": 1})
-    tune_catboost(*tables, storage, modelling, one, seed=0)
-    tune_catboost(*tables, storage, modelling.model_copy(update={"ablation": True}), one, seed=0)
-    assert len(optuna.get_all_study_names(storage)) == 1
-    tables[3] = tables[3].assign(fold=tables[3]["fold"].to_numpy()[::-1])
-    tables[1] = tables[1].assign(fold=tables[3]["fold"])
-    tune_catboost(*tables, storage, modelling, one, seed=0)
+def test_only_what_changes_a_trial_starts_another_study(tables: list[pd.DataFrame], storage: Any) -> None:
+    one = TUNING.model_copy(update={"trials": 1})
+    tuned = MODELLING.catboost.model_copy(update={"depth": 4})
+    for same in ({}, {"ablation": True}, {"seeds_per_fold": 1}, {"catboost": tuned}):
+        tune_catboost(*tables, storage, MODELLING.model_copy(update=same), one)
+        assert len(optuna.get_all_study_names(storage)) == 1
+    tune_catboost(*tables, storage, MODELLING.model_copy(update={"consensus_dropout": 0.0}), one)
     assert len(optuna.get_all_study_names(storage)) == 2
+    tables[2] = tables[2].assign(fold=tables[2]["fold"].to_numpy()[::-1])
+    tune_catboost(*tables, storage, MODELLING, one)
+    assert len(optuna.get_all_study_names(storage)) == 3
 
 
-def test_ranges_run_from_low_to_high() -> None:
-    with pytest.raises(ValueError, match=r"low 2\.0 is above high 1\.0"):
-        Range(low=2, high=1)
-
-
-def test_it_reads_a_training_run_and_writes_parameters() -> None:
-    pipeline = create_pipeline()
-    assert pipeline.all_outputs() == {"tuned_parameters"}
-    assert {"train.model_input", "oof_word_scores", "folds", "train.battles"} <= pipeline.inputs()
+def test_a_range_whose_low_is_above_its_high_is_rejected(tables: list[pd.DataFrame], storage: Any) -> None:
+    wrong = TUNING.model_copy(update={"space": {"rsm": Range(low=0.3, high=0.02)}})
+    with pytest.raises(ValueError, match=r"low.*high"):
+        tune_catboost(*tables, storage, MODELLING, wrong)

@@ -13,70 +13,70 @@ from arena_preference.datasets import RawCSVDataset
 from arena_preference.pipelines.ingestion.nodes import UnusableCellError, parse_id, parse_label, parse_turns
 
 from .clients import DownloadError, fetch_from_hub, fetch_from_kaggle, hash_file
-from .options import DownloadOptions
+from .config import DownloadConfig
 
 logger = logging.getLogger(__name__)
 
 _TRAIN, _TEST = "train.csv", "test.csv"
 _TRAIN_COLUMNS: Final = (ID, *MODEL_COLUMNS, *TEXT_COLUMNS, *LABEL_COLUMNS)
 _TEST_COLUMNS: Final = (ID, *TEXT_COLUMNS)
-_VERDICT_COLUMNS: Final = (ID, *LABEL_COLUMNS)
+_LABEL_FILE_COLUMNS: Final = (ID, *LABEL_COLUMNS)
 
 
 def download_battles(
-    options: DownloadOptions, seed: int
+    config: DownloadConfig, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Fetch the competition's battles.
+    """The competition's battles, fetched from the Hub or from Kaggle.
 
-    Kaggle has a training and a test file. The Hub has the training file alone; some of its prompt groups are held out
-    as the test file, and the verdicts of these battles are given apart.
+    Kaggle has a training and a test file. The Hub has only the training file; some of its prompt groups are held out
+    as the test file, and the labels of these battles are returned separately.
 
     Args:
-        options: Parameters ``download``.
+        config: Parameters ``download``.
         seed: The project's seed, which draws the battles that are held out.
 
     Returns:
-        The training battles and the test battles, text columns as in the files; the verdicts of the test battles
-        (columns id and the three winners, no rows where they are not known); and a summary: source, name and SHA-256
-        of the files, and rows.
+        Training battles and test battles, text columns as in the files; the labels of the test battles (columns id
+        and the three winners, no rows if they are not known); and a summary: source, name and SHA-256 of the files,
+        and numbers of rows.
 
     Raises:
-        DownloadError: If a file cannot be fetched, is no CSV with the competition's columns, or has another number of
-            battles than is known.
+        DownloadError: If a file cannot be fetched, is not a CSV with the competition's columns, or does not have the
+            expected number of battles.
         ValueError: If more battles are to be held out than there are.
     """
-    if options.source == "kaggle":
-        name, fetched = options.competition, (_TRAIN, _TEST)
-        files = {file: fetch_from_kaggle(options.competition, file) for file in fetched}
+    if config.source == "kaggle":
+        name, fetched = config.competition, (_TRAIN, _TEST)
+        files = {file: fetch_from_kaggle(config.competition, file) for file in fetched}
     else:
-        name = f"{options.hub.dataset}@{options.hub.revision}"
-        files = {_TRAIN: fetch_from_hub(options.hub, _TRAIN)}
+        name = f"{config.hub.dataset}@{config.hub.revision}"
+        files = {_TRAIN: fetch_from_hub(config.hub, _TRAIN)}
     battles = _read(files[_TRAIN], _TRAIN_COLUMNS)
     hashes = {file: hash_file(path) for file, path in files.items()}
-    _compare(files[_TRAIN], hashes[_TRAIN], len(battles), options)
-    if options.source == "kaggle":
+    _compare(files[_TRAIN], hashes[_TRAIN], len(battles), config)
+    if config.source == "kaggle":
         train, test, labels = battles, _read(files[_TEST], _TEST_COLUMNS), battles.head(0)
     else:
-        train, held_out = hold_out_groups(battles, options.hub.test_battles, seed)
+        train, held_out = hold_out_groups(battles, config.hub.test_battles, seed)
         test, labels = held_out[list(_TEST_COLUMNS)], held_out
-    labels = labels[list(_VERDICT_COLUMNS)]
+    labels = labels[list(_LABEL_FILE_COLUMNS)]
     rows = {"train": len(train), "test": len(test), "test_labels": len(labels)}
     logger.info("%s: %d battles to train on, %d to predict", name, rows["train"], rows["test"])
-    return train, test, labels, {"source": options.source, "name": name, "sha256": hashes, "rows": rows}
+    return train, test, labels, {"source": config.source, "name": name, "sha256": hashes, "rows": rows}
 
 
 def hold_out_groups(raw_battles: pd.DataFrame, size: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Hold out whole prompt groups, drawn at random.
+    """Training rows and held-out rows, the latter whole prompt groups drawn at random.
 
-    A row that ingestion would set aside stays where it is: it could not be scored.
+    A row that ingestion would reject is never held out, because it could not be evaluated.
 
     Args:
         raw_battles: Text columns as in the competition's train.csv.
-        size: How many battles to hold out. Where no group fits into what is left of it, a few less are.
+        size: Number of battles to hold out; a few less if no further group fits.
         seed: The project's seed.
 
     Returns:
-        The rows that stay and those that are held out, each in the order of the file.
+        Both in the order of the file.
 
     Raises:
         ValueError: If there are not more usable battles than ``size``.
@@ -86,8 +86,8 @@ def hold_out_groups(raw_battles: pd.DataFrame, size: int, seed: int) -> tuple[pd
     sizes = np.bincount(codes[codes >= 0], minlength=len(groups))
     if sizes.sum() <= size:
         raise ValueError(
-            f"download.hub.test_battles={size} leaves nothing to train on: there are {sizes.sum()} usable battles. "
-            "Hold out fewer."
+            f"download.hub.test_battles={size} leaves nothing to train on, because there are {sizes.sum()} usable "
+            "battles. Hold out fewer."
         )
     is_drawn, left = np.zeros(len(groups), dtype=bool), size
     for group in np.random.default_rng(seed).permutation(len(groups)):
@@ -98,7 +98,7 @@ def hold_out_groups(raw_battles: pd.DataFrame, size: int, seed: int) -> tuple[pd
 
 
 def _find_group(row: dict[str, str]) -> str | None:
-    """Give the prompt group of a row as ingestion does, or None for a row that ingestion sets aside."""
+    """Prompt group of a row, or None for a row that ingestion would reject."""
     try:
         parse_id(row[ID])
         parse_label([row[column] for column in LABEL_COLUMNS])
@@ -117,22 +117,22 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         # A cached file is not fetched again.
         path.unlink(missing_ok=True)
         raise DownloadError(
-            f"What arrived is not the competition's {path.name}: {error} It was removed there. Start again; if it "
-            "comes back like this, its publisher has changed it."
+            f"The downloaded file is not the competition's {path.name}: {error} It was removed from the cache. Start "
+            "again; if the error stays, its publisher has changed the file."
         ) from None
     return table[[name for name in columns if name in table]]
 
 
-def _compare(path: Path, sha256: str, rows: int, options: DownloadOptions) -> None:
-    """Refuse a training file of another length than is known, and warn of other content."""
-    if options.train_rows not in (None, rows):
+def _compare(path: Path, sha256: str, rows: int, config: DownloadConfig) -> None:
+    """Reject a training file with another number of battles than expected, and warn of other content."""
+    if config.train_rows not in (None, rows):
         raise DownloadError(
-            f"{path} has {rows} battles, but {options.train_rows} are known: it is damaged or was changed by its "
-            f"publisher. Remove it and start again, or take it as it is with --params=download.train_rows={rows}."
+            f"{path} has {rows} battles, but {config.train_rows} are expected: it is corrupted or its publisher has "
+            f"changed it. Remove it and start again, or accept it with --params=download.train_rows={rows}."
         )
-    if options.train_sha256 not in (None, sha256):
+    if config.train_sha256 not in (None, sha256):
         logger.warning(
-            "train.csv has the SHA-256 %s, and %s is known. Its columns and its number of battles are right, so it is "
-            "used; see whether its publisher says what was changed.",
-            *(sha256, options.train_sha256),
+            "train.csv has the SHA-256 %s, but %s is expected. Its columns and number of battles are right, so it is "
+            "used; its publisher may say what has changed.",
+            *(sha256, config.train_sha256),
         )

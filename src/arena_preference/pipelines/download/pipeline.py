@@ -12,10 +12,10 @@ def create_pipeline() -> Pipeline:
             Node(
                 download_battles,
                 inputs=["params:download", "params:seed"],
-                outputs=["train", "test", "test_labels", "summary"],
+                outputs=["downloaded_train", "downloaded_test", "downloaded_test_labels", "downloaded_summary"],
                 name="download_battles",
             )
         ],
-        namespace="downloaded",
-        parameters={"params:download", "params:seed"},
+        namespace="download",
+        prefix_datasets_with_namespace=False,
     )

@@ -1,4 +1,4 @@
-"""Embedding: each distinct text through an encoder once, and how the vectors of the two answers differ."""
+"""Embedding: each distinct text through an encoder once, and features from the vectors of both responses."""
 
 from .pipeline import create_pipeline
 

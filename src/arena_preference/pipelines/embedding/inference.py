@@ -1,241 +1,272 @@
-"""Many texts through a model: in shards, in batches of like length, on every device at once."""
+"""Inference over the texts that the embedding store lacks: in shards and batches, on all devices at once."""
 
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
-from itertools import cycle
+from datetime import timedelta
+from itertools import chain, cycle
 from threading import Lock, local
-from types import TracebackType
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from tqdm import tqdm
 
-from .models import TextModel, Vectors
-from .windows import Window
+from arena_preference.datasets import EmbeddingShard, EmbeddingStore
+from arena_preference.device import select_devices
+
+from .autotuning import load_in_best_dtype
+from .config import InferenceConfig
+from .model_inputs import Conversation, PrefixedText, count_characters, make_input_keys
+from .text_model import TextModel, Vectors, Window
 
 logger = logging.getLogger(__name__)
 
-Input = TypeVar("Input")
 Rows = npt.NDArray[np.intp]
 
-# More threads than this wait for Python's lock rather than compute; each then gets several cores.
-_MOST_CPU_WORKERS: Final = 16
+# More threads would wait for Python's lock; with fewer, each gets several cores.
+_MAX_CPU_WORKERS: Final = 16
 # On a GPU one thread prepares a batch while the other's is computed.
 _GPU_WORKERS: Final = 2
 _OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
 
 
-@dataclass
-class Tally:
-    """What a run through a model amounted to."""
+def embed_missing(
+    store: EmbeddingStore,
+    description: dict[str, Any],
+    inputs: Sequence[PrefixedText] | Sequence[Conversation],
+    load: Callable[[Sequence[torch.device], torch.dtype], TextModel],
+    config: InferenceConfig,
+    storage_dtype: str,
+) -> Iterator[EmbeddingShard]:
+    """Run a model over the inputs whose vectors are not in the store, each distinct input once.
 
-    texts: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
+    The order of the inputs does not matter. If nothing is missing, the model is not loaded.
+
+    Raises:
+        ValueError: If there are no inputs.
+        TimeoutError: If, at the current speed, the run would take longer than ``config.time_budget``.
+        FloatingPointError: If a vector overflows ``storage_dtype``.
+    """
+    if not inputs:
+        raise ValueError("There are no battles to embed. rejected_rows of the same split says why.")
+    # Sorted by key, and so independent of the order of the battles.
+    keys, first = np.unique(make_input_keys(inputs), return_index=True)
+    collection = store.open_collection(description)
+    missing = ~collection.holds(keys)
+    texts = f"{len(inputs)} texts, {len(keys)} of them distinct, {len(keys) - missing.sum()} of those in the store"
+    name = description["kind"]
+    if not missing.any():
+        logger.info("%s: nothing to do for the %s", texts, name)
+        return
+    keys, wanted = keys[missing], [inputs[row] for row in first[missing]]
+    devices = select_devices(config.device)
+    model = load_in_best_dtype(lambda dtype: load(devices, dtype), devices, config.dtype, collection.dtype)
+    where = f"on {', '.join(map(str, devices))} in {model.dtype_name}"
+    logger.info("%s: %d for the %s %s", texts, len(keys), name, where)
+    throughput = Throughput(name)
+    done = 0
+    with Workers(model, config.workers, getattr(config.batch_tokens, devices[0].type)) as workers:
+        for rows, vectors in run_model(model, wanted, workers, config.shard_characters, throughput):
+            largest = np.abs(vectors).max()
+            if largest > np.finfo(storage_dtype).max:
+                raise FloatingPointError(
+                    f"Vectors with entries of {largest:.3g} overflow {storage_dtype}. Set "
+                    "embedding.encoder.storage_dtype to float32."
+                )
+            yield EmbeddingShard(description, model.dtype_name, keys[rows], vectors.astype(storage_dtype))
+            done += len(rows)
+            hours = throughput.expected_seconds / 3600
+            if config.time_budget is not None and hours > config.time_budget and done < len(keys):
+                raise TimeoutError(
+                    f"The {name} would take {hours:.3g} hours for {len(keys)} texts {where}, and "
+                    f"embedding.inference.time_budget is {config.time_budget:g}. Raise it, or use a faster device or a "
+                    "smaller model. Finished vectors are stored, and another run resumes from there."
+                )
+    seconds = throughput.seconds
+    logger.info(
+        "%s: %d texts, %d tokens in %.1f s %s, %.0f tokens/s",
+        *(name, done, throughput.tokens, seconds, where, throughput.tokens / seconds),
+    )
 
 
-class Workers(Generic[Input]):
-    """Threads that compute batches, each bound to one of the model's devices."""
+class Throughput:
+    """How much of its input a model has read, and how fast; logged at most every ``log_interval`` seconds."""
 
-    def __init__(self, model: TextModel[Input], per_device: int | None, batch_tokens: int) -> None:
+    def __init__(self, name: str, log_interval: float = 30.0) -> None:
+        self.tokens = 0
+        self.total_characters = 1.0
+        self._characters = 0.0
+        self._name = name
+        self._log_interval = log_interval
+        self._start = self._last_log = time.perf_counter()
+
+    def add(self, characters: float, tokens: int) -> None:
+        """Count a batch."""
+        self._characters += characters
+        self.tokens += tokens
+        if time.perf_counter() - self._last_log >= self._log_interval:
+            self._last_log = time.perf_counter()
+            logger.info(
+                "%s: %.0f %% done, %.0f tokens/s, about %s left",
+                *(self._name, 100 * self._characters / self.total_characters, self.tokens / self.seconds),
+                timedelta(seconds=round(self.expected_seconds - self.seconds)),
+            )
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._start
+
+    @property
+    def expected_seconds(self) -> float:
+        """Seconds from start to end at the current speed."""
+        return self.seconds * self.total_characters / max(self._characters, 1.0)
+
+
+class Workers(ThreadPoolExecutor):
+    """Threads that compute batches, each on one of the model's devices."""
+
+    def __init__(self, model: TextModel, per_device: int | None, batch_tokens: int) -> None:
         """Start the threads.
 
         Args:
-            model: It has a copy of its weights on each of its devices.
-            per_device: Batches under way at a time on each device; None lets the kind of device decide.
-            batch_tokens: Most tokens of a batch, padding included. Halved whenever a device's memory does not hold it.
+            model: The model that they run.
+            per_device: Batches computed at the same time on each device; the default depends on the kind of device.
+            batch_tokens: Maximum tokens of a batch, padding included; halved when a device runs out of memory.
         """
         self.batch_tokens = batch_tokens
         self._model = model
         self._lock = Lock()
-        self._own = local()
+        self._thread = local()
         self._torch_threads = torch.get_num_threads()
         kind = model.devices[0].type
-        own_choice = {"cuda": _GPU_WORKERS, "cpu": min(self._torch_threads, _MOST_CPU_WORKERS)}
-        per_device = per_device or own_choice.get(kind, 1)
+        defaults = {"cuda": _GPU_WORKERS, "cpu": min(self._torch_threads, _MAX_CPU_WORKERS)}
+        per_device = per_device or defaults.get(kind, 1)
         devices = cycle(model.devices)
 
         def start_thread() -> None:
             with self._lock:
-                self._own.device = next(devices)
+                self._thread.device = next(devices)
             if kind == "cpu":
-                # One batch on each core is faster than one batch on all of them, which have to meet after every step.
+                # One batch on each core is faster than one on all cores, which would synchronise after every step.
                 torch.set_num_threads(max(1, self._torch_threads // per_device))
 
-        self._pool = ThreadPoolExecutor(per_device * len(model.devices), initializer=start_thread)
+        super().__init__(per_device * len(model.devices), initializer=start_thread)
 
-    def submit(self, windows: Sequence[Window]) -> "Future[Vectors]":
-        """Compute a batch as soon as a thread is free."""
-        return self._pool.submit(self._compute, windows)
+    def __exit__(self, *_: object) -> None:
+        self.shutdown(cancel_futures=True)
+        torch.set_num_threads(self._torch_threads)
 
-    def _compute(self, windows: Sequence[Window]) -> Vectors:
-        """Compute a batch; in halves if it is larger than the budget has become, or than the memory holds."""
-        size = len(windows) * max(map(self._model.measure_width, windows))
-        if len(windows) == 1:
-            vectors = self._try(windows)
-            if vectors is None:
-                # Another thread's batch may have filled the device.
-                vectors = self._try(windows)
-            if vectors is None:
+    def compute(self, windows: Sequence[Window]) -> Vectors:
+        """Compute a batch in one of the threads, in halves if it exceeds the lowered budget or the device's memory."""
+        size = len(windows) * max(map(self._model.padded_width, windows))
+        if len(windows) == 1 or size <= self.batch_tokens:
+            # A single text gets a second attempt, because another thread's batch may have filled the device.
+            for _ in range(2 if len(windows) == 1 else 1):
+                if (vectors := self._try(windows)) is not None:
+                    return vectors
+            if len(windows) == 1:
                 raise MemoryError(
-                    f"{self._own.device} has no room for a single text of {size} tokens. Lower max_tokens of the model "
-                    "in the parameters of the pipeline embedding, or choose a smaller model or a larger device."
+                    f"{self._thread.device} has too little memory for a single text of {size} tokens. Lower the "
+                    "model's max_tokens in the parameters of the pipeline embedding, or use a smaller model or a "
+                    "larger device."
                 )
-            return vectors
-        if size <= self.batch_tokens:
-            vectors = self._try(windows)
-            if vectors is not None:
-                return vectors
             self._lower_budget(size)
         middle = len(windows) // 2
-        return np.concatenate([self._compute(windows[:middle]), self._compute(windows[middle:])])
+        return np.concatenate([self.compute(windows[:middle]), self.compute(windows[middle:])])
 
     def _try(self, windows: Sequence[Window]) -> Vectors | None:
-        """Compute a batch; None if the device's memory does not hold it."""
-        device = self._own.device
+        """Compute a batch; None if the device runs out of memory."""
+        device = self._thread.device
         try:
             return self._model.compute(windows, device)
         except RuntimeError as reason:
-            if not _is_out_of_memory(reason):
+            if not any(phrase in str(reason).lower() for phrase in _OUT_OF_MEMORY):
                 raise
-        # Not before the error is gone, which holds what the batch had taken.
+        # Outside the except clause, because the error keeps the batch's memory alive.
         if device.type == "cuda":
             torch.cuda.empty_cache()
         return None
 
     def _lower_budget(self, size: int) -> None:
         with self._lock:
-            # Another thread may have met the same limit in the meantime.
+            # Another thread may have lowered it already.
             if size <= self.batch_tokens:
                 self.batch_tokens = max(1, size // 2)
                 logger.warning(
-                    "%s has no room for a batch of %d tokens: going on with %d",
-                    *(self._own.device, size, self.batch_tokens),
+                    "%s has too little memory for a batch of %d tokens: continuing with at most %d",
+                    *(self._thread.device, size, self.batch_tokens),
                 )
-
-    def __enter__(self) -> "Workers[Input]":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(self._torch_threads)
 
 
 def run_model(
-    model: TextModel[Input],
-    inputs: Sequence[Input],
-    lengths: Sequence[int],
-    workers: Workers[Input],
-    shard_characters: int,
-    tally: Tally,
+    model: TextModel, inputs: Sequence[Any], workers: Workers, shard_characters: int, throughput: Throughput
 ) -> Iterator[tuple[Rows, Vectors]]:
-    """Give the vectors of inputs, shard by shard.
+    """Compute the vectors of inputs, shard by shard.
 
-    While one shard is computed, the next is tokenised and the one before is in the hands of the caller. At no time are
-    there vectors of more than three shards in memory.
-
-    Args:
-        model: What reads the inputs.
-        inputs: Distinct inputs, in an order that follows from their contents alone.
-        lengths: Characters of each.
-        workers: Threads that compute.
-        shard_characters: Size of a shard.
-        tally: Counts what is done.
+    While one shard is computed, the next is tokenised and the caller stores the previous one, so that no more than
+    three shards are in memory. Vectors are reproducible if the order of the inputs depends on their contents alone.
 
     Yields:
-        The rows of a shard's inputs and their vectors, shape (rows, dimensions).
+        Rows of a shard's inputs, and their vectors, shape (rows, dimensions).
     """
-    start = time.perf_counter()
-    under_way: deque[_Shard] = deque()
-    bar = tqdm(total=sum(lengths), unit="char", unit_scale=True, desc="0 tokens/s", disable=None, leave=False)
-
-    def advance(characters: float, _: "Future[Vectors]") -> None:
-        bar.update(characters)
-
-    def finish(shard: "_Shard") -> tuple[Rows, Vectors]:
-        vectors = shard.collect(model)
-        tally.texts += len(shard.rows)
-        tally.tokens += shard.tokens
-        tally.seconds = time.perf_counter() - start
-        bar.set_description(f"{tally.texts} of {len(inputs)} texts, {tally.tokens / tally.seconds:.0f} tokens/s")
-        return shard.rows, vectors
-
-    with bar:
-        for rows in plan_shards(lengths, shard_characters):
-            shard = _Shard(model, rows, model.tokenize([inputs[row] for row in rows]), workers)
-            characters = sum(lengths[row] for row in rows)
-            for batch in shard.batches:
-                batch.future.add_done_callback(partial(advance, characters * batch.tokens / shard.tokens))
-            under_way.append(shard)
-            if len(under_way) > 1:
-                yield finish(under_way.popleft())
-        while under_way:
-            yield finish(under_way.popleft())
+    lengths = np.array([count_characters(part) for part in inputs])
+    # What is truncated takes no time.
+    read = np.minimum(lengths, model.max_characters)
+    throughput.total_characters = max(float(read.sum()), 1.0)
+    running: deque[_Shard] = deque()
+    for rows in plan_shards(lengths, shard_characters):
+        windows = model.tokenize([inputs[row] for row in rows])
+        every_window = list(chain.from_iterable(windows))
+        batches = list(plan_batches([model.padded_width(window) for window in every_window], workers.batch_tokens))
+        futures = [workers.submit(workers.compute, [every_window[i] for i in batch]) for batch in batches]
+        running.append(_Shard(rows, float(read[rows].sum()), windows, batches, futures))
+        if len(running) > 1:
+            yield _collect(model, running.popleft(), throughput)
+    while running:
+        yield _collect(model, running.popleft(), throughput)
 
 
-class _Batch(NamedTuple):
-    windows: list[int]
-    """Places of its windows among those of the shard."""
-    tokens: int
-    future: "Future[Vectors]"
+class _Shard(NamedTuple):
+    rows: Rows
+    characters: float
+    windows: list[list[Window]]
+    """Of each input."""
+    batches: list[list[int]]
+    """Indices of all inputs' windows."""
+    futures: "list[Future[Vectors]]"
 
 
-class _Shard:
-    """The inputs of one shard, on their way through the workers."""
-
-    def __init__(self, model: TextModel[Any], rows: Rows, windows: list[list[Window]], workers: Workers[Any]) -> None:
-        self.rows = rows
-        self._windows = windows
-        every_window = [window for of_input in windows for window in of_input]
-        lengths = [len(window.tokens) for window in every_window]
-        widths = [model.measure_width(window) for window in every_window]
-        self.tokens = sum(lengths)
-        self.batches = [
-            _Batch(places, sum(lengths[place] for place in places), workers.submit([every_window[i] for i in places]))
-            for places in plan_batches(widths, workers.batch_tokens)
-        ]
-
-    def collect(self, model: TextModel[Input]) -> Vectors:
-        """Wait for the batches and put the windows' vectors together."""
-        order = np.concatenate([batch.windows for batch in self.batches])
-        vectors = np.concatenate([batch.future.result() for batch in self.batches])[np.argsort(order)]
-        ends = np.cumsum([len(of_input) for of_input in self._windows])
-        return np.stack(
-            [
-                model.combine(of_input, vectors[end - len(of_input) : end])
-                for of_input, end in zip(self._windows, ends, strict=True)
-            ]
-        )
+def _collect(model: TextModel, shard: _Shard, throughput: Throughput) -> tuple[Rows, Vectors]:
+    """Wait for the batches of a shard and return its rows and vectors."""
+    tokens = np.array([len(window.tokens) for window in chain.from_iterable(shard.windows)])
+    computed = []
+    for batch, future in zip(shard.batches, shard.futures, strict=True):
+        computed.append(future.result())
+        throughput.add(shard.characters * tokens[batch].sum() / tokens.sum(), int(tokens[batch].sum()))
+    vectors = np.concatenate(computed)[np.argsort(np.concatenate(shard.batches))]
+    ends = np.cumsum([len(of_input) for of_input in shard.windows])
+    combined = [
+        model.combine(of_input, vectors[end - len(of_input) : end])
+        for of_input, end in zip(shard.windows, ends, strict=True)
+    ]
+    return shard.rows, np.stack(combined)
 
 
-def plan_shards(lengths: Sequence[int], shard_characters: int) -> Iterator[Rows]:
-    """Group inputs of like length, longest first.
+def plan_shards(lengths: Sequence[int] | npt.NDArray[np.int64], shard_characters: int) -> Iterator[Rows]:
+    """Group inputs of similar length, longest first.
 
-    A shard ends as soon as it has reached its size, whatever comes after it: when some of the shards are stored and the
-    others are planned again without them, they come out the same, and so do their vectors.
-
-    Args:
-        lengths: Characters of each input.
-        shard_characters: Size from which on a shard is full.
-
-    Yields:
-        Rows of the inputs of one shard.
+    A shard is full as soon as it has ``shard_characters``, whatever follows. So a run that resumes after some shards
+    were stored plans the others as before, and their vectors are the same.
     """
-    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
     shard: list[int] = []
     size = 0
-    for row in order:
+    for row in np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable"):
         shard.append(row)
-        # An empty text takes room as well.
+        # An empty text takes space, too.
         size += lengths[row] + 1
         if size >= shard_characters:
             yield np.array(shard)
@@ -245,25 +276,16 @@ def plan_shards(lengths: Sequence[int], shard_characters: int) -> Iterator[Rows]
 
 
 def plan_batches(widths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Group windows of one width, widest first, so that the first batch needs the most memory.
+    """Group windows of equal width, widest first, so that the first batch needs the most memory.
 
-    Args:
-        widths: Tokens of each window with what it is padded by.
-        batch_tokens: Most tokens of a batch; a single longer window is a batch of its own.
-
-    Yields:
-        Places of the windows of one batch.
+    A window of more than ``batch_tokens`` is a batch of its own.
     """
     batch: list[int] = []
-    for place in np.argsort(-np.asarray(widths), kind="stable").tolist():
-        width = widths[place]
+    for index in np.argsort(-np.asarray(widths), kind="stable").tolist():
+        width = widths[index]
         if batch and (width != widths[batch[0]] or (len(batch) + 1) * width > batch_tokens):
             yield batch
             batch = []
-        batch.append(place)
+        batch.append(index)
     if batch:
         yield batch
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return any(phrase in str(error).lower() for phrase in _OUT_OF_MEMORY)

@@ -1,4 +1,4 @@
-"""Features of the texts: length, style, missingness, content, overlap, latents of TF-IDF, relevance, consensus."""
+"""Features of the texts: statistics, overlap, LSA, relevance, consensus; and TF-IDF differences."""
 
 from .pipeline import create_pipeline
 

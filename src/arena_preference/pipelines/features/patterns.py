@@ -1,8 +1,7 @@
-r"""What is looked for in a text: regular expressions and lists of words.
+r"""Regular expressions and word lists.
 
-Patterns are in Rust's syntax, as Polars reads it, and use the ASCII word boundary ``(?-u:\b)``: on text with non-ASCII
-letters the Unicode one sends the regex engine to its slowest path. Patterns of phrases and all word lists are for text
-in lower case.
+Patterns are in Rust's syntax, for Polars, and use the ASCII word boundary ``(?-u:\b)``: on text with non-ASCII letters
+the Unicode one sends the regex engine to its slowest path. Phrases and word lists are for text in lower case.
 """
 
 from collections.abc import Mapping
@@ -16,94 +15,94 @@ def _any_of(*phrases: str) -> str:
     return f"{_B}(?:{'|'.join(phrases)}){_B}"
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Words, sentences, lines
-
 _UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}"
-#: A run of letters, marks and digits with inner apostrophes; in scripts that do not part words, each character.
+#: A run of letters, marks and digits with inner apostrophes; in scripts without spaces, each character.
 WORD: Final = rf"[{_UNSPACED}]|[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]+(?:{_APOSTROPHE}[a-z]+)*"
 LINE: Final = r"\S[^\n]*"
 SENTENCE_END: Final = r"""[.!?…]["'”’)\]*_]*(?:\s|$)|[。！？]"""
 SENTENCE: Final = rf"\S[^\n]*?(?:{SENTENCE_END}|\n|$)"
 LETTER: Final = r"\p{L}"
 NO_WORD_CHARACTER: Final = r"[^\p{L}\p{M}\p{N}]+"
-#: The end of a text that was not cut off.
+#: The end of a text that was not truncated.
 FINISHED: Final = r"""(?:[.!?…。！？)\]}"'”’»`*|>~）」】]|https?://\S+)\s*$"""
 NUMBER: Final = r"[0-9]+(?:[.,][0-9]+)*"
-CAPITALISED_WORD: Final = rf"{_B}[A-Z][a-z]"
-ACRONYM: Final = rf"{_B}[A-Z]{{2,}}{_B}"
-
-# Formatting
-
 _INDENT: Final = r"(?m)^[ \t]*"
 _BULLET: Final = "[-*+•]"
 _ITEM_NUMBER: Final = "[0-9]{1,3}[.)]"
-HEADER: Final = r"(?m)^ {0,3}#{1,6}[ \t]+\S"
-BOLD: Final = r"\*\*[^*\n]+\*\*|__[^_\n]+__"
-ITALICS: Final = r"(?:^|[^*\w])\*[^*\s][^*\n]*\*(?:[^*]|$)"
-BULLET: Final = rf"{_INDENT}{_BULLET}[ \t]+\S"
-NUMBERED_ITEM: Final = rf"{_INDENT}{_ITEM_NUMBER}[ \t]+\S"
-NESTED_ITEM: Final = rf"(?m)^(?:[ ]{{2,}}|\t+)(?:{_BULLET}|{_ITEM_NUMBER})[ \t]+\S"
 CODE_FENCE: Final = rf"{_INDENT}```"
 CODE_BLOCK: Final = r"(?s)```.*?(?:```|$)"
-INLINE_CODE: Final = r"(?:^|[^`])`[^`\n]+`"
-TABLE_ROW: Final = rf"{_INDENT}\|.*\|[ \t]*$"
-LINK: Final = rf"https?://|{_B}www\."
 _LATEX_COMMANDS: Final = "frac|sqrt|sum|int|begin|cdot|times|text|left|pi|alpha|beta|boxed"
-# A lone pair of dollar signs is more often two prices than a formula.
-LATEX: Final = rf"\$\$|\\\(|\\\[|\\(?:{_LATEX_COMMANDS}){_B}|\$[^$\n]*[\\^_=][^$\n]*\$"
-BLOCK_QUOTE: Final = rf"{_INDENT}>"
-RULE: Final = rf"{_INDENT}(?:-{{3,}}|\*{{3,}}|_{{3,}})[ \t]*$"
-EMOJI: Final = r"[\x{1F000}-\x{1FAFF}\x{2600}-\x{27BF}]"
-CONTROL_CHARACTER: Final = r"[\x00-\x08\x0B-\x1F\x7F\x{FFFD}]"
 
-# Phrases of answers
+#: Formatting and characters to count.
+TEXT_PATTERNS: Final[Mapping[str, str]] = {
+    "lines": LINE,
+    "headers": r"(?m)^ {0,3}#{1,6}[ \t]+\S",
+    "bold": r"\*\*[^*\n]+\*\*|__[^_\n]+__",
+    "italics": r"(?:^|[^*\w])\*[^*\s][^*\n]*\*(?:[^*]|$)",
+    "bullets": rf"{_INDENT}{_BULLET}[ \t]+\S",
+    "numbered_items": rf"{_INDENT}{_ITEM_NUMBER}[ \t]+\S",
+    "nested_items": rf"(?m)^(?:[ ]{{2,}}|\t+)(?:{_BULLET}|{_ITEM_NUMBER})[ \t]+\S",
+    "code_fences": CODE_FENCE,
+    "inline_code": r"(?:^|[^`])`[^`\n]+`",
+    "table_rows": rf"{_INDENT}\|.*\|[ \t]*$",
+    "links": rf"https?://|{_B}www\.",
+    # A single pair of dollar signs is more often two prices than a formula.
+    "latex": rf"\$\$|\\\(|\\\[|\\(?:{_LATEX_COMMANDS}){_B}|\$[^$\n]*[\\^_=][^$\n]*\$",
+    "block_quotes": rf"{_INDENT}>",
+    "rules": rf"{_INDENT}(?:-{{3,}}|\*{{3,}}|_{{3,}})[ \t]*$",
+    "quotes": '["“”„«»]',
+    "digits": "[0-9]",
+    "numbers": NUMBER,
+    "capitals": r"\p{Lu}",
+    "capitalised_words": rf"{_B}[A-Z][a-z]",
+    "acronyms": rf"{_B}[A-Z]{{2,}}{_B}",
+    "non_ascii": r"[^\x00-\x7F]",
+    "emoji": r"[\x{1F000}-\x{1FAFF}\x{2600}-\x{27BF}]",
+    "question_marks": "[?？]",
+    "exclamation_marks": "[!！]",
+    "parentheses": "[(（]",
+    "commas": "[,，、]",
+    "colons": "[:：]",
+    "semicolons": "[;；]",
+    "dashes": "[–—]| - ",
+    "ellipses": r"\.\.\.|…",
+    "symbols": r"[$%&+=<>^~|\\/{}\[\]#@_]",
+    "control_characters": r"[\x00-\x08\x0B-\x1F\x7F\x{FFFD}]",
+}
 
 _NOT_ABLE: Final = f"cannot|can{_APOSTROPHE}?t|can not|won{_APOSTROPHE}t|will not|must decline|am unable|am not able to"
-REFUSAL: Final = (
-    rf"(?:i (?:{_NOT_ABLE}|do not have|don{_APOSTROPHE}t have)"
+#: Words, syllables and phrases to count in lower case.
+LOWER_PATTERNS: Final[Mapping[str, str]] = {
+    "words": WORD,
+    # Runs of vowels, an approximation.
+    "syllables": "[aeiouy]+",
+    "refusals": rf"(?:i (?:{_NOT_ABLE}|do not have|don{_APOSTROPHE}t have)"
     rf"|i{_APOSTROPHE}m (?:unable|not able|afraid)"
     rf"|(?:cannot|can{_APOSTROPHE}t|unable to|not able to) (?:assist|help|provide|fulfill|comply|generate)"
-    r"|against my (?:programming|guidelines|policy)"
-    r"|(?:not appropriate|inappropriate) (?:to|for me)"
-    rf"|as an ai[^.]{{0,80}} (?:cannot|can{_APOSTROPHE}t))"
-)
-APOLOGY: Final = _any_of("sorry", "apologi[sz]e", "apolog(?:y|ies)", "regret", "my mistake", "pardon me")
-AI_SELF: Final = (
-    r"as an? (?:large |ai )?(?:ai|language model|assistant)|language model"
-    rf"|i(?:{_APOSTROPHE}m| am) an ai|ai (?:assistant|model)|openai"
-)
-POLITENESS: Final = _any_of(
-    "please", "thanks?", "welcome", "feel free", "happy to", "glad to", "let me know", "hope (?:this|that|it) helps"
-)  # fmt: skip
-EAGER_OPENING: Final = rf"^\s*(?:sure|certainly|of course|absolutely|great|yes|here (?:is|are)|here{_APOSTROPHE}s)"
-CLOSING_OFFER: Final = (
-    r"let me know|if you (?:have|need|would like|want)|feel free|hope (?:this|that|it) helps|anything else"
-)
-CONCLUSION: Final = (
-    r"in conclusion|in summary|to summari[sz]e|(?:^|\n)overall|ultimately|to conclude|in short|to sum up"
-    r"|therefore,? the"
-)
-EXAMPLE: Final = r"for example|for instance|e\.g\.|such as|an example"
-CAUTION: Final = (
-    r"important to|note that|consult|professional|caution|warning|disclaimer|keep in mind|ethical|be aware|remember to"
-)
-CONCESSION: Final = (
-    rf"you(?:{_APOSTROPHE}re| are) (?:right|correct)|i apologi[sz]e for|i made an? (?:mistake|error)"
-    r"|thank you for (?:pointing|correct)"
-)
-STEP: Final = rf"{_B}step [0-9]+"
-OPINION: Final = r"i (?:think|believe|feel|would say)|in my opinion|personally"
-#: Traces of the template of a chat, which an answer should not hold.
-ROLE_LEAK: Final = (
-    r"(?m)^(?:human|user|assistant|instruction|question|input|output|response)s?:|###|<\|[a-z_]+\|>|\[/?inst\]|</?s>"
-)
-VOWELS: Final = "[aeiouy]+"
+    r"|against my (?:programming|guidelines|policy)|(?:not appropriate|inappropriate) (?:to|for me)"
+    rf"|as an ai[^.]{{0,80}} (?:cannot|can{_APOSTROPHE}t))",
+    "apologies": _any_of("sorry", "apologi[sz]e", "apolog(?:y|ies)", "regret", "my mistake", "pardon me"),
+    "ai_self": r"as an? (?:large |ai )?(?:ai|language model|assistant)|language model"
+    rf"|i(?:{_APOSTROPHE}m| am) an ai|ai (?:assistant|model)|openai",
+    "politeness": _any_of("please|thanks?|welcome|feel free|happy to|glad to|let me know|hope (?:this|that|it) helps"),
+    "eager_openings": rf"^\s*(?:sure|certainly|of course|absolutely|great|yes|here (?:is|are)|here{_APOSTROPHE}s)",
+    "closing_offers": "let me know|if you (?:have|need|would like|want)|feel free|hope (?:this|that|it) helps"
+    "|anything else",
+    "conclusions": r"in conclusion|in summary|to summari[sz]e|(?:^|\n)overall|ultimately|to conclude|in short|to sum up"
+    r"|therefore,? the",
+    "examples": r"for example|for instance|e\.g\.|such as|an example",
+    "cautions": "important to|note that|consult|professional|caution|warning|disclaimer|keep in mind|ethical|be aware"
+    "|remember to",
+    "concessions": rf"you(?:{_APOSTROPHE}re| are) (?:right|correct)|i apologi[sz]e for|i made an? (?:mistake|error)"
+    r"|thank you for (?:pointing|correct)",
+    "steps": rf"{_B}step [0-9]+",
+    "opinions": r"i (?:think|believe|feel|would say)|in my opinion|personally",
+    # Traces of a chat template, which a response should not contain.
+    "role_leaks": r"(?m)^(?:human|user|assistant|instruction|question|input|output|response)s?:"
+    r"|###|<\|[a-z_]+\|>|\[/?inst\]|</?s>",
+}
 
-#: Scripts whose letters are counted, to tell an answer in another script than the prompt's.
+#: Scripts whose letters are counted, to recognise a response in another script than the prompt.
 SCRIPTS: Final[Mapping[str, str]] = {
     "latin": r"\p{Latin}",
     "cyrillic": r"\p{Cyrillic}",
@@ -117,50 +116,41 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "hangul": r"\p{Hangul}",
 }
 
-#: Words that give a language of Latin script away; frequent in one of these languages and rare in the others.
-LANGUAGES: Final[Mapping[str, frozenset[str]]] = {
-    "english": _words("the of and to in is that it for you with this are be as was or from have by not which can your"),
-    "spanish": _words("el los las una por para con del es y que está más pero como su cuando muy también hay"),
-    "french": _words("le les des une est et dans pour que qui sur avec pas vous nous ce cette plus sont aux"),
-    "german": _words("der die das und ist nicht ein eine zu den mit von auf für sich auch dem es werden wie"),
-    "portuguese": _words("os uma não para com que é mais como foi ao mas são você também pela dos das em seu"),
-    "italian": _words("il di che è per una sono non del della con gli più anche questo nel alla ma come lo"),
+#: Words that are frequent in one language of Latin script and rare in the others.
+LANGUAGES: Final[Mapping[str, str]] = {
+    "english": "the of and to in is that it for you with this are be as was or from have by not which can your",
+    "spanish": "el los las una por para con del es y que está más pero como su cuando muy también hay",
+    "french": "le les des une est et dans pour que qui sur avec pas vous nous ce cette plus sont aux",
+    "german": "der die das und ist nicht ein eine zu den mit von auf für sich auch dem es werden wie",
+    "portuguese": "os uma não para com que é mais como foi ao mas são você também pela dos das em seu",
+    "italian": "il di che è per una sono non del della con gli più anche questo nel alla ma come lo",
 }
 
-#: Sets of single words, all looked up at once in the list of words.
-LEXICA: Final[Mapping[str, frozenset[str]]] = {
+_LEXICA: Final[Mapping[str, str]] = {
     **{f"language_{name}": words for name, words in LANGUAGES.items()},
-    "function_words": _words(
-        """the a an of and to in is that it for you with this are be as was or from have by not which can your will at
-        on but if they their its he she his her we our i my me do does did has had so than then there these those what
-        when where who how why would should could may might must been being were also into about some any all more"""
-    ),
-    "hedges": _words(
-        """may might could perhaps possibly probably maybe likely unlikely seem seems appear appears generally usually
-        typically often sometimes somewhat approximately roughly potentially believe think suggest suggests"""
-    ),
-    "enthusiasm": _words(
-        """great certainly absolutely sure excellent wonderful fantastic amazing definitely awesome perfect exciting
-        incredible brilliant delighted happy glad love"""
-    ),
-    "connectives": _words(
-        """however therefore moreover furthermore additionally consequently because although though while whereas thus
-        hence since finally firstly secondly thirdly next then instead meanwhile nevertheless similarly overall"""
-    ),
-    "first_person": _words("i i'm i've i'd i'll i’m i’ve i’d i’ll me my mine myself"),
-    "first_person_plural": _words("we we're we've we'll we’re we’ve we’ll us our ours let's let’s"),
-    "second_person": _words("you you're you've you'd you'll you’re you’ve you’d you’ll your yours yourself"),
-    "negations": _words(
-        """not no never none nor without neither nothing cannot can't don't doesn't didn't won't isn't aren't wasn't
-        weren't wouldn't shouldn't couldn't can’t don’t doesn’t didn’t won’t isn’t aren’t wasn’t weren’t wouldn’t"""
-    ),
-    "imperatives": _words(
-        """use make try add create consider ensure include start avoid keep remember check choose set write find take
-        provide follow be get"""
-    ),
+    "function_words": """the a an of and to in is that it for you with this are be as was or from have by not which can
+    your will at on but if they their its he she his her we our i my me do does did has had so than then there these
+    those what when where who how why would should could may might must been being were also into about some any all
+    more""",
+    "hedges": """may might could perhaps possibly probably maybe likely unlikely seem seems appear appears generally
+    usually typically often sometimes somewhat approximately roughly potentially believe think suggest suggests""",
+    "enthusiasm": """great certainly absolutely sure excellent wonderful fantastic amazing definitely awesome perfect
+    exciting incredible brilliant delighted happy glad love""",
+    "connectives": """however therefore moreover furthermore additionally consequently because although though while
+    whereas thus hence since finally firstly secondly thirdly next then instead meanwhile nevertheless similarly
+    overall""",
+    "first_person": "i i'm i've i'd i'll i’m i’ve i’d i’ll me my mine myself",
+    "first_person_plural": "we we're we've we'll we’re we’ve we’ll us our ours let's let’s",
+    "second_person": "you you're you've you'd you'll you’re you’ve you’d you’ll your yours yourself",
+    "negations": """not no never none nor without neither nothing cannot can't don't doesn't didn't won't isn't aren't
+    wasn't weren't wouldn't shouldn't couldn't can’t don’t doesn’t didn’t won’t isn’t aren’t wasn’t weren’t wouldn’t""",
+    "imperatives": """use make try add create consider ensure include start avoid keep remember check choose set write
+    find take provide follow be get""",
 }
+#: Single words to count.
+LEXICA: Final = {name: frozenset(words.split()) for name, words in _LEXICA.items()}
 
-#: What a prompt asks for.
+#: Kinds of prompts.
 PROMPT_KINDS: Final[Mapping[str, str]] = {
     "code": "```|"
     + _any_of(
@@ -203,5 +193,5 @@ PROMPT_KINDS: Final[Mapping[str, str]] = {
     "greeting": r"^\s*" + _any_of("hi|hello|hey|good (?:morning|evening)|how are you|test"),
 }
 
-#: The number of words that a prompt asks for, as its first group.
+#: The first group is the number of words that a prompt asks for.
 ASKED_WORDS: Final = r"(?:^|[^0-9.,])([0-9]{1,4})[- ](?:or (?:fewer|less) )?words?"

@@ -1,15 +1,13 @@
-"""How much an answer has to do with its prompt, by the words that such a prompt makes one expect.
+"""Relevance: how well the words of a response fit its prompt.
 
-Which words do answers to a prompt use? Ridge regression from the latent directions of prompts to the words of answers
-tells, and needs no verdict. A word is *relevant* as far as its prompt makes it likelier than prompts do on average:
-sentences that stray from the subject hold words that are not, and an answer that leaves something out lacks words that
-are.
+Ridge regression from the LSA of prompts predicts which words responses use; it needs no label. The relevance of a word
+is the log ratio of its probability under the prompt to its baseline over all prompts: sentences off the topic consist
+of words of low relevance, and an incomplete response lacks relevant words.
 
-Training battles are looked at as though those of their prompt group had had no part in the fit, which ridge regression
-allows without a second one. Otherwise whatever is said to an unusual prompt would be just what is expected there.
+Training battles are compared with the fit without their own prompt group, which ridge regression yields in closed form.
+Otherwise any response to an unusual prompt would be exactly what the fit predicts there.
 """
 
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -17,236 +15,240 @@ import numpy.typing as npt
 import pandas as pd
 import polars as pl
 from scipy import sparse
+from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import Pipeline as PromptVectorizer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import Normalizer
 
 from arena_preference.battles import ID, FloatArray
 
-from .measurement import UNITS, join_turns, list_sentences, read_turns
+from .config import RelevanceConfig
+from .contrasts import Columns, contrast_sides, tabulate
+from .texts import SIDES, IntArray, iter_group_chunks, join_turns, read_turns, sample_texts, split_sentences
+from .tfidf import fit_tfidf
 
 Arrays = dict[str, npt.NDArray[Any]]
-Places = npt.NDArray[np.int64]
 
-# Battles whose sentences are held at a time, or one prompt group; it changes no feature, and the fit by rounding alone.
-_CHUNK_ROWS: Final = 1000
-# Below this one, chances are hardly told apart.
-_SMALL_CHANCE: Final = 1e-3
-_LARGEST_CHANCE: Final = 0.99
-# A word is expected if its prompt makes it e times as likely as others do, and not unlikely.
+# Smaller probabilities are hardly distinguishable from each other.
+_SMALL_PROBABILITY: Final = 1e-3
+_MAX_PROBABILITY: Final = 0.99
+# A word is expected if its prompt makes it e times as likely as the baseline, and not unlikely.
 _EXPECTED_RELEVANCE: Final = 1.0
-_EXPECTED_CHANCE: Final = 0.02
+_EXPECTED_PROBABILITY: Final = 0.02
 _STRAY_RELEVANCE: Final = -0.2
 
-#: Quantities of an answer that are never negative and grow with it: its expected words, each with the product of chance
-#: and inverse document frequency, or with the square of its chance; and its sentences of words that are not relevant.
-RELEVANCE_SIZES: Final = ("expected_words", "most_expected_words", "stray_sentences")
-#: Quantities that do not grow with it, of natural logarithms: the mean relevance of its sentences, weighted by their
-#: characters, their standard deviation, where each sentence counts alike, and the mean relevance of its words, weighted
-#: by inverse document frequency. A sentence without a known word has relevance 0.
-RELEVANCE_RATES: Final = ("sentence_relevance", "sentence_relevance_spread", "word_relevance")
+#: Sums over a response: of its expected words, probability times idf, and squared probability; and the number of its
+#: sentences of low relevance.
+RELEVANCE_COUNTS: Final = ("expected_words", "most_expected_words", "stray_sentences")
+#: Mean relevance of its sentences, weighted by their characters, the standard deviation over its sentences, and the
+#: mean relevance of its distinct words. Words are weighted by idf; a sentence without a known word has relevance 0.
+RELEVANCE_RATIOS: Final = ("sentence_relevance", "sentence_relevance_spread", "word_relevance")
 
 
-class _Answers(NamedTuple):
-    """The sentences of one side's answers.
+class _Responses(NamedTuple):
+    """The sentences of one side's responses.
 
     Attributes:
-        words: Which word occurs in which sentence: sparse, shape (sentences, words), with ones.
+        words: Which word occurs in which sentence: sparse ones, shape (sentences, words).
         characters: Of each sentence, shape (sentences,).
-        starts: Where the sentences of each answer start, shape (answers + 1,); the last is their number.
+        starts: First sentence of each response, shape (responses + 1,); the last is the number of sentences.
     """
 
     words: Any
-    characters: Places
-    starts: Places
+    characters: IntArray
+    starts: IntArray
 
 
-def fit_expectation(
-    battles: pd.DataFrame, prompt_vectorizer: PromptVectorizer, word_vectorizer: TfidfVectorizer, penalty: float
-) -> Arrays:
-    """Fit the ridge regression from the prompt to the words of the two answers.
-
-    Args:
-        battles: Schema ``Battles``, at least one.
-        prompt_vectorizer: Gives d latent directions.
-        word_vectorizer: Its vocabulary of v words is looked for.
-        penalty: On the squared coefficients.
+def fit_relevance_model(
+    battles: pd.DataFrame, word_tfidf: TfidfVectorizer, config: RelevanceConfig, seed: int
+) -> tuple[Pipeline, Arrays]:
+    """Fit the LSA of prompts and the ridge regression from it to the words of responses.
 
     Returns:
-        ``coefficients``, shape (v, d + 1), the last for the constant; ``inverse_gram``, shape (d + 1, d + 1), of the
-        penalised Gram matrix; ``shares``, shape (v,), of the answers that have each word; ``ids`` of the
-        battles, ascending.
+        prompt_lsa: Fitted steps ``tfidf``, ``svd`` with d components, and ``length``, which scales to unit length.
+        prompt_word_regression: With v words in ``word_tfidf``, ``coefficients``, shape (v, d + 1), the last column for
+            the constant; ``inverse_gram``, shape (d + 1, d + 1), of the penalised Gram matrix;
+            ``document_frequencies``, shape (v,), the fraction of responses that have each word; ``ids`` of the battles,
+            ascending.
+
+    Raises:
+        ValueError: If no word occurs in ``min_df`` prompts.
     """
+    prompts = sample_texts(battles, ["prompt"], config.max_fit_texts, seed)
+    tfidf = fit_tfidf(prompts, config, "features.relevance")
+    weights = tfidf.transform(prompts)
+    n_components = min(config.n_components, weights.shape[1])
+    svd = TruncatedSVD(n_components, n_iter=config.n_iter, random_state=seed).fit(weights)
+    prompt_lsa = Pipeline([("tfidf", tfidf), ("svd", svd), ("length", Normalizer())])
+    return prompt_lsa, fit_prompt_word_regression(battles, prompt_lsa, word_tfidf, config.alpha)
+
+
+def fit_prompt_word_regression(
+    battles: pd.DataFrame, prompt_lsa: Pipeline, word_tfidf: TfidfVectorizer, alpha: float, *, chunk_rows: int = 1000
+) -> Arrays:
+    """Fit the regression of ``fit_relevance_model``; ``chunk_rows`` can change its last digits."""
     gram: FloatArray = np.zeros(())
     products: FloatArray = np.zeros(())
-    for start in range(0, len(battles), _CHUNK_ROWS):
-        chunk = read_turns(battles.iloc[start : start + _CHUNK_ROWS])
-        directions = _find_directions(chunk, prompt_vectorizer)
-        gram = gram + directions.T @ directions
-        products = products + _average_sides(_read_sides(chunk, word_vectorizer)).T @ directions
-    inverse_gram = np.linalg.inv(gram + penalty * np.eye(len(gram)))
+    for start in range(0, len(battles), chunk_rows):
+        turns = read_turns(battles.iloc[start : start + chunk_rows])
+        prompts = _transform_prompts(turns, prompt_lsa)
+        gram = gram + prompts.T @ prompts
+        sides = [_read_responses(turns[side], word_tfidf) for side in SIDES]
+        products = products + _average_sides(sides).T @ prompts
+    inverse_gram = np.linalg.inv(gram + alpha * np.eye(len(gram)))
     return {
         "coefficients": (products @ inverse_gram).astype(np.float32),
         "inverse_gram": inverse_gram,
-        # The last direction is 1 for every battle.
-        "shares": products[:, -1] / len(battles),
+        # The last component of every prompt is 1.
+        "document_frequencies": products[:, -1] / len(battles),
         "ids": np.sort(battles[ID].to_numpy(np.int64)),
     }
 
 
-def measure_relevance(
+def compute_relevance_features(
     battles: pd.DataFrame,
-    prompt_vectorizer: PromptVectorizer,
-    word_vectorizer: TfidfVectorizer,
-    expectation: Arrays,
+    prompt_lsa: Pipeline,
+    word_tfidf: TfidfVectorizer,
+    prompt_word_regression: Arrays,
     *,
-    leave_out: bool,
-) -> FloatArray:
-    """Measure how much the answers of each battle have to do with its prompt.
+    leave_out: bool = False,
+    chunk_rows: int = 1000,
+) -> pd.DataFrame:
+    """Compare the relevance of both responses of each battle.
 
-    Args:
-        battles: Schema ``Battles``.
-        prompt_vectorizer: That of ``fit_expectation``.
-        word_vectorizer: That of ``fit_expectation``.
-        expectation: What ``fit_expectation`` gives.
-        leave_out: Look at a battle that was fitted as though those of its prompt group in this table had not been. For
-            the battles of the fit alone, in whole prompt groups: other battles may have the same ids.
+    ``leave_out`` leaves each battle's prompt group out of the fit. It is only for the battles of the fit, in whole
+    prompt groups: the id of another battle may be the same. About ``chunk_rows`` battles are processed at a time, which
+    bounds memory and changes no value.
 
     Returns:
-        Shape (n, 2, quantities), ``RELEVANCE_SIZES`` before ``RELEVANCE_RATES``; 0 for an answer of no known word.
+        Schema ``Features``, in the order of ``battles``: ``RELEVANCE_COUNTS`` as normalised differences and
+        ``RELEVANCE_RATIOS`` as differences. They are 0 for a response without a known word.
 
     Raises:
-        ValueError: If the sizes of the three do not fit together.
+        ValueError: If the sizes of the three fitted objects differ.
     """
-    n_words, n_directions = expectation["coefficients"].shape
-    if (n_words, n_directions - 1) != (len(word_vectorizer.vocabulary_), len(prompt_vectorizer["svd"].components_)):
+    shape = (len(word_tfidf.vocabulary_), len(prompt_lsa["svd"].components_) + 1)
+    if prompt_word_regression["coefficients"].shape != shape:
         raise ValueError(
-            f"expected_words is about {n_words} words and {n_directions - 1} directions of prompts, word_vectorizer "
-            f"knows {len(word_vectorizer.vocabulary_)} words and prompt_vectorizer "
-            f"{len(prompt_vectorizer['svd'].components_)} directions: they come from different runs. "
-            "Run the pipeline features on train again."
+            f"prompt_word_regression has coefficients of shape {prompt_word_regression['coefficients'].shape}, but "
+            f"word_tfidf and prompt_lsa require {shape}: they come from different runs. Run the pipeline features on "
+            "train again."
         )
-    measured = np.zeros((len(battles), 2, len(RELEVANCE_SIZES) + len(RELEVANCE_RATES)))
-    # scikit-learn's inverse document frequency is 1 for a word that every text has.
-    informativeness = word_vectorizer.idf_.astype(np.float64) - 1
-    for units in _gather_units(battles, expectation["ids"] if leave_out else None):
-        rows = np.concatenate([unit for unit, _ in units])
-        chunk = read_turns(battles.iloc[rows])
-        sides = _read_sides(chunk, word_vectorizer)
-        found = _average_sides(sides)
-        directions = _find_directions(chunk, prompt_vectorizer)
-        first = 0
-        for unit, is_fitted in units:
-            last = first + len(unit)
-            words, chances = _expect_words(directions[first:last], found[first:last], expectation, is_fitted)
-            usual = np.log(expectation["shares"][words] + _SMALL_CHANCE)
-            for place, chance in enumerate(chances, first):
-                relevance = np.log(chance + _SMALL_CHANCE) - usual
-                for side, answers in enumerate(sides):
-                    measured[rows[place], side] = _measure_answer(
-                        answers, place, words, chance, relevance, informativeness[words]
-                    )
-            first = last
-    return measured
-
-
-def _gather_units(battles: pd.DataFrame, fitted_ids: Places | None) -> Iterator[list[tuple[Places, bool]]]:
-    """List rows that are looked at together and whether they were fitted, about ``_CHUNK_ROWS`` rows at a time.
-
-    They are the fitted battles of a prompt group, in the order of their ids, or one battle that was not fitted.
-    """
+    measured = np.zeros((len(battles), 2, len(RELEVANCE_COUNTS) + len(RELEVANCE_RATIOS)))
+    # 0 for a word of every text.
+    idf = word_tfidf.idf_.astype(np.float64) - 1
     ids = battles[ID].to_numpy(np.int64)
-    is_fitted = np.isin(ids, [] if fitted_ids is None else fitted_ids)
+    is_fitted = np.isin(ids, prompt_word_regression["ids"] if leave_out else [])
+    # A battle that was not fitted is a group of its own.
     names = battles["prompt_group"].where(is_fitted, battles[ID].astype(str))
-    units: list[tuple[Places, bool]] = []
-    n_rows = 0
-    for rows in names.groupby(names.to_numpy(), sort=False).indices.values():
-        units.append((rows[np.argsort(ids[rows])], bool(is_fitted[rows[0]])))
-        n_rows += len(rows)
-        if n_rows >= _CHUNK_ROWS:
-            yield units
-            units, n_rows = [], 0
-    if units:
-        yield units
+    ordered = (rows[np.argsort(ids[rows])] for rows in battles.groupby(names.to_numpy(), sort=False).indices.values())
+    for groups in iter_group_chunks(ordered, chunk_rows):
+        turns = read_turns(battles.iloc[np.concatenate(groups)])
+        sides = [_read_responses(turns[side], word_tfidf) for side in SIDES]
+        observed = _average_sides(sides)
+        prompts = _transform_prompts(turns, prompt_lsa)
+        start = 0
+        for rows in groups:
+            group, fitted = slice(start, start + len(rows)), bool(is_fitted[rows[0]])
+            words, probabilities = _predict_words(prompts[group], observed[group], prompt_word_regression, fitted)
+            baseline = np.log(prompt_word_regression["document_frequencies"][words] + _SMALL_PROBABILITY)
+            relevance = np.log(probabilities + _SMALL_PROBABILITY) - baseline
+            for index, row in enumerate(rows):
+                for side, responses in enumerate(sides):
+                    measured[row, side] = _measure_response(
+                        responses, start + index, words, probabilities[index], relevance[index], idf[words]
+                    )
+            start += len(rows)
+    features: Columns = {}
+    for name, (a, b) in zip((*RELEVANCE_COUNTS, *RELEVANCE_RATIOS), measured.T, strict=True):
+        features |= contrast_sides(name, a, b, "reldiff" if name in RELEVANCE_COUNTS else "diff")
+    return tabulate(battles, features)
 
 
-def _find_directions(texts: pl.DataFrame, prompt_vectorizer: PromptVectorizer) -> FloatArray:
-    """Give the latent directions of the prompts and a constant of 1, shape (n, d + 1)."""
-    prompts = join_turns(texts)["prompt"].to_list()
-    return np.column_stack([prompt_vectorizer.transform(prompts), np.ones(len(prompts))])
+def compute_left_out_relevance_features(
+    battles: pd.DataFrame, prompt_lsa: Pipeline, word_tfidf: TfidfVectorizer, prompt_word_regression: Arrays
+) -> pd.DataFrame:
+    """Run ``compute_relevance_features`` on the battles of the fit, with ``leave_out``."""
+    return compute_relevance_features(battles, prompt_lsa, word_tfidf, prompt_word_regression, leave_out=True)
 
 
-def _read_sides(texts: pl.DataFrame, word_vectorizer: TfidfVectorizer) -> list[_Answers]:
-    return [_read_answers(texts[side], word_vectorizer) for side in UNITS[1:]]
+def _transform_prompts(turns: pl.DataFrame, prompt_lsa: Pipeline) -> FloatArray:
+    """Return the LSA of the prompts and a constant of 1, shape (n, d + 1)."""
+    prompts = join_turns(turns)["prompt"].to_list()
+    return np.column_stack([prompt_lsa.transform(prompts), np.ones(len(prompts))])
 
 
-def _read_answers(answers: pl.Series, word_vectorizer: TfidfVectorizer) -> _Answers:
-    """Cut answers, which are lists of turns, into sentences and look up their words."""
-    owners = pl.int_range(len(answers), dtype=pl.UInt32, eager=True)
-    sentences = list_sentences(pl.DataFrame({"answer": owners, "text": answers}).explode("text"), "text")
-    # scikit-learn refuses to transform no texts at all.
-    words = word_vectorizer.transform(sentences["text"].to_list() or [""])[: len(sentences)]
+def _read_responses(responses: pl.Series, word_tfidf: TfidfVectorizer) -> _Responses:
+    """Split responses, which are lists of turns, into sentences and look up their words."""
+    rows = pl.int_range(len(responses), dtype=pl.UInt32, eager=True)
+    sentences = split_sentences(pl.DataFrame({"response": rows, "text": responses}).explode("text"), "text")
+    # scikit-learn rejects an empty list of texts.
+    words = word_tfidf.transform(sentences["text"].to_list() or [""])[: len(sentences)]
     words.data[:] = 1
-    counts = np.bincount(sentences["answer"].to_numpy(), minlength=len(answers))
-    return _Answers(words, sentences["text"].str.len_chars().to_numpy(), np.concatenate([[0], counts.cumsum()]))
+    counts = np.bincount(sentences["response"].to_numpy(), minlength=len(responses))
+    return _Responses(words, sentences["text"].str.len_chars().to_numpy(), np.concatenate([[0], counts.cumsum()]))
 
 
-def _average_sides(sides: list[_Answers]) -> Any:
-    """Give the share of a battle's two answers that have each word: sparse, shape (n, words), values 1/2 and 1."""
+def _average_sides(sides: list[_Responses]) -> Any:
+    """Return the fraction of a battle's two responses that have each word: sparse, shape (n, words)."""
     total: Any = 0
-    for answers in sides:
-        n_sentences = len(answers.characters)
-        of_answers = (np.ones(n_sentences), np.arange(n_sentences), answers.starts)
-        found = sparse.csr_matrix(of_answers, shape=(len(answers.starts) - 1, n_sentences)) @ answers.words
-        found.data[:] = 1 / 2
-        total = total + found
+    for responses in sides:
+        n_sentences = len(responses.characters)
+        sentences_of_responses = sparse.csr_matrix(
+            (np.ones(n_sentences), np.arange(n_sentences), responses.starts),
+            shape=(len(responses.starts) - 1, n_sentences),
+        )
+        words = sentences_of_responses @ responses.words
+        words.data[:] = 1 / 2
+        total = total + words
     return total
 
 
-def _expect_words(
-    directions: FloatArray, found: Any, expectation: Arrays, is_fitted: bool
-) -> tuple[Places, FloatArray]:
-    """Give the words that occur in some battles, ascending, and how likely each prompt makes them: (battles, words)."""
-    words, columns = np.unique(found.indices, return_inverse=True)
-    chances = directions @ expectation["coefficients"][words].T
+def _predict_words(
+    prompts: FloatArray, observed: Any, prompt_word_regression: Arrays, is_fitted: bool
+) -> tuple[IntArray, FloatArray]:
+    """Return the words that occur in some battles, ascending, and their probabilities, shape (battles, words)."""
+    words, columns = np.unique(observed.indices, return_inverse=True)
+    probabilities = prompts @ prompt_word_regression["coefficients"][words].T
     if is_fitted:
-        observed = np.zeros_like(chances)
-        observed[np.repeat(np.arange(len(chances)), np.diff(found.indptr)), columns] = found.data
-        leverage = directions @ expectation["inverse_gram"] @ directions.T
-        # What a fit without these battles would give, as in PRESS (Allen, 1974), for several rows at once.
-        chances -= leverage @ np.linalg.solve(np.eye(len(leverage)) - leverage, observed - chances)
-    return words, chances.clip(0.0, _LARGEST_CHANCE)
+        occurrences = np.zeros_like(probabilities)
+        occurrences[np.repeat(np.arange(len(occurrences)), np.diff(observed.indptr)), columns] = observed.data
+        leverage = prompts @ prompt_word_regression["inverse_gram"] @ prompts.T
+        # The prediction of a fit without these battles: PRESS (Allen, 1974) for several rows at once.
+        probabilities -= leverage @ np.linalg.solve(np.eye(len(leverage)) - leverage, occurrences - probabilities)
+    return words, probabilities.clip(0.0, _MAX_PROBABILITY)
 
 
-def _measure_answer(
-    answers: _Answers,
-    place: int,
-    words: Places,
-    chances: FloatArray,
+def _measure_response(
+    responses: _Responses,
+    index: int,
+    words: IntArray,
+    probabilities: FloatArray,
     relevance: FloatArray,
-    informativeness: FloatArray,
+    idf: FloatArray,
 ) -> FloatArray:
-    """Measure the answer at a place of its side, given what is known of each of some ``words``; shape (quantities,)."""
-    start, end = answers.starts[place : place + 2]
-    bounds = answers.words.indptr[start : end + 1]
-    occurring = np.searchsorted(words, answers.words.indices[bounds[0] : bounds[-1]])
-    if not len(occurring):
-        return np.zeros(len(RELEVANCE_SIZES) + len(RELEVANCE_RATES))
-    sums = np.zeros((2, len(occurring) + 1))
-    np.cumsum([(informativeness * relevance)[occurring], informativeness[occurring]], axis=1, out=sums[:, 1:])
+    """Measure one response, given probability, relevance and idf of each of some ``words``; shape (6,)."""
+    start, end = responses.starts[index : index + 2]
+    bounds = responses.words.indptr[start : end + 1]
+    occurrences = np.searchsorted(words, responses.words.indices[bounds[0] : bounds[-1]])
+    if not len(occurrences):
+        return np.zeros(len(RELEVANCE_COUNTS) + len(RELEVANCE_RATIOS))
+    sums = np.zeros((2, len(occurrences) + 1))
+    np.cumsum([(idf * relevance)[occurrences], idf[occurrences]], axis=1, out=sums[:, 1:])
     weighted, weight = np.diff(sums[:, bounds - bounds[0]], axis=1)
     of_sentences = np.divide(weighted, weight, out=np.zeros_like(weighted), where=weight > 0)
-    characters = answers.characters[start:end]
 
-    distinct = np.unique(occurring)
-    chances, relevance, informativeness = chances[distinct], relevance[distinct], informativeness[distinct]
-    expected = np.where((relevance > _EXPECTED_RELEVANCE) & (chances > _EXPECTED_CHANCE), chances, 0.0)
+    distinct = np.unique(occurrences)
+    probabilities, relevance, idf = probabilities[distinct], relevance[distinct], idf[distinct]
+    is_expected = (relevance > _EXPECTED_RELEVANCE) & (probabilities > _EXPECTED_PROBABILITY)
+    expected = np.where(is_expected, probabilities, 0.0)
     return np.array(
         [
-            (expected * informativeness).sum(),
+            (expected * idf).sum(),
             np.square(expected).sum(),
             (of_sentences < _STRAY_RELEVANCE).sum(),
-            np.average(of_sentences, weights=characters),
+            np.average(of_sentences, weights=responses.characters[start:end]),
             of_sentences.std(),
-            (relevance * informativeness).sum() / informativeness.sum() if informativeness.any() else 0.0,
+            (relevance * idf).sum() / idf.sum() if idf.any() else 0.0,
         ]
     )

@@ -1,4 +1,4 @@
-"""Fine-tuning: a cross encoder for each fold, and its scores as features."""
+"""Fine-tuning: one cross encoder per fold, and its logits for each battle."""
 
 from .pipeline import create_pipeline
 

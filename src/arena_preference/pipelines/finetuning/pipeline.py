@@ -1,49 +1,42 @@
 """Wiring of the pipeline ``finetuning``."""
 
+from collections.abc import Sequence
+
 from kedro.pipeline import Node, Pipeline
 
-from .nodes import assign_training_folds, score_battles, score_folds, train_cross_encoders
+from arena_preference.battles import SPLITS
+
+from .nodes import predict_oof_logits, predict_test_logits, train_cross_encoders
 
 
-def create_pipeline(split: str = "train") -> Pipeline:
-    """On ``train``: a cross encoder for each fold, and its scores of the fold. On ``test``: scores by all of them."""
-    if split == "test":
-        score = Node(
-            score_battles,
-            inputs=["battles", "cross_encoder_store", "cross_encoders", "params:finetuning"],
-            outputs="cross_encoder_scores",
-            name="score_battles",
-            tags={"gpu", "per_battle"},
-        )
-        return Pipeline(
-            [score], namespace=split, inputs={"cross_encoder_store", "cross_encoders"}, parameters="finetuning"
-        )
-    nodes = [
-        Node(
-            assign_training_folds,
-            inputs=["battles", "params:finetuning", "params:modelling.folds", "params:seed"],
-            outputs="finetuning_folds",
-            name="assign_training_folds",
-        ),
-        Node(
-            train_cross_encoders,
-            inputs=["battles", "finetuning_folds", "cross_encoder_store", "params:finetuning", "params:seed"],
-            outputs=["cross_encoders", "finetuning_history"],
-            name="train_cross_encoders",
-            tags="gpu",
-        ),
-        Node(
-            score_folds,
-            inputs=["battles", "finetuning_folds", "cross_encoder_store", "cross_encoders", "params:finetuning"],
-            outputs="cross_encoder_scores",
-            name="score_folds",
-            tags="gpu",
-        ),
-    ]
-    return Pipeline(
-        nodes,
-        namespace=split,
-        inputs="cross_encoder_store",
-        outputs={"finetuning_folds", "cross_encoders", "finetuning_history"},
-        parameters={"finetuning", "modelling.folds", "seed"},
-    )
+def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
+    """Battles to logits of cross encoders: on ``train`` out of fold, on ``test`` by the models of all folds."""
+    nodes = []
+    if "train" in splits:
+        nodes += [
+            Node(
+                train_cross_encoders,
+                inputs=["train_battles", "labels", "cross_encoder_store", "params:finetuning", "params:seed"],
+                outputs=["cross_encoders", "finetuning_history"],
+                name="train_cross_encoders",
+                tags=["train", "gpu"],
+            ),
+            Node(
+                predict_oof_logits,
+                inputs=["train_battles", "labels", "cross_encoder_store", "cross_encoders", "params:finetuning"],
+                outputs="train_cross_encoder_logits",
+                name="predict_train_cross_encoder_logits",
+                tags=["train", "gpu"],
+            ),
+        ]
+    if "test" in splits:
+        nodes += [
+            Node(
+                predict_test_logits,
+                inputs=["test_battles", "cross_encoder_store", "cross_encoders", "params:finetuning"],
+                outputs="test_cross_encoder_logits",
+                name="predict_test_cross_encoder_logits",
+                tags=["test", "gpu", "per_battle"],
+            ),
+        ]
+    return Pipeline(nodes, namespace="finetuning", prefix_datasets_with_namespace=False)

@@ -1,4 +1,4 @@
-"""Ingestion: from the raw CSV to battles, with every row that could not be used set aside and counted."""
+"""Ingestion: from the raw CSV to battles, with every unusable row rejected and counted."""
 
 from .pipeline import create_pipeline
 

@@ -4,13 +4,17 @@ import json
 import logging
 import re
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.util import hash_array
+from sklearn.model_selection import StratifiedGroupKFold
 
-from arena_preference.battles import ID, LABEL_COLUMNS, MODEL_COLUMNS, TEXT_COLUMNS, prompt_group
+from arena_preference.battles import ID, LABEL_COLUMNS, MODEL_COLUMNS, N_CLASSES, TEXT_COLUMNS, prompt_group
+
+from .config import IngestionConfig
 
 logger = logging.getLogger(__name__)
 
@@ -23,20 +27,17 @@ _FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 
 
 class UnusableCellError(ValueError):
-    """A cell that is not what the competition's format promises; the message is the reason given to the user."""
+    """A cell that does not fit the competition's format; the message is the reason shown to the user."""
 
 
 def parse_train_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Parse labelled battles. A row that is not whole is set aside, because its label would be learned from nothing.
-
-    Args:
-        raw_battles: Text columns id, prompt, response_a, response_b, the three winners; model names if there are any.
+    """Training battles from raw rows; a row with a cell that cannot be parsed is rejected.
 
     Returns:
-        Battles (schema ``Battles``, with label) in the order of the file, and the rows set aside (``RejectedRows``).
+        Battles (schema ``Battles``, with label) in the order of the file, and the rejected rows (``RejectedRows``).
 
     Raises:
-        ValueError: If no row can be used, or two rows have the same id.
+        ValueError: If no row can be used, or an id occurs twice.
     """
     battles: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
@@ -53,33 +54,30 @@ def parse_train_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
     if not battles:
         reasons = pd.Series([_kind(row["reason"]) for row in rejected]).value_counts().head(3).to_dict()
         raise ValueError(
-            f"None of {len(raw_battles)} rows of {_source(raw_battles)} can be used. Most frequent reasons: "
+            f"None of the {len(raw_battles)} rows of {_source(raw_battles)} can be used. Most frequent reasons: "
             f"{reasons}. Compare the file with the competition's train.csv."
         )
     return _assemble_tables("train", raw_battles, battles, rejected)
 
 
 def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Parse battles to predict. No id is lost: a cell that cannot be parsed is read as one turn of plain text.
-
-    Args:
-        raw_battles: Text columns id, prompt, response_a, response_b.
+    """Battles to predict. No id is lost: a cell that cannot be parsed is read as one turn of plain text.
 
     Returns:
-        Battles (schema ``Battles``, without label), every row of the file in its order, and a report of the rows that
-        had to be mended (``RejectedRows``).
+        Battles (schema ``Battles``, without label), every row of the file in its order, and the rows with a cell that
+        was read as plain text (``RejectedRows``).
 
     Raises:
-        ValueError: If an id is not an integer, or two rows have the same id: there is no line to write for it.
+        ValueError: If an id is not an integer or occurs twice, so that the submission could not name it.
     """
     battles: list[dict[str, Any]] = []
-    mended: list[dict[str, Any]] = []
-    for place, row in zip(raw_battles.index, raw_battles.to_dict(orient="records"), strict=True):
+    repaired: list[dict[str, Any]] = []
+    for index, row in zip(raw_battles.index, raw_battles.to_dict(orient="records"), strict=True):
         try:
             battle: dict[str, Any] = {ID: parse_id(row[ID])}
         except UnusableCellError as reason:
             raise ValueError(
-                f"Row {place + 1} of {_source(raw_battles)} cannot be predicted: {reason}. Each row needs the integer "
+                f"Row {index + 1} of {_source(raw_battles)} cannot be predicted: {reason}. Each row needs the integer "
                 "id that the submission is to name."
             ) from reason
         reasons = []
@@ -90,53 +88,59 @@ def parse_test_battles(raw_battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
                 battle[column] = [row[column]] if row[column] else []
                 reasons.append(str(reason))
         if reasons:
-            mended.append(_rejected_row(row, "; ".join(reasons)))
+            repaired.append(_rejected_row(row, "; ".join(reasons)))
         battles.append(_complete_battle(battle, row))
-    return _assemble_tables("test", raw_battles, battles, mended)
+    return _assemble_tables("test", raw_battles, battles, repaired)
 
 
-def sample_battles(battles: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
-    """Draw whole prompt groups, for what need not see every battle: vectorizers, expected words and projection.
+def sample_battles(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> pd.DataFrame:
+    """Training battles of a random sample of prompt groups, which transformers and projection are fitted on.
 
-    Whether a group is drawn depends on its name and the seed alone. So any part of the battles can be asked on its own.
-
-    Args:
-        battles: Schema ``Battles``.
-        share: Parameter ``ingestion.sample_share``.
-        seed: The project's seed.
-
-    Returns:
-        Schema ``Battles``; all of them if the share is 1.
-
-    Raises:
-        ValueError: If the share is not above 0 and at most 1.
+    Whether a group is drawn depends on its name and the seed alone, so partitions can be sampled one by one.
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"ingestion.sample_share is {share}. Set it above 0 and at most to 1.")
     groups = battles["prompt_group"].to_numpy(dtype=object)
     chance = hash_array(groups, hash_key=f"{seed:016x}", categorize=False) / 2**64
-    return battles[chance <= share].reset_index(drop=True)
+    return battles[chance <= config.sample_fraction].reset_index(drop=True)
 
 
-def count_shared_ids(battles: pd.DataFrame, folds: pd.DataFrame) -> None:
-    """Count the ids that both splits have. Nothing is joined by id across splits, so they may, but it is worth a look.
+def assign_folds(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> pd.DataFrame:
+    """Labels of the training battles, schema ``Labels``, with stratified folds that never split a prompt group.
 
-    Args:
-        battles: The battles of the test split, schema ``Battles``.
-        folds: Schema ``Folds``, a row for each battle of the train split.
+    Raises:
+        ValueError: If there are fewer prompt groups than folds, a class has fewer battles than there are folds, or
+            two folds hold all battles of a class.
     """
-    shared = battles.loc[battles[ID].isin(folds[ID]), ID]
-    if len(shared):
-        logger.warning(
-            "%d of the %d ids of the test split are ids of the train split, too, the first: %d. Each battle is "
-            "predicted from its own texts all the same. If they are the same battles, the model has seen their "
-            "verdicts, and its predictions for them look better than it is.",
-            *(len(shared), len(battles), shared.iloc[0]),
+    n_splits, groups, labels = config.n_splits, battles["prompt_group"], battles["label"].to_numpy()
+    if groups.nunique() < n_splits:
+        raise ValueError(
+            f"{groups.nunique()} prompt groups are too few for {n_splits} folds, which take whole groups. "
+            "Add battles or lower ingestion.n_splits (at least 3)."
         )
+    counts = np.bincount(labels, minlength=N_CLASSES)
+    if counts.min() < n_splits:
+        rarest = LABEL_COLUMNS[int(counts.argmin())]
+        raise ValueError(
+            f"Only {counts.min()} training battles have the label {rarest}; each of the {n_splits} folds needs "
+            "at least one. Add battles or lower ingestion.n_splits."
+        )
+    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    fold = np.empty(len(battles), dtype=np.int8)
+    for number, (_, held_out) in enumerate(splitter.split(battles, labels, groups)):
+        fold[held_out] = number
+    # Bag-of-words models are fitted on the battles outside each pair of folds.
+    for pair in combinations(range(n_splits), 2):
+        absent = np.setdiff1d(range(N_CLASSES), labels[~np.isin(fold, pair)])
+        if len(absent):
+            raise ValueError(
+                f"All battles with the label {LABEL_COLUMNS[absent[0]]} are in folds {pair[0]} and {pair[1]}, because "
+                "they share prompt groups, so a model that is fitted outside of them could not learn it. Add battles "
+                "or change seed."
+            )
+    return battles[[ID, "prompt_group", "label"]].assign(fold=fold)
 
 
 def parse_id(cell: str) -> int:
-    """Read an id.
+    """Id as an integer.
 
     Raises:
         UnusableCellError: If the cell is not a whole number of at most 64 bits.
@@ -149,32 +153,32 @@ def parse_id(cell: str) -> int:
 
 
 def parse_turns(cell: str) -> Turns:
-    """Read the turns of a prompt or an answer; JSON's null stays None, since "no answer" and "" are different facts.
+    """Turns of a prompt or response; null stays None, since no response and an empty one are different facts.
 
-    Control characters may stand in a text as they are, which JSON would have written as escapes.
+    Unescaped control characters, which strict JSON forbids, are accepted.
 
     Raises:
         UnusableCellError: If the cell is not a JSON list of texts and nulls.
     """
     try:
         turns = json.loads(cell, strict=False)
-    # A list nested a thousand deep exhausts the parser's recursion.
+    # A list nested a thousand levels deep exhausts the parser's recursion limit.
     except (ValueError, RecursionError):
         raise UnusableCellError("not JSON") from None
     if not isinstance(turns, list):
         raise UnusableCellError("not a JSON list")
     if not all(turn is None or isinstance(turn, str) for turn in turns):
-        raise UnusableCellError("a list with something else than texts and nulls")
+        raise UnusableCellError("a list with items other than texts and nulls")
     return [None if turn is None else repair_text(turn) for turn in turns]
 
 
 def repair_text(text: str) -> str:
-    """Replace lone surrogates by U+FFFD: JSON may hold them, UTF-8, Parquet and tokenizers may not."""
+    """Text with lone surrogates replaced by U+FFFD: JSON can hold them, but UTF-8, Parquet and tokenizers cannot."""
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
 def parse_label(cells: Sequence[str]) -> int:
-    """Read the verdict from the three winner columns.
+    """Label, 0, 1 or 2, from the three winner columns.
 
     Raises:
         UnusableCellError: If they are not one 1 and two 0.
@@ -205,12 +209,12 @@ def _rejected_row(row: dict[str, str], reason: str) -> dict[str, Any]:
 
 
 def _source(raw_battles: pd.DataFrame) -> str:
-    """Name the file that the rows come from, as the dataset that read it left it."""
+    """Name of the raw file, which the dataset that read it leaves in ``attrs``."""
     return str(raw_battles.attrs.get("source", "the raw file"))
 
 
 def _kind(reason: str) -> str:
-    """Give a reason without the cell that it quotes, so that like reasons are counted together."""
+    """Reason without the cell that it quotes, so that equal reasons are counted together."""
     return reason.partition(":")[0]
 
 
@@ -223,11 +227,11 @@ def _assemble_tables(
     repeated = table.loc[table[ID].duplicated(), ID]
     if len(repeated):
         raise ValueError(
-            f"{_source(raw_battles)} holds {repeated.nunique()} values of column id more than once, the first: "
-            f"{', '.join(map(str, repeated.unique()[:5]))}. Give every row an id of its own."
+            f"{repeated.nunique()} ids occur more than once in {_source(raw_battles)}, the first: "
+            f"{', '.join(map(str, repeated.unique()[:5]))}. Give every row its own id."
         )
     report = pd.DataFrame(rejected, columns=[ID, "reason", "raw_row"], dtype=str)
-    logger.info("%s: %d battles, %d rows reported as rejected", split, len(table), len(report))
+    logger.info("%s: %d battles, %d rows in %s_rejected_rows", split, len(table), len(report), split)
     for reason, count in report["reason"].map(_kind).value_counts().head(5).items():
         logger.warning("%s: %d x %s", split, count, reason)
     return table, report

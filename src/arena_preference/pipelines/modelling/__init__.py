@@ -1,4 +1,4 @@
-"""Modelling: out-of-fold CatBoost models, their calibration and their scores."""
+"""Modelling: CatBoost on features and the bag-of-words model, calibrated and evaluated out of fold."""
 
 from .pipeline import create_pipeline
 

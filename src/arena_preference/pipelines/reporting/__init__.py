@@ -1,4 +1,4 @@
-"""Reporting: figures that show how far the probabilities can be trusted and what they rest on."""
+"""Reporting: metrics, bias audit, error analysis and feature importance as figures, tables and one page."""
 
 from .pipeline import create_pipeline
 

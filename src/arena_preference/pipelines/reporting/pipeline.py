@@ -2,202 +2,72 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from .bias import (
-    measure_formatting_bias,
-    measure_position_bias,
-    measure_self_enhancement,
-    measure_verbosity_bias,
-)
-from .bias_figures import plot_formatting_bias, plot_position_bias, plot_self_enhancement, plot_verbosity_bias
-from .failures import find_surprising_battles, plot_prompt_kinds, plot_slices, score_slices
-from .importance import plot_ablation, plot_family_importance, plot_feature_importance, rank_features
-from .nodes import (
-    plot_confusion,
-    plot_finetuning,
-    plot_learning_curve,
-    plot_reliability,
-    plot_scores,
-    plot_sharpness,
-    score_classes,
-)
+from .bias import measure_biases
+from .errors import find_highest_loss_battles, score_slices
+from .figures import plot_figures
+from .importance import rank_features
 from .page import write_report
+from .performance import summarise_performance
 
 
 def create_pipeline() -> Pipeline:
-    """From out-of-fold predictions, metrics and model to tables, figures and one page that holds them all."""
-    drawn = ["params:reporting", "params:seed"]
-    nodes = [*_create_tables(drawn), *_create_figures(), _create_page(drawn)]
-    return Pipeline(
-        nodes,
-        namespace="train",
-        # What modelling makes of the training split needs no split in its name, and neither does what is made here.
-        inputs={
-            "oof_predictions",
-            "first_level_predictions",
-            "metrics",
-            "learning_curve",
-            "ablation",
-            "preference_model",
-            "feature_families",
-            "simulation_summary",
-            "finetuning_history",
-            "blend_scores",
-        },
-        outputs={name for node in nodes for name in node.outputs},
-        parameters={"reporting", "seed"},
-    )
-
-
-def _create_page(drawn: list[str]) -> Node:
-    return Node(
-        write_report,
-        inputs=[
-            "oof_predictions",
-            "metrics",
-            "simulation_summary",
-            "learning_curve",
-            "finetuning_history",
-            "blend_scores",
-            "ablation",
-            "class_scores",
-            "position_bias",
-            "verbosity_bias",
-            "chatbot_bias",
-            "formatting_bias",
-            "slice_scores",
-            "surprising_battles",
-            "feature_ranking",
-            *drawn,
-        ],
-        outputs="report",
-        name="write_report",
-    )
-
-
-def _create_tables(drawn: list[str]) -> list[Node]:
-    return [
-        Node(score_classes, inputs="oof_predictions", outputs="class_scores", name="score_classes"),
+    """From out-of-fold predictions, metrics and model to tables, to figures of the tables, to one page of both."""
+    nodes = [
         Node(
-            measure_position_bias,
-            inputs=["oof_predictions", "first_level_predictions", *drawn],
-            outputs="position_bias",
-            name="measure_position_bias",
+            summarise_performance,
+            inputs=[
+                "oof_predictions",
+                "metrics",
+                "learning_curve",
+                "finetuning_history",
+                "simulation_summary",
+                "params:reporting",
+            ],
+            outputs="performance",
+            name="summarise_performance",
         ),
         Node(
-            measure_verbosity_bias,
-            inputs=["oof_predictions", "battles", *drawn],
-            outputs="verbosity_bias",
-            name="measure_verbosity_bias",
-        ),
-        Node(
-            measure_self_enhancement,
-            inputs=["oof_predictions", "battles", *drawn],
-            outputs="chatbot_bias",
-            name="measure_self_enhancement",
-        ),
-        Node(
-            measure_formatting_bias,
-            inputs=["oof_predictions", "model_input", *drawn],
-            outputs="formatting_bias",
-            name="measure_formatting_bias",
+            measure_biases,
+            inputs=["oof_predictions", "train_battles", "train_model_input", "params:reporting", "params:seed"],
+            outputs="bias_audit",
+            name="measure_biases",
         ),
         Node(
             score_slices,
-            inputs=["oof_predictions", "battles", "model_input", "first_level_predictions", *drawn],
-            outputs="slice_scores",
+            inputs=["oof_predictions", "train_battles", "train_model_input", "params:reporting", "params:seed"],
+            outputs="slice_metrics",
             name="score_slices",
         ),
         Node(
-            find_surprising_battles,
+            find_highest_loss_battles,
             inputs=[
                 "oof_predictions",
-                "battles",
-                "explained_input",
+                "train_battles",
+                "train_model_input",
+                "oof_bow_logits",
                 "preference_model",
                 "params:reporting",
             ],
-            outputs="surprising_battles",
-            name="find_surprising_battles",
+            outputs="highest_loss_battles",
+            name="find_highest_loss_battles",
         ),
         Node(
             rank_features,
-            inputs=["preference_model", "feature_families"],
-            outputs="feature_ranking",
+            inputs=["preference_model", "feature_groups"],
+            outputs="feature_importance",
             name="rank_features",
         ),
+        Node(
+            plot_figures,
+            inputs=["performance", "bias_audit", "slice_metrics", "feature_importance", "ablation", "params:reporting"],
+            outputs="figures",
+            name="plot_figures",
+        ),
+        Node(
+            write_report,
+            inputs=["figures", "performance", "bias_audit", "highest_loss_battles", "ablation", "params:reporting"],
+            outputs="report",
+            name="write_report",
+        ),
     ]
-
-
-def _create_figures() -> list[Node]:
-    return [
-        Node(
-            plot_scores,
-            inputs=["metrics", "simulation_summary"],
-            outputs="score_comparison",
-            name="plot_scores",
-        ),
-        Node(plot_confusion, inputs="oof_predictions", outputs="confusion_matrix", name="plot_confusion"),
-        Node(
-            plot_learning_curve,
-            inputs="learning_curve",
-            outputs="learning_curve_figure",
-            name="plot_learning_curve",
-        ),
-        Node(
-            plot_finetuning,
-            inputs="finetuning_history",
-            outputs="finetuning_figure",
-            name="plot_finetuning",
-        ),
-        Node(
-            plot_reliability,
-            inputs=["oof_predictions", "metrics", "params:reporting"],
-            outputs="reliability_diagram",
-            name="plot_reliability",
-        ),
-        Node(plot_sharpness, inputs="oof_predictions", outputs="sharpness_histogram", name="plot_sharpness"),
-        Node(
-            plot_position_bias,
-            inputs="position_bias",
-            outputs="position_bias_figure",
-            name="plot_position_bias",
-        ),
-        Node(
-            plot_verbosity_bias,
-            inputs="verbosity_bias",
-            outputs="verbosity_bias_figure",
-            name="plot_verbosity_bias",
-        ),
-        Node(
-            plot_self_enhancement,
-            inputs="chatbot_bias",
-            outputs="chatbot_bias_figure",
-            name="plot_self_enhancement",
-        ),
-        Node(
-            plot_formatting_bias,
-            inputs="formatting_bias",
-            outputs="formatting_bias_figure",
-            name="plot_formatting_bias",
-        ),
-        Node(plot_slices, inputs=["slice_scores", "metrics"], outputs="slice_scores_figure", name="plot_slices"),
-        Node(
-            plot_prompt_kinds,
-            inputs=["slice_scores", "metrics"],
-            outputs="prompt_kind_figure",
-            name="plot_prompt_kinds",
-        ),
-        Node(
-            plot_family_importance,
-            inputs="feature_ranking",
-            outputs="family_importance",
-            name="plot_family_importance",
-        ),
-        Node(
-            plot_feature_importance,
-            inputs=["feature_ranking", "params:reporting"],
-            outputs="feature_importance",
-            name="plot_feature_importance",
-        ),
-        Node(plot_ablation, inputs="ablation", outputs="ablation_figure", name="plot_ablation"),
-    ]
+    return Pipeline(nodes, namespace="reporting", tags="train", prefix_datasets_with_namespace=False)

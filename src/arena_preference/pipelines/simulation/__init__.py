@@ -1,4 +1,4 @@
-"""Simulation: battles with known true probabilities, made from parameters alone."""
+"""Pipeline ``simulation``: battles with known true probabilities, made from parameters alone."""
 
 from .pipeline import create_pipeline
 

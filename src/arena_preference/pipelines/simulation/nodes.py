@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 from arena_preference.battles import (
     ID,
@@ -18,47 +19,34 @@ from arena_preference.battles import (
     length_features,
 )
 
-from .drafts import Draft, draft_battles
-from .draws import Draws
-from .margins import compute_log_loss, summarise_split
-from .options import SimulationOptions
-from .quirks import add_quirks
-from .verdicts import compute_quality, compute_verdict_probabilities, draw_labels, measure_style
+from .config import SimulationConfig
+from .edge_cases import add_edge_cases
+from .labels import compute_label_probabilities, compute_quality, count_style, draw_labels
+from .sampling import Sample, sample_battles
+from .target_statistics import compare_with_targets
 
 logger = logging.getLogger(__name__)
 
-_LARGEST_ID = 2**32
-# The last digits of an exponential differ between processors, and the same seed is to give the same bytes.
+_MAX_ID = 2**32
+# The last digits of an exponential depend on the processor, and the same seed must yield the same bytes.
 _DECIMALS = 9
-# Each split draws from a stream of its own, so the size of one changes nothing in the other.
+# Each split has its own random stream, so the size of one changes nothing in the other.
 _TRAIN, _TEST = 0, 1
 
 
-def simulate_train_battles(options: SimulationOptions, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Simulate train.csv and the truth behind it.
-
-    Args:
-        options: Parameters ``simulation``.
-        seed: The project's seed.
+def simulate_train_battles(config: SimulationConfig, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Simulate train.csv and its true probabilities.
 
     Returns:
-        Battles in the competition's schema, text cells as JSON lists of turns; and their true probabilities with the
-        drawn ``label``, row by row.
+        Battles in the competition's schema, text cells as JSON lists of turns; and, row by row, their true
+        probabilities with the drawn ``label``.
     """
-    return _simulate(options.battles, options, seed, _TRAIN)
+    return _simulate(config.battles, config, seed, _TRAIN)
 
 
-def simulate_test_battles(options: SimulationOptions, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Simulate test.csv, which tells neither chatbots nor verdicts, and the truth behind it.
-
-    Args:
-        options: Parameters ``simulation``.
-        seed: The project's seed.
-
-    Returns:
-        As ``simulate_train_battles``, the battles without the columns of chatbots and verdicts.
-    """
-    battles, truth = _simulate(options.test_battles, options, seed, _TEST)
+def simulate_test_battles(config: SimulationConfig, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Simulate test.csv, without models and labels, and its true probabilities."""
+    battles, truth = _simulate(config.test_battles, config, seed, _TEST)
     return battles[[ID, *TEXT_COLUMNS]], truth
 
 
@@ -67,90 +55,70 @@ def summarise_simulation(
     train_truth: pd.DataFrame,
     test: pd.DataFrame,
     test_truth: pd.DataFrame,
-    options: SimulationOptions,
+    config: SimulationConfig,
     seed: int,
 ) -> dict[str, Any]:
-    """Report what was written: the floor of the log loss, what length alone reaches, and the distance from real data.
-
-    Args:
-        train: Battles as read back from train.csv.
-        train_truth: Their true probabilities and labels.
-        test: Battles as read back from test.csv.
-        test_truth: Their true probabilities and labels.
-        options: Parameters ``simulation``.
-        seed: The project's seed.
+    """Summarise both splits, as read back from their files, with their true probabilities and labels.
 
     Returns:
-        Per split the number of battles, the Bayes limit, the log loss of a logistic regression on length that was
-        fitted on train, and each margin with its target.
+        Seed and parameters; for each split, the number of battles, the Bayes-optimal log loss, the log loss of a
+        logistic regression on length fitted on train, and each statistic with its target.
     """
-    splits = {"train": (train, train_truth), "test": (test, test_truth)}
-    lengths = {split: _measure_lengths(battles) for split, (battles, _) in splits.items()}
-    labels = {split: truth["label"].to_numpy() for split, (_, truth) in splits.items()}
-    length_model = LogisticRegression(max_iter=1000).fit(length_features(lengths["train"]), labels["train"])
-    summary: dict[str, Any] = {"seed": seed, "parameters": options.model_dump()}
-    for split, (battles, truth) in splits.items():
-        prompts = [json.loads(cell) for cell in battles["prompt"]]
-        probabilities = truth[list(LABEL_COLUMNS)].to_numpy()
-        report = summarise_split(prompts, lengths[split], labels[split], probabilities)
+    lengths = {split: _measure_lengths(battles) for split, battles in (("train", train), ("test", test))}
+    length_model = LogisticRegression(max_iter=1000).fit(length_features(lengths["train"]), train_truth["label"])
+    summary: dict[str, Any] = {"seed": seed, "parameters": config.model_dump()}
+    for split, battles, truth in (("train", train, train_truth), ("test", test, test_truth)):
+        labels, prompts = truth["label"].to_numpy(), battles["prompt"].map(json.loads).tolist()
         by_length = length_model.predict_proba(length_features(lengths[split]))
-        report["length_only_log_loss"] = round(compute_log_loss(by_length, labels[split]), 4)
-        summary[split] = report
+        summary[split] = {
+            "battles": len(battles),
+            "bayes_optimal_log_loss": round(log_loss(labels, truth[list(LABEL_COLUMNS)], labels=[0, 1, 2]), 5),
+            "length_baseline_log_loss": round(log_loss(labels, by_length, labels=[0, 1, 2]), 5),
+            "target_statistics": compare_with_targets(prompts, lengths[split], labels),
+        }
+        optimal, baseline = (summary[split][f"{name}_log_loss"] for name in ("bayes_optimal", "length_baseline"))
         logger.info(
-            "%s: %d battles, Bayes limit %.4f, length only %.4f",
-            split,
-            report["battles"],
-            report["bayes_limit"],
-            report["length_only_log_loss"],
+            "%s: %d battles, Bayes-optimal log loss %.4f, length baseline %.4f", split, len(battles), optimal, baseline
         )
     return summary
 
 
-def _simulate(count: int, options: SimulationOptions, seed: int, stream: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    writing, irregular, judging, naming = (np.random.default_rng([seed, stream, purpose]) for purpose in range(4))
-    drafts = add_quirks(draft_battles(count, options, writing), Draws(irregular), irregular)
-    truth = _compute_truth(drafts, options)
-    labels = draw_labels(truth, judging)
-    first_place: dict[int, int] = {}
-    # An exact duplicate repeats the verdict as well.
-    labels = labels[[first_place.setdefault(id(draft), place) for place, draft in enumerate(drafts)]]
-    # Odd ids in one split and even ones in the other, so that no battle of one is mistaken for one of the other.
-    ids = 2 * _draw_increasing_ids(count, _LARGEST_ID // 2, naming) + stream
-    return _tabulate_battles(drafts, ids, labels), _tabulate_truth(ids, truth, labels)
+def _simulate(count: int, config: SimulationConfig, seed: int, split: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    for_samples, for_edge_cases, for_labels, for_ids = (np.random.default_rng([seed, split, use]) for use in range(4))
+    samples = add_edge_cases(sample_battles(count, config, for_samples), for_edge_cases)
+    truth = _compute_truth(samples, config)
+    labels = draw_labels(truth, for_labels)
+    first_index: dict[int, int] = {}
+    # An exact duplicate repeats the label as well.
+    labels = labels[[first_index.setdefault(id(sample), index) for index, sample in enumerate(samples)]]
+    # Even IDs in train and odd ones in test, so that no battle of one can be mistaken for one of the other.
+    edges = np.linspace(0, _MAX_ID // 2, count + 1).astype(np.int64)
+    ids = 2 * for_ids.integers(edges[:-1], edges[1:]) + split
+    probabilities = dict(zip(LABEL_COLUMNS, truth.round(_DECIMALS).T, strict=True))
+    return _tabulate(samples, ids, labels), pd.DataFrame({ID: ids, **probabilities, "label": labels})
 
 
-def _compute_truth(drafts: list[Draft], options: SimulationOptions) -> FloatArray:
-    traits = np.array([[np.mean(side, axis=0) for side in draft.traits] for draft in drafts])
-    strengths = np.array([[chatbot.strength for chatbot in draft.chatbots] for draft in drafts])
+def _compute_truth(samples: list[Sample], config: SimulationConfig) -> FloatArray:
+    traits = np.array([[np.mean(side, axis=0) for side in sample.traits] for sample in samples])
+    strengths = np.array([[model.strength for model in sample.models] for sample in samples])
     styles = np.array(
-        [[measure_style("\n".join(turn or "" for turn in side)) for side in draft.answers] for draft in drafts],
+        [[count_style("\n".join(turn or "" for turn in side)) for side in sample.responses] for sample in samples],
         dtype=float,
     )
-    return compute_verdict_probabilities(compute_quality(traits, strengths, options), styles, options)
+    return compute_label_probabilities(compute_quality(traits, strengths, config), styles, config)
 
 
-def _draw_increasing_ids(count: int, limit: int, generator: np.random.Generator) -> np.ndarray:
-    edges = np.linspace(0, limit, count + 1).astype(np.int64)
-    return generator.integers(edges[:-1], edges[1:])
-
-
-def _tabulate_battles(drafts: list[Draft], ids: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
-    columns: dict[str, Any] = {ID: ids}
-    for side, name in enumerate(MODEL_COLUMNS):
-        columns[name] = [draft.chatbots[side].name for draft in drafts]
-    columns["prompt"] = [json.dumps(draft.prompt) for draft in drafts]
-    columns["response_a"] = [json.dumps(draft.answers[0]) for draft in drafts]
-    columns["response_b"] = [json.dumps(draft.answers[1]) for draft in drafts]
-    for label, name in enumerate(LABEL_COLUMNS):
-        columns[name] = (labels == label).astype(np.int64)
-    return pd.DataFrame(columns)
-
-
-def _tabulate_truth(ids: np.ndarray, truth: FloatArray, labels: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame({ID: ids, **dict(zip(LABEL_COLUMNS, truth.round(_DECIMALS).T, strict=True)), "label": labels})
+def _tabulate(samples: list[Sample], ids: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    rows = [
+        (*(model.name for model in sample.models), *map(json.dumps, (sample.prompt, *sample.responses)))
+        for sample in samples
+    ]
+    battles = pd.DataFrame(rows, columns=[*MODEL_COLUMNS, *TEXT_COLUMNS])
+    battles.insert(0, ID, ids)
+    battles[list(LABEL_COLUMNS)] = np.eye(3, dtype=np.int64)[labels]
+    return battles
 
 
 def _measure_lengths(battles: pd.DataFrame) -> FloatArray:
-    return np.array(
-        [[count_characters(json.loads(cell)) for cell in battles[name]] for name in TEXT_COLUMNS[1:]], dtype=float
-    ).T
+    columns = [[count_characters(json.loads(cell)) for cell in battles[name]] for name in TEXT_COLUMNS[1:]]
+    return np.array(columns, dtype=float).T

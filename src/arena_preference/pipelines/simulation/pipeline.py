@@ -6,28 +6,35 @@ from .nodes import simulate_test_battles, simulate_train_battles, summarise_simu
 
 
 def create_pipeline() -> Pipeline:
-    """Make both splits and their truth from parameters alone, then report on what was written."""
+    """Return the pipeline that simulates both splits with their true probabilities and summarises them."""
     return Pipeline(
         [
             Node(
                 simulate_train_battles,
                 inputs=["params:simulation", "params:seed"],
-                outputs=["train", "train_truth"],
+                outputs=["simulated_train", "simulated_train_truth"],
                 name="simulate_train_battles",
             ),
             Node(
                 simulate_test_battles,
                 inputs=["params:simulation", "params:seed"],
-                outputs=["test", "test_truth"],
+                outputs=["simulated_test", "simulated_test_truth"],
                 name="simulate_test_battles",
             ),
             Node(
                 summarise_simulation,
-                inputs=["train", "train_truth", "test", "test_truth", "params:simulation", "params:seed"],
-                outputs="summary",
+                inputs=[
+                    "simulated_train",
+                    "simulated_train_truth",
+                    "simulated_test",
+                    "simulated_test_truth",
+                    "params:simulation",
+                    "params:seed",
+                ],
+                outputs="simulated_summary",
                 name="summarise_simulation",
             ),
         ],
-        namespace="simulated",
-        parameters={"params:simulation", "params:seed"},
+        namespace="simulation",
+        prefix_datasets_with_namespace=False,
     )

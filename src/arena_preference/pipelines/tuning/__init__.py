@@ -1,4 +1,4 @@
-"""Tuning: a search for CatBoost's settings that can be stopped and resumed."""
+"""Tuning: a resumable search for CatBoost's parameters."""
 
 from .pipeline import create_pipeline
 

@@ -2,115 +2,92 @@
 
 import hashlib
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from arena_preference.pipelines.modelling.experiments import compute_oof_losses
-from arena_preference.pipelines.modelling.options import ModellingOptions
+from arena_preference.pipelines.modelling.config import CatBoostConfig, ModellingConfig
+from arena_preference.pipelines.modelling.fitting import compute_oof_losses
 
-from .options import TuningOptions
+from .config import TuningConfig
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
 
 logger = logging.getLogger(__name__)
 
-# Of these settings there are whole numbers only.
-_WHOLE = frozenset({"iterations", "depth"})
+_INTEGERS: Final = frozenset({"iterations", "depth"})
 
 
 def tune_catboost(
     model_input: pd.DataFrame,
-    oof_word_scores: pd.DataFrame,
-    battles: pd.DataFrame,
-    folds: pd.DataFrame,
+    oof_bow_logits: pd.DataFrame,
+    labels: pd.DataFrame,
     tuning_trials: Any,
-    modelling: ModellingOptions,
-    options: TuningOptions,
-    seed: int,
+    modelling: ModellingConfig,
+    config: TuningConfig,
 ) -> dict[str, Any]:
-    """Search for the CatBoost settings of least out-of-fold log loss, on the folds of modelling, one model a fold.
+    """Search for the CatBoost parameters with the lowest out-of-fold log loss, by one model per fold.
 
-    A study is identified by the battles, folds, features and parameters that it depends on. A run that was stopped, or
-    one that asks for more trials, goes on with it; on other battles a new study begins.
+    A study is identified by the battles, folds, features and parameters that its results depend on. With the same ones,
+    a run resumes the study; with others, it starts a new one.
 
-    Args:
-        model_input: Features of the training battles.
-        oof_word_scores: What ``fit_word_models`` gave.
-        battles: The same battles, schema ``Battles`` with label.
-        folds: Schema ``Folds``.
-        tuning_trials: Optuna's storage of the trials of all studies; it grows.
-        modelling: Parameters ``modelling``; the first trial takes their settings, if these lie in the space.
-        options: Parameters ``tuning``.
-        seed: The project's seed.
+    The first trial uses the parameters of ``modelling``, if they are within the search space. ``tuning_trials`` is
+    Optuna's storage of the trials of all studies.
 
     Returns:
-        The best settings as the part of ``parameters_modelling.yml`` that they replace. A log loss that was chosen from
-        many is a little too good: score the settings on battles that had no part in the choice.
+        The best parameters as the part of ``parameters_modelling.yml`` that they replace. The lowest of many log losses
+        is optimistic: evaluate the parameters on battles that were not used for the choice.
     """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    single = modelling.model_copy(update={"models_per_fold": 1})
-    study = optuna.create_study(
-        storage=tuning_trials,
-        study_name=_identify(model_input, oof_word_scores, battles[["id", "label"]], folds, single, options, seed),
-        load_if_exists=True,
-    )
-    finished = _count_finished(study)
-    # Resumed, a sampler with the same seed would draw its first settings again.
-    study.sampler = optuna.samplers.TPESampler(seed=seed + finished)
-    current = {name: getattr(single.catboost, name) for name, _ in options.space}
-    outside = [name for name, bounds in options.space if not bounds.low <= current[name] <= bounds.high]
+    name = _identify_study([model_input, oof_bow_logits, labels], modelling, config)
+    study = optuna.create_study(storage=tuning_trials, study_name=name, load_if_exists=True)
+    complete = len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)))
+    # With its first seed, the sampler of a resumed study would repeat its first trials.
+    study.sampler = optuna.samplers.TPESampler(seed=config.seed + complete)
+    current: dict[str, Any] = {name: getattr(modelling.catboost, name) for name in config.space}
+    outside = [name for name, limits in config.space.items() if not limits.low <= current[name] <= limits.high]
     if outside:
-        logger.info(
-            "the current settings lie outside of tuning.space (%s): the study does not begin with them",
-            ", ".join(outside),
-        )
+        logger.info("modelling.catboost is outside tuning.space (%s) and is not tried", ", ".join(outside))
     else:
         study.enqueue_trial(current, skip_if_exists=True)
 
-    def score(trial: "Trial") -> float:
-        catboost = single.catboost.model_copy(update=_draw_settings(trial, options))
-        chosen = single.model_copy(update={"catboost": catboost})
-        return float(compute_oof_losses(model_input, oof_word_scores, battles, folds, chosen, seed).mean())
+    def compute_loss(trial: "Trial") -> float:
+        catboost = modelling.catboost.model_copy(update=_suggest_parameters(trial, config))
+        candidate = modelling.model_copy(update={"catboost": catboost})
+        return float(compute_oof_losses(model_input, oof_bow_logits, labels, candidate, config.seed).mean())
 
-    def report(study: "Study", trial: Any) -> None:
+    def log_trial(study: "Study", trial: Any) -> None:
         logger.info("trial %d: log loss %.4f, best %.4f", trial.number, trial.value, study.best_value)
 
-    logger.info("study %s: %d of %d trials are there", study.study_name, finished, options.trials)
-    study.optimize(score, n_trials=max(0, options.trials - finished), callbacks=[report])
+    logger.info("study %s: %d of %d trials are complete", study.study_name, complete, config.trials)
+    study.optimize(compute_loss, n_trials=max(0, config.trials - complete), callbacks=[log_trial])
     return {"modelling": {"catboost": study.best_params}}
 
 
-def _draw_settings(trial: "Trial", options: TuningOptions) -> dict[str, int | float]:
-    settings: dict[str, int | float] = {}
-    for name, bounds in options.space:
-        if name in _WHOLE:
-            settings[name] = trial.suggest_int(name, int(bounds.low), int(bounds.high), log=bounds.log)
-        else:
-            settings[name] = trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)
-    return settings
+def _suggest_parameters(trial: "Trial", config: TuningConfig) -> dict[str, int | float]:
+    return {
+        name: trial.suggest_int(name, int(limits.low), int(limits.high), log=limits.log)
+        if name in _INTEGERS
+        else trial.suggest_float(name, limits.low, limits.high, log=limits.log)
+        for name, limits in config.space.items()
+    }
 
 
-def _count_finished(study: "Study") -> int:
-    from optuna.trial import TrialState
-
-    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
-
-
-def _identify(*parts: Any) -> str:
-    """Hash all that a trial's result depends on, but for the number of trials and the settings under search."""
+def _identify_study(tables: Sequence[pd.DataFrame], modelling: ModellingConfig, config: TuningConfig) -> str:
+    """Hash what the result of a trial depends on, except the parameters under search."""
     digest = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, pd.DataFrame):
-            digest.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
-            digest.update(repr(list(part.columns)).encode())
-        elif isinstance(part, ModellingOptions):
-            digest.update(part.model_dump_json(exclude={"learning_curve", "ablation", "bootstrap_draws"}).encode())
-        elif isinstance(part, TuningOptions):
-            digest.update(part.space.model_dump_json().encode())
-        else:
-            digest.update(repr(part).encode())
+    for table in tables:
+        digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+        digest.update(repr(list(table.columns)).encode())
+    used: Any = {
+        "bow_model": True,
+        "consensus_dropout": True,
+        "catboost": CatBoostConfig.model_fields.keys() - config.space,
+    }
+    digest.update(modelling.model_dump_json(include=used).encode())
+    digest.update(config.model_dump_json(exclude={"trials"}).encode())
     return digest.hexdigest()[:16]

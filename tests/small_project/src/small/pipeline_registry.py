@@ -1,12 +1,12 @@
-from kedro.pipeline import node, pipeline
+from kedro.pipeline import Node, Pipeline
 
 from small.nodes import add, double, write
 
 
 def register_pipelines():
     pipelines = {
-        "doubling": pipeline([node(double, ["numbers", "params:wait_for"], "doubles", name="double")]),
-        "adding": pipeline([node(add, "doubles", "total", name="add")]),
-        "writing": pipeline([node(write, ["total", "doubles"], "text", name="write")]),
+        "doubling": Pipeline([Node(double, ["numbers", "params:wait_for"], "doubles", name="double")]),
+        "adding": Pipeline([Node(add, "doubles", "total", name="add")]),
+        "writing": Pipeline([Node(write, ["total", "doubles"], "text", name="write")]),
     }
-    return {**pipelines, "__default__": sum(pipelines.values())}
+    return {**pipelines, "__default__": sum(pipelines.values(), start=Pipeline([]))}

@@ -1,0 +1,135 @@
+"""Evaluation: metrics of the out-of-fold predictions, the learning curve and the ablation of feature groups."""
+
+import logging
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from arena_preference.battles import ID, N_CLASSES, align_rows
+from arena_preference.metrics import (
+    compute_losses,
+    estimate_calibration_error,
+    estimate_intervals,
+    select_probabilities,
+)
+
+from .bag_of_words import BOW_COLUMNS
+from .boosting import fit_catboost, predict_logits
+from .calibration import calibrate_out_of_fold, fit_calibration
+from .config import ModellingConfig
+from .fitting import compute_oof_losses
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate_predictions(
+    oof_predictions: pd.DataFrame, oof_logits: pd.DataFrame, config: ModellingConfig, seed: int
+) -> dict[str, Any]:
+    """Metrics of the out-of-fold predictions with 95 % intervals.
+
+    Returns:
+        ``log_loss``, ``accuracy``, ``prior_log_loss``, ``length_log_loss`` and ``expected_calibration_error``, each
+        ``{value, low, high}``; ``battles`` and ``folds``. With cross encoders also ``blend``, the log losses of
+        ``cross_encoders`` alone, of ``catboost`` alone with a temperature of its own, of their ``blend``, and the
+        paired ``difference`` of the last two, negative where the cross encoders help.
+    """
+    label = oof_predictions["label"].to_numpy()
+    probabilities = select_probabilities(oof_predictions)
+    bootstrap = (oof_predictions["prompt_group"], config.n_resamples, seed)
+    values = {
+        f"{prefix}log_loss": compute_losses(select_probabilities(oof_predictions, prefix), label)
+        for prefix in ("", "prior_", "length_")
+    }
+    values["accuracy"] = (probabilities.argmax(axis=1) == label).astype(float)
+    metrics: dict[str, Any] = estimate_intervals(values, *bootstrap)
+    metrics["expected_calibration_error"] = estimate_calibration_error(probabilities, label, config.n_bins, *bootstrap)
+    _log_intervals(metrics)
+    if "cross_encoder_winner_tie" in oof_predictions:
+        no_cross_encoder = oof_logits[[ID]]
+        own = fit_calibration(oof_logits, no_cross_encoder, oof_predictions)
+        catboost = calibrate_out_of_fold(oof_logits, no_cross_encoder, own)
+        losses = {
+            "cross_encoders": compute_losses(select_probabilities(oof_predictions, "cross_encoder_"), label),
+            "catboost": compute_losses(softmax(catboost, axis=1), label),
+            "blend": values["log_loss"],
+        }
+        losses["difference"] = losses["blend"] - losses["catboost"]
+        metrics["blend"] = estimate_intervals(losses, *bootstrap)
+        _log_intervals(metrics["blend"])
+    return {**metrics, "battles": len(label), "folds": int(oof_predictions["fold"].nunique())}
+
+
+def measure_learning_curve(
+    model_input: pd.DataFrame, labels: pd.DataFrame, config: ModellingConfig, seed: int
+) -> pd.DataFrame:
+    """Out-of-fold log loss by the number of battles that a model is fitted on.
+
+    Each point is one model per fold with ``learning_curve_iterations`` trees, without the bag-of-words model and
+    without calibration. So points can be compared with one another, and not with the log loss of the final model.
+
+    Returns:
+        One row per fraction in ``train_sizes``: ``battles`` (the mean number per model), ``log_loss``, and its 95 %
+        interval ``low`` to ``high``.
+    """
+    aligned = align_rows(labels, model_input[ID], "labels")
+    label, groups, fold = aligned["label"].to_numpy(), aligned["prompt_group"], aligned["fold"].to_numpy()
+    features = model_input.drop(columns=ID)
+    catboost = config.catboost.model_copy(update={"iterations": config.learning_curve_iterations})
+    config = config.model_copy(update={"catboost": catboost})
+    # Prompt groups keep their ranks at every size, so that smaller sets are subsets of larger ones.
+    ranks = pd.Series(np.random.default_rng(seed).random(groups.nunique()), index=groups.unique())
+    rank = groups.map(ranks).to_numpy()
+    points = []
+    for fraction in config.train_sizes:
+        logits, sizes = np.empty((len(features), N_CLASSES)), []
+        for number in np.unique(fold):
+            held_out = fold == number
+            chosen = ~held_out & (rank <= np.quantile(rank[~held_out], fraction))
+            # At least one battle of each class, so that a small set can be fitted.
+            for missing in np.setdiff1d(range(N_CLASSES), label[chosen]):
+                chosen[np.flatnonzero(~held_out & (label == missing))[0]] = True
+            model = fit_catboost(features[chosen], label[chosen], config, seed)
+            logits[held_out] = predict_logits(model, features[held_out])
+            sizes.append(chosen.sum())
+        losses = {"log_loss": compute_losses(softmax(logits, axis=1), label)}
+        interval = estimate_intervals(losses, groups, config.n_resamples, seed)["log_loss"]
+        points.append((np.mean(sizes), *interval.values()))
+        logger.info("learning curve: log loss %.4f with %.0f battles", interval["value"], np.mean(sizes))
+    return pd.DataFrame(points, columns=["battles", "log_loss", "low", "high"], dtype=float)
+
+
+def measure_ablation(
+    model_input: pd.DataFrame,
+    oof_bow_logits: pd.DataFrame,
+    feature_groups: dict[str, list[str]],
+    labels: pd.DataFrame,
+    config: ModellingConfig,
+    seed: int,
+) -> pd.DataFrame:
+    """Out-of-fold log loss without each feature group, by one model per fold.
+
+    Returns:
+        One row per group, none unless ``config.ablation``: ``left_out``, ``features`` (their number), ``log_loss``
+        without them, and its ``difference`` to the log loss with all features, positive where the group helps, with
+        its paired 95 % interval ``low`` to ``high``.
+    """
+    rows: list[tuple[Any, ...]] = []
+    if config.ablation:
+        groups = align_rows(labels, model_input[ID], "labels")["prompt_group"]
+        with_all = compute_oof_losses(model_input, oof_bow_logits, labels, config, seed)
+        for group, names in feature_groups.items():
+            kept, bow_logits = model_input.drop(columns=names, errors="ignore"), oof_bow_logits
+            if BOW_COLUMNS[0] in names:
+                bow_logits = bow_logits.assign(**dict.fromkeys(bow_logits.columns.drop([ID, "fold"]), np.float32(0)))
+            losses = compute_oof_losses(kept, bow_logits, labels, config, seed)
+            intervals = estimate_intervals({group: losses - with_all}, groups, config.n_resamples, seed)
+            _log_intervals(intervals, "log loss without ")
+            rows.append((group, len(names), losses.mean(), *intervals[group].values()))
+    return pd.DataFrame(rows, columns=["left_out", "features", "log_loss", "difference", "low", "high"])
+
+
+def _log_intervals(intervals: dict[str, dict[str, float]], prefix: str = "") -> None:
+    for name, interval in intervals.items():
+        logger.info("%s%s %.4f [%.4f, %.4f]", prefix, name, *interval.values())

@@ -1,0 +1,115 @@
+"""Fitting: joins the feature tables, fits CatBoost models and scores battles out of fold."""
+
+import logging
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from catboost import CatBoost, sum_models
+from scipy.special import softmax
+
+from arena_preference.battles import (
+    ID,
+    LABEL_COLUMNS,
+    N_CLASSES,
+    ORIGINAL_ORDER,
+    SWAPPED_ORDER,
+    FloatArray,
+    align_rows,
+    has_values,
+)
+from arena_preference.metrics import compute_losses
+
+from .bag_of_words import BOW_COLUMNS, select_fold_logits
+from .boosting import fit_catboost, predict_both_orders
+from .calibration import calibrate_out_of_fold, fit_calibration
+from .config import ModellingConfig
+
+logger = logging.getLogger(__name__)
+
+
+def join_features(**tables: pd.DataFrame) -> pd.DataFrame:
+    """Join the feature tables of one split, given by feature group, in the order of the first table.
+
+    Raises:
+        ValueError: If the tables describe different battles.
+    """
+    (_, joined), *others = tables.items()
+    for group, table in others:
+        joined = join_tables(joined, table, f"The table of {group} features")
+    return joined
+
+
+def list_feature_groups(**tables: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the names of the features by group, without empty groups."""
+    groups = {group: table.columns.drop(ID).to_list() for group, table in tables.items() if has_values(table)}
+    return {**groups, "bag of words": list(BOW_COLUMNS)}
+
+
+def fit_preference_model(
+    model_input: pd.DataFrame,
+    oof_bow_logits: pd.DataFrame,
+    cross_encoder_logits: pd.DataFrame,
+    labels: pd.DataFrame,
+    config: ModellingConfig,
+    seed: int,
+) -> tuple[CatBoost, dict[str, Any], pd.DataFrame]:
+    """Fit the ensemble of CatBoost models and its calibration.
+
+    Returns:
+        The preference model, whose logits are the mean of all models' logits divided by the temperature; the
+        calibration (see ``fit_calibration``); and the out-of-fold logits (see ``fit_fold_models``).
+    """
+    model, oof_logits = fit_fold_models(model_input, oof_bow_logits, labels, config, seed)
+    calibration = fit_calibration(oof_logits, cross_encoder_logits, labels)
+    scale, bias = model.get_scale_and_bias()
+    temperature = calibration["temperature"]
+    model.set_scale_and_bias(scale / temperature, list(np.asarray(bias) / temperature))
+    return model, calibration, oof_logits
+
+
+def fit_fold_models(
+    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, labels: pd.DataFrame, config: ModellingConfig, seed: int
+) -> tuple[CatBoost, pd.DataFrame]:
+    """Fit CatBoost models outside each fold, with consecutive seeds, and score the fold.
+
+    Returns:
+        The average of all models as one CatBoost model; and the out-of-fold logits: id, fold and the logits of both
+        orders, columns ``catboost_<order>_order_<label>``.
+    """
+    aligned = align_rows(labels, model_input[ID], "labels")
+    label, fold = aligned["label"].to_numpy(), aligned["fold"].to_numpy()
+    models, logits = [], np.empty((2, len(fold), N_CLASSES))
+    for number in np.unique(fold):
+        bow_logits = select_fold_logits(oof_bow_logits, number)
+        features = join_tables(model_input, bow_logits, "oof_bow_logits").drop(columns=ID)
+        held_out = fold == number
+        seeds = range(seed, seed + config.seeds_per_fold)
+        of_fold = [fit_catboost(features[~held_out], label[~held_out], config, seed) for seed in seeds]
+        logits[:, held_out] = np.mean([predict_both_orders(model, features[held_out]) for model in of_fold], axis=0)
+        loss = compute_losses(softmax(logits[:, held_out].mean(axis=0), axis=1), label[held_out]).mean()
+        logger.info("fold %d: log loss %.4f on %d battles", number, loss, held_out.sum())
+        models += of_fold
+    oof_logits = aligned[[ID, "fold"]].copy()
+    for prefix, of_order in zip((ORIGINAL_ORDER, SWAPPED_ORDER), logits, strict=True):
+        oof_logits[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = of_order
+    return sum_models(models, weights=[1 / len(models)] * len(models)), oof_logits
+
+
+def compute_oof_losses(
+    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, labels: pd.DataFrame, config: ModellingConfig, seed: int
+) -> FloatArray:
+    """Return the calibrated out-of-fold log loss of each battle, shape (n,), by one CatBoost model per fold."""
+    single = config.model_copy(update={"seeds_per_fold": 1})
+    _, oof_logits = fit_fold_models(model_input, oof_bow_logits, labels, single, seed)
+    no_cross_encoder = oof_logits[[ID]]
+    calibration = fit_calibration(oof_logits, no_cross_encoder, labels)
+    logits = calibrate_out_of_fold(oof_logits, no_cross_encoder, calibration)
+    label = align_rows(labels, model_input[ID], "labels")["label"].to_numpy()
+    return compute_losses(softmax(logits, axis=1), label)
+
+
+def join_tables(features: pd.DataFrame, others: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return two tables of the same battles side by side, in the order of the first."""
+    aligned = align_rows(others, features[ID], name).drop(columns=ID)
+    return pd.concat([features.reset_index(drop=True), aligned], axis=1)

@@ -1,0 +1,107 @@
+"""Prediction: final probabilities of training battles, out of fold, and of new ones."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from catboost import CatBoost
+from scipy.special import expit, softmax
+from sklearn.linear_model import LogisticRegression
+
+from arena_preference.battles import (
+    ID,
+    LABEL_COLUMNS,
+    N_CLASSES,
+    ORIGINAL_ORDER,
+    SWAPPED_ORDER,
+    FloatArray,
+    align_rows,
+    length_features,
+)
+from arena_preference.metrics import select_probabilities
+
+from .bag_of_words import BOW_COLUMNS, Arrays, predict_bow_logits
+from .boosting import predict_logits
+from .calibration import calibrate_out_of_fold, read_logits, select_fold_values
+from .fitting import join_tables
+
+
+def predict_out_of_fold(
+    oof_logits: pd.DataFrame,
+    oof_bow_logits: pd.DataFrame,
+    cross_encoder_logits: pd.DataFrame,
+    calibration: dict[str, Any],
+    labels: pd.DataFrame,
+    model_input: pd.DataFrame,
+) -> pd.DataFrame:
+    """Out-of-fold probabilities: final, of the baselines and of the base models.
+
+    Returns:
+        Schema ``OutOfFoldPredictions``. ``catboost_original_order_`` and ``catboost_swapped_order_`` are single passes;
+        in both, A is the side called A in the battle.
+    """
+    ids, fold = oof_logits[ID], oof_logits["fold"]
+    aligned = align_rows(labels, ids, "labels")
+    label = aligned["label"].to_numpy()
+    final = softmax(calibrate_out_of_fold(oof_logits, cross_encoder_logits, calibration), axis=1)
+    lengths = _compute_length_features(align_rows(model_input, ids, "train_model_input"))
+    probabilities = {"": final, "prior_": np.empty_like(final), "length_": np.empty_like(final)}
+    for number in np.unique(fold):
+        held_out = (fold == number).to_numpy()
+        probabilities["prior_"][held_out] = np.bincount(label[~held_out], minlength=N_CLASSES) / (~held_out).sum()
+        regression = LogisticRegression(max_iter=1000).fit(lengths[~held_out], label[~held_out])
+        probabilities["length_"][held_out] = regression.predict_proba(lengths[held_out])
+    temperature = select_fold_values(calibration, "temperature", fold)
+    for order in (ORIGINAL_ORDER, SWAPPED_ORDER):
+        probabilities[order] = softmax(select_probabilities(oof_logits, order) / temperature, axis=1)
+    bow_logits = align_rows(oof_bow_logits, ids, "oof_bow_logits")[list(BOW_COLUMNS)]
+    side, tie = expit(bow_logits.to_numpy(dtype=float)).T
+    probabilities["bow_"] = np.column_stack([(1 - tie) * side, (1 - tie) * (1 - side), tie])
+    cross_encoder = read_logits(cross_encoder_logits, ids)
+    if cross_encoder is not None:
+        probabilities["cross_encoder_"] = softmax(cross_encoder, axis=1)
+    tables = [
+        pd.DataFrame(values, columns=[f"{prefix}{name}" for name in LABEL_COLUMNS])
+        for prefix, values in probabilities.items()
+    ]
+    return pd.concat([aligned, *tables], axis=1)
+
+
+def predict_preferences(
+    model_input: pd.DataFrame,
+    tfidf_differences: pd.DataFrame,
+    cross_encoder_logits: pd.DataFrame,
+    bow_model: Arrays,
+    preference_model: CatBoost,
+    calibration: dict[str, Any],
+) -> pd.DataFrame:
+    """Return probabilities of new battles, schema ``Predictions``, in the order of ``model_input``.
+
+    A swap of the sides exchanges them exactly.
+
+    Raises:
+        ValueError: If the tables describe different battles, or cross encoders were on when the model was fitted and
+            are off now, or the other way round.
+    """
+    weight = calibration["cross_encoder_weight"]
+    cross_encoder = read_logits(cross_encoder_logits, model_input[ID])
+    if (weight is None) != (cross_encoder is None):
+        fitted, now = ("without", "with") if weight is None else ("with", "without")
+        raise ValueError(
+            f"preference_model was fitted {fitted} cross encoders and this run is {now} them. Set finetuning.enabled "
+            "as it was when the model was fitted, or run the pipeline modelling again."
+        )
+    bow_logits = predict_bow_logits(tfidf_differences, bow_model)
+    logits = predict_logits(preference_model, join_tables(model_input, bow_logits, "tfidf_differences"))
+    if cross_encoder is not None:
+        logits += weight * cross_encoder
+    predictions = pd.DataFrame(softmax(logits, axis=1), columns=list(LABEL_COLUMNS))
+    predictions.insert(0, ID, model_input[ID].to_numpy())
+    return predictions
+
+
+def _compute_length_features(model_input: pd.DataFrame) -> FloatArray:
+    """Return length features, shape (n, 2), from a + b and (a - b) / (a + b) of the character counts a and b."""
+    total, difference = (model_input[f"characters__{form}"].to_numpy(dtype=float) for form in ("sum", "reldiff"))
+    # The float32 features are precise enough for the exact counts.
+    return length_features(np.rint(np.column_stack([1 + difference, 1 - difference]) * total[:, None] / 2))

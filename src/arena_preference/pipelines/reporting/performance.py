@@ -1,0 +1,107 @@
+"""Node of the pipeline ``reporting`` that collects the numbers behind the figures of performance and calibration."""
+
+import json
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from statsmodels.stats.proportion import proportion_confint
+
+from arena_preference.battles import LABEL_COLUMNS, N_CLASSES, FloatArray
+from arena_preference.metrics import compute_losses, select_probabilities
+
+from .config import ReportingConfig
+
+LABEL_NAMES: Final = ("prefers A", "prefers B", "tie")
+# Ingestion rejects a few rows, so a run has fewer battles than the simulation.
+_REJECTED_FRACTION: Final = 0.02
+PROBABILITY_EDGES: Final = np.linspace(0, 1, 41)
+
+
+def summarise_performance(
+    oof_predictions: pd.DataFrame,
+    metrics: dict[str, Any],
+    learning_curve: pd.DataFrame,
+    finetuning_history: pd.DataFrame,
+    simulation_summary: dict[str, Any],
+    config: ReportingConfig,
+) -> dict[str, Any]:
+    """Return the numbers behind the figures and tables of performance and calibration.
+
+    Returns:
+        ``metrics``, ``prompt_groups``, ``bayes_optimal_log_loss`` (None if unknown), ``confusion`` (counts, one row per
+        label), ``histograms`` (counts of the ``largest`` probability and of each class's in 40 equal bins), and rows of
+        tables: ``classes``, ``reliability``, ``learning_curve`` and ``training``.
+    """
+    labels, probabilities = oof_predictions["label"].to_numpy(), select_probabilities(oof_predictions)
+    columns = {"largest": probabilities.max(axis=1), **dict(zip(LABEL_COLUMNS, probabilities.T, strict=True))}
+    return {
+        "metrics": metrics,
+        "prompt_groups": int(oof_predictions["prompt_group"].nunique()),
+        "bayes_optimal_log_loss": find_bayes_optimal_log_loss(metrics, simulation_summary),
+        "classes": to_records(score_classes(probabilities, labels)),
+        "confusion": confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(N_CLASSES)).tolist(),
+        "reliability": to_records(bin_predictions(probabilities, labels, config.n_bins)),
+        "histograms": {name: np.histogram(column, PROBABILITY_EDGES)[0].tolist() for name, column in columns.items()},
+        "learning_curve": to_records(learning_curve.sort_values("battles")),
+        "training": to_records(finetuning_history),
+    }
+
+
+def find_bayes_optimal_log_loss(metrics: dict[str, Any], simulation_summary: dict[str, Any]) -> float | None:
+    """Return the Bayes-optimal log loss in nats if the run's battles are those of the simulation."""
+    if not simulation_summary:
+        return None
+    simulated = simulation_summary["train"]["battles"]
+    if metrics["battles"] <= simulated <= metrics["battles"] * (1 + _REJECTED_FRACTION):
+        return float(simulation_summary["train"]["bayes_optimal_log_loss"])
+    return None
+
+
+def score_classes(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]]) -> pd.DataFrame:
+    """Score each class on its own.
+
+    Returns:
+        One row per class: ``label``, ``battles``, ``fraction`` of all battles, ``mean_probability``, ``precision`` and
+        ``recall`` of the likeliest class, ``log_loss`` of its battles, and ``contribution``, which sums to the log loss
+        of all battles.
+    """
+    likeliest, classes = probabilities.argmax(axis=1), range(N_CLASSES)
+    precision, recall, _, battles = precision_recall_fscore_support(labels, likeliest, labels=classes, zero_division=0)
+    losses = np.bincount(labels, compute_losses(probabilities, labels), minlength=N_CLASSES)
+    return pd.DataFrame(
+        {
+            "label": LABEL_NAMES,
+            "battles": battles,
+            "fraction": battles / len(labels),
+            "mean_probability": probabilities.mean(axis=0),
+            "precision": precision,
+            "recall": recall,
+            "log_loss": losses / np.maximum(battles, 1),
+            "contribution": losses / len(labels),
+        }
+    )
+
+
+def bin_predictions(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]], n_bins: int) -> pd.DataFrame:
+    """Compare predicted and observed frequencies of each class over bins of equal counts.
+
+    Returns:
+        Columns ``label``, ``predicted`` (mean probability), ``value`` (observed fraction), and its 95 % Wilson interval
+        ``low``, ``high``, which holds for fractions near 0 as well.
+    """
+    rows = []
+    for label, predicted in enumerate(probabilities.T):
+        for members in np.array_split(np.argsort(predicted, kind="stable"), min(n_bins, len(predicted))):
+            hits = np.count_nonzero(labels[members] == label)
+            low, high = proportion_confint(hits, len(members), method="wilson")
+            rows.append((label, predicted[members].mean(), hits / len(members), low, high))
+    return pd.DataFrame(rows, columns=["label", "predicted", "value", "low", "high"])
+
+
+def to_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON has them, null for NaN."""
+    records: list[dict[str, Any]] = json.loads(table.to_json(orient="records", double_precision=15))
+    return records

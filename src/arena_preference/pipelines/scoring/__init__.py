@@ -1,5 +1,0 @@
-"""Scoring: a submission against verdicts that were held out."""
-
-from .pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]

@@ -1,0 +1,111 @@
+"""Checks before a run starts, and an explanation if it fills the disk."""
+
+import errno
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import settings
+
+logger = logging.getLogger(__name__)
+
+#: Keys of --params that are not parameters: the folders that a run reads and writes.
+RUN_KEYS: Final = ("raw_dir", "data_root")
+
+# scikit-learn accepts no other seeds.
+_SEEDS: Final = range(2**32)
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+class ParameterHooks:
+    """Rejects unknown parameters and invalid seeds; Kedro itself accepts any name at the top level."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Compare --params with the parameters of the configuration, at any depth.
+
+        Raises:
+            ValueError: If a name is unknown, or the seed is not an integer from 0 to 2**32 - 1.
+        """
+        loader = context.config_loader
+        given = loader.runtime_params
+        if given:
+            configured = type(loader)(conf_source=loader.conf_source, env=loader.env, **settings.CONFIG_LOADER_ARGS)
+            unknown = list(_find_unknown(given, {**dict.fromkeys(RUN_KEYS), **configured["parameters"]}))
+            if unknown:
+                raise ValueError(" ".join([*unknown, "All parameters are in conf/base/parameters*.yml."]))
+        seed = loader["parameters"].get("seed", 0)
+        if type(seed) is not int or seed not in _SEEDS:
+            raise ValueError(
+                f"The parameter seed is {seed!r}, but has to be an integer from 0 to {_SEEDS[-1]}. Set "
+                "--params=seed=0, or seed in conf/base/parameters.yml."
+            )
+
+
+class OutputHooks:
+    """Explains why outputs cannot be written, before the first node or when the disk is full."""
+
+    _data_root: str
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember where this run writes."""
+        loader = context.config_loader
+        data_root = str(loader.runtime_params.get("data_root") or loader["globals"]["data_root"])
+        # As in the catalog, a relative path starts from the project's folder.
+        self._data_root = data_root if "://" in data_root else str(context.project_path / data_root)
+
+    @hook_impl
+    def before_pipeline_run(self) -> None:
+        """Check that a file can be created below ``data_root``; other machines' filesystems are not checked.
+
+        Raises:
+            ValueError: If the folder is not writable.
+        """
+        if "://" in self._data_root:
+            return
+        folder = Path(self._data_root)
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+        try:
+            tempfile.TemporaryFile(dir=nearest).close()
+        except OSError as reason:
+            raise ValueError(
+                f"Outputs cannot be written below '{folder}' ({reason.strerror}: {nearest}). Choose another folder "
+                "with --params=data_root=DIR, or make this one writable."
+            ) from reason
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Log what to do about a full disk."""
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, OSError) and cause.errno in _DISK_FULL:
+                logger.error(
+                    "The disk of '%s' is full, and the file that was being written does not exist. Free some space, or "
+                    "write elsewhere with --params=data_root=DIR (raw data: raw_dir=DIR), and start the run again; "
+                    "texts that were embedded are not embedded again.",
+                    self._data_root,
+                )
+                return
+            # An error that was raised `from None` has no cause.
+            cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def _find_unknown(given: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield a sentence per unknown name. Any name is valid below an empty mapping or a null of the configuration."""
+    for name, value in given.items():
+        path = f"{prefix}{name}"
+        if name not in known:
+            matches = get_close_matches(str(name), map(str, known), n=1)
+            hint = f" Did you mean '{prefix}{matches[0]}'?" if matches else ""
+            yield f"Unknown parameter '{path}'.{hint}"
+        elif isinstance(known[name], Mapping) and known[name]:
+            if isinstance(value, Mapping):
+                yield from _find_unknown(value, known[name], f"{path}.")
+            else:
+                yield f"'{path}' is {value!r}, but it is a group of parameters: {', '.join(map(str, known[name]))}."

@@ -1,0 +1,55 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from arena_preference.pipelines.modelling.bag_of_words import (
+    BOW_COLUMNS,
+    Arrays,
+    fit_bow_model,
+    predict_bow_logits,
+)
+from arena_preference.symmetry import Features
+
+from .conftest import CONFIG, change_labels, make_differences, swap_differences
+
+
+def test_no_label_of_a_fold_reaches_its_logits(
+    tfidf_differences: pd.DataFrame, labels: pd.DataFrame, oof_bow_logits: pd.DataFrame
+) -> None:
+    after = fit_bow_model(tfidf_differences, change_labels(labels, labels["fold"] == 1), CONFIG)[1]
+    own, others = ([f"{name}_{fold}" for name in BOW_COLUMNS for fold in folds] for folds in ((1,), (0, 2)))
+    pd.testing.assert_frame_equal(after[own], oof_bow_logits[own])
+    assert not after[others].equals(oof_bow_logits[others])
+
+
+def test_a_battle_is_never_scored_by_a_model_that_saw_it(
+    tfidf_differences: pd.DataFrame, labels: pd.DataFrame, oof_bow_logits: pd.DataFrame
+) -> None:
+    one = labels.index[labels["fold"] == 2][0]
+    after = fit_bow_model(tfidf_differences, change_labels(labels, labels.index == one), CONFIG)[1]
+    pd.testing.assert_series_equal(after.loc[one], oof_bow_logits.loc[one])
+    assert not after.equals(oof_bow_logits)
+
+
+def test_unnumbered_columns_are_those_of_the_own_fold(oof_bow_logits: pd.DataFrame) -> None:
+    for fold, rows in oof_bow_logits.groupby("fold"):
+        own = rows[[f"{name}_{fold}" for name in BOW_COLUMNS]]
+        np.testing.assert_array_equal(rows[list(BOW_COLUMNS)], own)
+
+
+def test_words_predict_the_better_side_and_a_swap_exchanges_the_prediction(labels: pd.DataFrame) -> None:
+    informative = make_differences(labels["label"], labels["id"], informative=True)
+    model, oof_bow_logits = fit_bow_model(informative, labels, CONFIG)
+    logits = Features.validate(predict_bow_logits(informative, model))
+    side, tie = BOW_COLUMNS
+    decided = labels["label"] < 2
+    assert ((logits[side] > 0) == (labels["label"] == 0))[decided].mean() > 0.8
+    swapped = predict_bow_logits(swap_differences(informative), model)
+    np.testing.assert_array_equal(swapped[side], -logits[side])
+    np.testing.assert_array_equal(swapped[tie], logits[tie])
+    assert np.corrcoef(oof_bow_logits[side], logits[side])[0, 1] > 0.8
+
+
+def test_a_model_of_another_vocabulary_is_rejected(tfidf_differences: pd.DataFrame, bow_model: Arrays) -> None:
+    with pytest.raises(ValueError, match=r"19 words.* 20.*--params=from_run"):
+        predict_bow_logits(tfidf_differences, {**bow_model, "side": bow_model["side"][1:]})

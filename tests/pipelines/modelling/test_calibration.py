@@ -1,0 +1,69 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+
+from arena_preference.battles import LABEL_COLUMNS, ORIGINAL_ORDER, SWAPPED_ORDER
+from arena_preference.pipelines.modelling.calibration import calibrate_out_of_fold, fit_calibration
+from arena_preference.pipelines.modelling.evaluation import evaluate_predictions
+
+from .conftest import CONFIG, change_labels
+
+
+def make_oof_logits(logits: np.ndarray) -> pd.DataFrame:
+    """Make out-of-fold logits in three folds, the same in both orders."""
+    table = pd.DataFrame({"id": range(len(logits)), "fold": np.arange(len(logits)) % 3})
+    for order in (ORIGINAL_ORDER, SWAPPED_ORDER):
+        table[[f"{order}{name}" for name in LABEL_COLUMNS]] = logits
+    return table
+
+
+def sample_labels(logits: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
+    label = [rng.choice(3, p=row) for row in softmax(logits, axis=1)]
+    ids = range(len(label))
+    return pd.DataFrame({"id": ids, "label": label, "prompt_group": [str(number) for number in ids]})
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_the_temperature_of_the_logits_is_found(temperature: float, rng: np.random.Generator) -> None:
+    logits = rng.normal(size=(4000, 3))
+    oof_logits = make_oof_logits(logits * temperature)
+    calibration = fit_calibration(oof_logits, oof_logits[["id"]], sample_labels(logits, rng))
+    assert calibration["temperature"] == pytest.approx(temperature, rel=0.1)
+    assert calibration["cross_encoder_weight"] is None
+    assert set(calibration["folds"]) == {"0", "1", "2"}
+
+
+def test_information_of_the_cross_encoders_alone_is_blended_in(rng: np.random.Generator) -> None:
+    known, other = rng.normal(size=(2, 4000, 3))
+    labels = sample_labels(known + 0.4 * other, rng)
+    oof_logits = make_oof_logits(known)
+    cross_encoder_logits = pd.DataFrame(other, columns=list(LABEL_COLUMNS)).assign(id=range(4000))
+    shuffled = cross_encoder_logits.sample(frac=1, random_state=0)
+    calibration = fit_calibration(oof_logits, shuffled, labels)
+    assert calibration["temperature"] == pytest.approx(1, rel=0.1)
+    assert calibration["cross_encoder_weight"] == pytest.approx(0.4, rel=0.15)
+
+    predictions = labels.assign(fold=oof_logits["fold"])
+    final = softmax(calibrate_out_of_fold(oof_logits, shuffled, calibration), axis=1)
+    for prefix, values in (("", final), ("prior_", final), ("length_", final), ("cross_encoder_", softmax(other, 1))):
+        predictions[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = values
+    metrics = evaluate_predictions(predictions, oof_logits, CONFIG, seed=0)
+    value = {name: interval["value"] for name, interval in metrics["blend"].items()}
+    assert value["blend"] < value["catboost"] < value["cross_encoders"]
+    assert value["blend"] == metrics["log_loss"]["value"]
+    assert value["difference"] == pytest.approx(value["blend"] - value["catboost"])
+    assert metrics["blend"]["difference"]["high"] < 0
+
+    # The weight cannot be negative.
+    wrong = cross_encoder_logits.assign(**{name: -cross_encoder_logits[name] for name in LABEL_COLUMNS})
+    assert fit_calibration(oof_logits, wrong, labels)["cross_encoder_weight"] == pytest.approx(0, abs=1e-4)
+
+
+def test_a_fold_is_calibrated_by_the_other_folds_only(
+    oof_logits: pd.DataFrame, labels: pd.DataFrame, cross_encoder_logits: pd.DataFrame
+) -> None:
+    changed = change_labels(labels, labels["fold"] == 1)
+    before, after = (fit_calibration(oof_logits, cross_encoder_logits, table)["folds"] for table in (labels, changed))
+    assert after["1"] == before["1"]
+    assert after["0"] != before["0"]

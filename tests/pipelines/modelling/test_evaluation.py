@@ -1,0 +1,127 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+from sklearn.metrics import log_loss
+
+from arena_preference.battles import LABEL_COLUMNS
+from arena_preference.pipelines.modelling.bag_of_words import fit_bow_model
+from arena_preference.pipelines.modelling.calibration import fit_calibration
+from arena_preference.pipelines.modelling.evaluation import (
+    evaluate_predictions,
+    measure_ablation,
+    measure_learning_curve,
+)
+from arena_preference.pipelines.modelling.fitting import compute_oof_losses
+from arena_preference.pipelines.modelling.prediction import predict_out_of_fold
+
+from .conftest import CONFIG, make_differences, update
+
+GROUPS = {
+    "text": ["characters__reldiff", "characters__sum"],
+    "chance": ["chance__diff", "chance__pair", "chance__prompt"],
+    "bag of words": ["bow_side__diff", "bow_tie__pair"],
+}
+
+
+def make_predictions(label: list[int], probabilities: list[list[float]]) -> pd.DataFrame:
+    ids = range(len(label))
+    table = pd.DataFrame({"id": ids, "fold": 0, "prompt_group": [str(number) for number in ids], "label": label})
+    for prefix in ("", "prior_", "length_"):
+        table[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = probabilities
+    return table
+
+
+@pytest.fixture
+def calibrated(rng: np.random.Generator) -> pd.DataFrame:
+    """400 battles whose labels are drawn from the predicted probabilities."""
+    probabilities = softmax(rng.normal(size=(400, 3)), axis=1)
+    return make_predictions([int(rng.choice(3, p=row)) for row in probabilities], probabilities.tolist())
+
+
+def evaluate(predictions: pd.DataFrame) -> dict[str, dict[str, float]]:
+    return evaluate_predictions(predictions, pd.DataFrame(), CONFIG, seed=0)
+
+
+def test_metrics_equal_those_of_scikit_learn_and_are_within_their_intervals(calibrated: pd.DataFrame) -> None:
+    metrics = evaluate(calibrated)
+    label, probabilities = calibrated["label"], calibrated[list(LABEL_COLUMNS)].to_numpy()
+    assert metrics["log_loss"]["value"] == pytest.approx(log_loss(label, probabilities))
+    assert metrics["accuracy"]["value"] == pytest.approx((probabilities.argmax(axis=1) == label).mean())
+    assert (metrics.pop("battles"), metrics.pop("folds")) == (400, 1)
+    for interval in metrics.values():
+        assert interval["low"] < interval["value"] < interval["high"]
+
+
+def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
+    metrics = evaluate(make_predictions([0, 1] * 50, [[0.95, 0.03, 0.02]] * 100))
+    assert metrics["expected_calibration_error"]["value"] == pytest.approx(0.45)
+
+
+def test_without_cross_encoders_there_is_no_blend(calibrated: pd.DataFrame) -> None:
+    assert "blend" not in evaluate(calibrated)
+
+
+def test_oof_losses_agree_with_the_metrics(
+    model_input: pd.DataFrame,
+    oof_bow_logits: pd.DataFrame,
+    oof_logits: pd.DataFrame,
+    no_cross_encoder: pd.DataFrame,
+    labels: pd.DataFrame,
+) -> None:
+    losses = compute_oof_losses(model_input, oof_bow_logits, labels, update(seeds_per_fold=2), seed=0)
+    calibration = fit_calibration(oof_logits, no_cross_encoder, labels)
+    predictions = predict_out_of_fold(oof_logits, oof_bow_logits, no_cross_encoder, calibration, labels, model_input)
+    metrics = evaluate_predictions(predictions, oof_logits, CONFIG, seed=0)
+    assert losses.mean() == pytest.approx(metrics["log_loss"]["value"])
+
+
+def test_an_ablation_finds_the_group_that_decides_and_not_noise(
+    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    table = measure_ablation(model_input, oof_bow_logits, GROUPS, labels, CONFIG, seed=0)
+    by_group = table.set_index("left_out")
+    assert list(by_group.index) == list(GROUPS)
+    assert by_group["features"].tolist() == [2, 3, 2]
+    assert by_group.loc["text", "low"] > 0.05
+    assert by_group.loc["chance", "difference"] < 0.02
+    assert table["difference"].between(table["low"], table["high"]).all()
+    with_all = compute_oof_losses(model_input, oof_bow_logits, labels, CONFIG, seed=0).mean()
+    np.testing.assert_allclose(table["log_loss"] - table["difference"], with_all)
+
+
+def test_an_ablation_finds_an_informative_bag_of_words_model(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
+    informative = make_differences(labels["label"], labels["id"], informative=True)
+    bow_logits = fit_bow_model(informative, labels, CONFIG)[1]
+    groups = {"bag of words": GROUPS["bag of words"]}
+    table = measure_ablation(model_input, bow_logits, groups, labels, CONFIG, seed=0)
+    assert table["low"].item() > 0.1
+
+
+def test_an_ablation_that_is_off_fits_nothing(
+    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    table = measure_ablation(model_input[:0], oof_bow_logits, GROUPS, labels, update(ablation=False), seed=0)
+    assert len(table) == 0
+    assert table.columns.tolist() == ["left_out", "features", "log_loss", "difference", "low", "high"]
+
+
+def test_log_loss_falls_with_the_number_of_battles(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
+    curve = measure_learning_curve(model_input, labels, update(train_sizes=(0.05, 1.0)), seed=0)
+    assert curve["battles"].iloc[1] == pytest.approx(len(labels) * 2 / 3)
+    assert curve["battles"].iloc[0] < 30
+    assert curve["log_loss"].iloc[1] < curve["log_loss"].iloc[0] - 0.05
+    assert (curve["low"] < curve["log_loss"]).all()
+    assert (curve["log_loss"] < curve["high"]).all()
+
+
+def test_the_learning_curve_has_trees_of_its_own(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
+    one_tree = update(train_sizes=(1.0,), learning_curve_iterations=1)
+    loss = measure_learning_curve(model_input, labels, one_tree, seed=0)["log_loss"].item()
+    assert loss > measure_learning_curve(model_input, labels, CONFIG, seed=0)["log_loss"].iloc[-1] + 0.05
+
+
+def test_without_train_sizes_the_learning_curve_is_empty(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
+    curve = measure_learning_curve(model_input, labels, update(train_sizes=()), seed=0)
+    assert curve.columns.tolist() == ["battles", "log_loss", "low", "high"]
+    assert len(curve) == 0

@@ -1,0 +1,125 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from arena_preference.pipelines.reporting.config import ReportingConfig
+from arena_preference.pipelines.reporting.errors import (
+    clean_text,
+    cut_turns,
+    explain_margin,
+    find_highest_loss_battles,
+    score_slices,
+)
+from arena_preference.symmetry import swap_features, swap_probabilities
+
+from .conftest import Run, set_probabilities
+
+
+def score(run: Run, config: ReportingConfig) -> pd.DataFrame:
+    return score_slices(run.oof_predictions, run.battles, run.model_input, config, seed=0)
+
+
+def find(run: Run, config: ReportingConfig) -> list[dict]:
+    return find_highest_loss_battles(
+        run.oof_predictions, run.battles, run.model_input, run.oof_bow_logits, run.preference_model, config
+    )
+
+
+def test_the_slices_of_a_dimension_hold_every_battle_once(run: Run, config: ReportingConfig) -> None:
+    run.battles.at[0, "prompt"] = ["one", None, "three"]
+    run.battles.at[1, "prompt"] = []
+    slices = score(run, config)
+    exclusive = slices[slices["dimension"] != "prompt kind"]
+    assert exclusive.groupby("dimension")["battles"].sum().tolist() == [240] * 4
+    assert ((slices["low"] <= slices["value"]) & (slices["value"] <= slices["high"])).all()
+    turns = slices[slices["dimension"] == "turns"].set_index("slice")["battles"]
+    assert turns.to_dict() == {"1 turn": 239, "3 or more": 1}
+    # A kind without prompts has no row.
+    assert slices[slices["dimension"] == "prompt kind"]["slice"].tolist() == ["code", "none of these"]
+
+
+def test_a_slice_on_which_the_predictions_fail_has_the_higher_log_loss(run: Run, config: ReportingConfig) -> None:
+    code = run.model_input.set_index("id").loc[run.oof_predictions["id"], "kind_code__prompt"].to_numpy() > 0
+    right = np.eye(3)[run.oof_predictions["label"]] * 0.94 + 0.02
+    set_probabilities(run.oof_predictions, np.where(code[:, None], np.roll(right, 1, axis=1), right))
+    slices = score(run, config).set_index("slice")
+    assert slices.loc["code", "value"] == pytest.approx(-np.log(0.02))
+    assert slices.loc["none of these", "value"] == pytest.approx(-np.log(0.96))
+    assert slices.loc["code", "battles"] == code.sum()
+
+
+def test_base_models_disagree_where_a_cross_encoder_does(run: Run, config: ReportingConfig) -> None:
+    set_probabilities(run.oof_predictions, run.oof_predictions.iloc[:, 4:7].to_numpy(), "bow_")
+    assert score(run, config).set_index("slice")["battles"].get("some disagree") is None
+    other = np.tile([0.1, 0.1, 0.8], (240, 1))
+    set_probabilities(run.oof_predictions, other, "cross_encoder_")
+    assert score(run, config).set_index("slice")["battles"]["some disagree"] > 100
+
+
+def test_features_without_prompt_kinds_yield_no_slices_of_them(run: Run, config: ReportingConfig) -> None:
+    run.model_input = run.model_input.drop(columns=["kind_code__prompt", "kind_maths__prompt"])
+    assert "prompt kind" not in set(score(run, config)["dimension"])
+
+
+def test_the_highest_loss_battles_come_first_with_what_favoured_each_side(run: Run, config: ReportingConfig) -> None:
+    found = find(run, config)
+    losses = [battle["log_loss"] for battle in found]
+    assert len(found) == 4
+    assert losses == sorted(losses, reverse=True)
+    chosen = run.oof_predictions.set_index("id").loc[found[0]["id"]]
+    assert losses[0] == pytest.approx(-np.log(found[0]["probabilities"][int(chosen["label"])]))
+    assert found[0]["models"] == [None, None]
+    texts = run.battles.set_index("id")
+    inputs = run.model_input.merge(run.oof_bow_logits, on="id").set_index("id")
+    for battle in found:
+        assert battle["response_a"][0]["head"] in texts.loc[battle["id"], "response_a"][0]
+        for side in ("favours_a", "favours_b"):
+            contributions = [row["contribution"] for row in battle[side]]
+            assert contributions == sorted(contributions, reverse=True)
+            assert all(value > 0 for value in contributions)
+            for row in battle[side]:
+                assert row["value"] == pytest.approx(inputs.loc[battle["id"], row["feature"]], abs=1e-6)
+
+
+def test_the_contributions_sum_to_the_margin_that_the_model_predicts(run: Run) -> None:
+    features = run.model_input.merge(run.oof_bow_logits, on="id")[run.preference_model.feature_names_]
+    original, swapped = (
+        run.preference_model.predict(table, prediction_type="RawFormulaVal")
+        for table in (features, swap_features(features))
+    )
+    logits = (original + swap_probabilities(swapped)) / 2
+    contributions = explain_margin(run.preference_model, features)
+    np.testing.assert_allclose(contributions.sum(axis=1), logits[:, 0] - logits[:, 1], atol=1e-9)
+    np.testing.assert_allclose(explain_margin(run.preference_model, swap_features(features)), -contributions, atol=1e-9)
+    # The model keeps its scale.
+    assert run.preference_model.get_scale_and_bias()[0] == 0.8
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [("battles", r"train_battles"), ("model_input", r"train_model_input"), ("oof_bow_logits", "oof_bow_logits")],
+)
+def test_tables_of_another_run_are_rejected_by_name(run: Run, config: ReportingConfig, table: str, name: str) -> None:
+    setattr(run, table, getattr(run, table)[1:])
+    with pytest.raises(ValueError, match=rf"{name}.*from_run"):
+        find(run, config)
+
+
+def test_a_long_text_loses_its_middle_and_the_omitted_characters_are_counted() -> None:
+    (excerpt,) = cut_turns(["start" + "x" * 500 + "end"], characters=100)
+    assert excerpt["head"].startswith("start")
+    assert excerpt["tail"].endswith("end")
+    assert len(excerpt["head"]) + len(excerpt["tail"]) == 100
+    assert excerpt["omitted"] == 408
+    assert cut_turns(["short"], 100) == [{"head": "short", "omitted": 0, "tail": ""}]
+
+
+def test_null_turns_and_no_turns_are_kept_as_they_are() -> None:
+    assert cut_turns([None, ""], 100) == [{"head": "", "omitted": 0, "tail": ""}] * 2
+    assert cut_turns([], 100) == []
+    assert len(cut_turns(np.array(["a", None], dtype=object), 100)) == 2
+
+
+def test_characters_that_html_cannot_hold_are_replaced() -> None:
+    assert clean_text("a\r\nb\tc\x00\x1b\ud83d") == "a\nb\tc\ufffd\ufffd?"
+    assert clean_text("سلام 🎉 привет") == "سلام 🎉 привет"

@@ -1,0 +1,62 @@
+"""Tiny transformers models with random weights, written as transformers writes them."""
+
+import copy
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast, Qwen3Config
+
+from arena_preference.pretrained import EMBEDDED_PACKAGE
+
+needs_embedded = pytest.mark.skipif(
+    importlib.util.find_spec(EMBEDDED_PACKAGE) is None, reason="the extra [embedded] is not installed"
+)
+
+WORDS = ["the", "river", "runs", "down", "to", "sea", "and", "keeps", "its", "name", "who", "gave", "it", "a", "boat"]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+
+CONFIGURATIONS = {
+    "bert": BertConfig(
+        vocab_size=128, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=64, pad_token_id=0,
+    ),
+    "qwen3": Qwen3Config(
+        vocab_size=128, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8,
+        intermediate_size=64, max_position_embeddings=64, pad_token_id=0, bos_token_id=2, eos_token_id=3,
+    ),
+}  # fmt: skip
+
+
+def make_tokenizer(padding_side: str = "right", special_tokens: bool = True) -> PreTrainedTokenizerFast:
+    """A WordPiece tokenizer of a few words and all letters, for at most 64 tokens."""
+    letters = [prefix + letter for letter in "abcdefghijklmnopqrstuvwxyz" for prefix in ("", "##")]
+    ids = {token: number for number, token in enumerate(dict.fromkeys([*SPECIAL, *WORDS, *letters]))}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token=SPECIAL[1]))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    if special_tokens:
+        tokenizer.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
+    roles = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), SPECIAL, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, padding_side=padding_side, model_max_length=64, **roles)
+
+
+def save_model(folder: Path, kind: str = "bert", auto_class: Any = AutoModel, seed: int = 0, **changes: Any) -> None:
+    """Write a model's configuration and random weights."""
+    config = copy.deepcopy(CONFIGURATIONS[kind])
+    config.update(changes)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        auto_class.from_config(config).save_pretrained(folder)
+
+
+def change_weights(folder: Path, removed: str, **added: torch.Tensor) -> None:
+    """Remove a tensor from a model's weights and add others."""
+    weights = load_file(folder / "model.safetensors")
+    del weights[removed]
+    save_file(weights | added, folder / "model.safetensors", metadata={"format": "pt"})
