@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -30,6 +31,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
 # The tests run side by side, one process for each core: threads of their own would only be in each other's way.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+# A job that a shell starts in the background ignores SIGINT, which the tests of interruptions send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
