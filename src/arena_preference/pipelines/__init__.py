@@ -1,1 +1,1 @@
-"""The pipelines, one room each: nodes.py holds pure functions, config.py their parameters, pipeline.py the wiring."""
+"""The pipelines, one package each: config.py has the parameters, pipeline.py the wiring, the others the nodes."""
