@@ -1,6 +1,6 @@
 """Runs that are killed at any instant, or fill their disk, lose nothing: the next run needs no clean-up.
 
-`make test-all` tries a few faults, `make faults` many. Each has a seed of its own, and all are listed at the end.
+`make test-all` tries two faults, `make faults` many. Each has a seed of its own, and all are listed at the end.
 """
 
 import json
@@ -21,7 +21,7 @@ from arena_preference.lineage.manifest import Manifest
 PROJECT = Path(__file__).parents[2]
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 STAGES = ("ingestion", "features", "embedding", "modelling", "reporting", "submission")
-FAULTS = int(os.environ.get("FAULTS", len(SIGNALS)))
+FAULTS = int(os.environ.get("FAULTS", "1"))
 RUN_ID = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
 BLOCK = 4096
 
@@ -90,7 +90,7 @@ def measure_nodes(manifest: Manifest) -> dict[str, int]:
     return written
 
 
-@pytest.mark.parametrize("stage", STAGES if len(SIGNALS) < FAULTS else ["features", "modelling"])
+@pytest.mark.parametrize("stage", STAGES if FAULTS > 1 else ["modelling"])
 def test_a_disk_that_is_full_in_a_stage_loses_nothing(
     kedro, recovers, make_disk, undisturbed: Manifest, raw_dir: Path, record_property, stage: str
 ) -> None:
