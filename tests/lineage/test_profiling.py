@@ -1,5 +1,6 @@
 """Seconds and memory of nodes."""
 
+import errno
 import logging
 import pickle
 import time
@@ -95,6 +96,19 @@ def test_each_successful_node_is_logged_once_after_it_has_run(
 def test_a_run_without_started_nodes_has_no_profiles(pipeline: Pipeline, folder: StoredPath) -> None:
     start_profiling(pipeline, folder)
     assert stop_profiling(pipeline, folder) == {}
+
+
+def test_a_worker_that_still_writes_its_profile_does_not_hide_the_others(
+    nodes: dict[str, Node], pipeline: Pipeline, folder: StoredPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_profiling(pipeline, folder)
+    nodes["grow"].run({"megabytes": 1})
+
+    def remove_while_a_file_appears(path: str, recursive: bool) -> None:
+        raise OSError(errno.ENOTEMPTY, "Directory not empty", path)
+
+    monkeypatch.setattr(folder.fs, "rm", remove_while_a_file_appears)
+    assert set(stop_profiling(pipeline, folder)) == {"grow"}
 
 
 def test_decorated_functions_keep_their_name_when_they_are_pickled(

@@ -44,7 +44,8 @@ def start_profiling(pipeline: Pipeline, folder: StoredPath) -> None:
 def stop_profiling(pipeline: Pipeline, folder: StoredPath) -> dict[str, tuple[float, int]]:
     """Restore the functions, and return seconds and peak memory (bytes) of each node that succeeded or failed.
 
-    For a node that ran in partitions, these are the sum of the seconds and the maximum of the peaks.
+    For a node that ran in partitions, these are the sum of the seconds and the maximum of the peaks. The folder is
+    removed, unless workers that outlive a failed run still write to it; then it goes with the run's manifest.
     """
     for node in pipeline.nodes:
         if isinstance(node.func, _Decorated):
@@ -57,7 +58,8 @@ def stop_profiling(pipeline: Pipeline, folder: StoredPath) -> dict[str, tuple[fl
             seconds, memory = json.loads(folder.fs.cat_file(path))
             seconds_before, memory_before = profiles.get(name, (0.0, 0))
             profiles[name] = round(seconds_before + seconds, 3), max(memory_before, memory)
-        folder.remove()
+        with suppress(OSError):
+            folder.remove()
     return profiles
 
 
