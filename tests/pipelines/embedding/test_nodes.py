@@ -38,6 +38,8 @@ VECTORS = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24).flatmap(
     )
 )
 ENCODER = {"model": "acme", "revision": None, "dtype": "float32", "collection": {"settings": vars(MEAN)}}
+MODELS = {"encoder": ENCODER, "reward_model": {}}
+NO_MODELS: dict[str, dict] = {"encoder": {}, "reward_model": {}}
 
 MakeStore = Callable[..., EmbeddingStore]
 
@@ -91,8 +93,8 @@ def test_swapping_sides_negates_every_antisymmetric_feature_and_keeps_every_symm
     vectors: tuple[np.ndarray, ...],
 ) -> None:
     battles, store = make_battles(vectors)
-    features = compute_embedding_features(battles, store, ENCODER, axes(vectors))
-    swapped = compute_embedding_features(swap_battles(battles), store, ENCODER, axes(vectors))
+    features = compute_embedding_features(battles, store, MODELS, axes(vectors))
+    swapped = compute_embedding_features(swap_battles(battles), store, MODELS, axes(vectors))
     pd.testing.assert_frame_equal(swapped, swap_table(features), check_exact=True)
     assert features.drop(columns="id").map(np.isfinite).all(axis=None)
 
@@ -104,9 +106,9 @@ def test_features_of_a_battle_do_not_depend_on_its_position_or_the_chunk_size(
 ) -> None:
     battles, store = make_battles(vectors)
     order = np.array(data.draw(st.permutations(range(len(battles)))))
-    features = compute_embedding_features(battles, store, ENCODER, axes(vectors))
+    features = compute_embedding_features(battles, store, MODELS, axes(vectors))
     chunk_size = data.draw(st.integers(1, 5))
-    moved = compute_embedding_features(battles.iloc[order], store, ENCODER, axes(vectors), chunk_size)
+    moved = compute_embedding_features(battles.iloc[order], store, MODELS, axes(vectors), chunk_size)
     pd.testing.assert_frame_equal(moved, features.iloc[order].reset_index(drop=True), check_exact=True)
 
 
@@ -117,8 +119,8 @@ def test_swapping_any_battle_changes_no_component(vectors: tuple[np.ndarray, ...
     rows = data.draw(arrays(bool, len(battles)))
     config = EmbeddingConfig.model_construct(encoder=EncoderConfig.model_construct(n_components=3))
     np.testing.assert_array_equal(
-        fit_embedding_projection(swap_rows(battles, rows), store, ENCODER, config)["components"],
-        fit_embedding_projection(battles, store, ENCODER, config)["components"],
+        fit_embedding_projection(swap_rows(battles, rows), store, MODELS, config)["components"],
+        fit_embedding_projection(battles, store, MODELS, config)["components"],
     )
 
 
@@ -129,7 +131,7 @@ def test_the_projection_finds_the_directions_in_which_responses_differ(
     topic = 10 * rng.normal(size=(500, 6))
     a, b = (topic + (rng.normal(size=(500, 2)) * [3.0, 1.0]) @ axes_of_difference.T for _ in range(2))
     battles, store = make_battles((topic.astype(np.float32), a.astype(np.float32), b.astype(np.float32)))
-    components = fit_embedding_projection(battles, store, ENCODER, change(config, "encoder", n_components=2))[
+    components = fit_embedding_projection(battles, store, MODELS, change(config, "encoder", n_components=2))[
         "components"
     ]
     np.testing.assert_allclose(np.abs(np.diag(components @ axes_of_difference)), 1, atol=0.01)
@@ -138,7 +140,7 @@ def test_the_projection_finds_the_directions_in_which_responses_differ(
 
 def test_the_projection_has_at_most_as_many_components_as_dimensions(config: EmbeddingConfig) -> None:
     battles, store = make_battles(tuple(np.eye(3, dtype=np.float32) * factor for factor in (1, 2, 4)))
-    components = fit_embedding_projection(battles, store, ENCODER, config)["components"]
+    components = fit_embedding_projection(battles, store, MODELS, config)["components"]
     assert components.shape == (3, 3)
     assert components.dtype == np.float32
 
@@ -152,7 +154,7 @@ def test_features_of_known_vectors() -> None:
         )
     )
     projection = {"components": np.array([[0, 1], [1, 0]], dtype=np.float32)}
-    features = compute_embedding_features(battles, store, ENCODER, projection)
+    features = compute_embedding_features(battles, store, MODELS, projection)
     Features.validate(features)
     expected = {
         "id": [0, 1],
@@ -170,7 +172,7 @@ def test_features_of_known_vectors() -> None:
 def test_a_projection_of_another_encoder_is_an_error() -> None:
     battles, store = make_battles(tuple(np.ones((2, 3), dtype=np.float16) for _ in TEXT_COLUMNS))
     with pytest.raises(ValueError, match=r"2 dimensions.* 3"):
-        compute_embedding_features(battles, store, ENCODER, {"components": np.eye(2, dtype=np.float32)})
+        compute_embedding_features(battles, store, MODELS, {"components": np.eye(2, dtype=np.float32)})
 
 
 @pytest.fixture
@@ -199,12 +201,8 @@ def fill(
     return sum(len(shard.keys) for shard in shards)
 
 
-def record_encoder(dataset: EmbeddingStoreDataset, config: EmbeddingConfig) -> dict[str, Any]:
-    return record_models(dataset.load(), dataset.load(), config)[0]
-
-
 def read(dataset: EmbeddingStoreDataset, battles: pd.DataFrame, config: EmbeddingConfig) -> dict[str, np.ndarray]:
-    encoder = record_encoder(dataset, config)
+    encoder = record_models(dataset.load(), dataset.load(), config)["encoder"]
     collection = dataset.load().open_collection(encoder["collection"])
     texts = list_texts(battles, EncoderSettings(**encoder["collection"]["settings"]))
     return {column: collection.read(make_input_keys(of_column)) for column, of_column in texts.items()}
@@ -376,7 +374,7 @@ def test_the_record_has_the_encoder_its_dtype_and_all_that_changes_its_vectors(
     dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig
 ) -> None:
     fill(dataset, few_battles, config)
-    encoder = record_encoder(dataset, config)
+    encoder = record_models(dataset.load(), dataset.load(), config)["encoder"]
     assert encoder["model"] == config.encoder.model
     assert encoder["dtype"] == "float32"
     assert encoder["collection"]["files"] == hash_model(Path(config.encoder.model))
@@ -387,7 +385,7 @@ def test_parameters_that_differ_from_training_are_an_error_that_lists_them(
     dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig
 ) -> None:
     fill(dataset, few_battles, config)
-    trained = record_encoder(dataset, config)
+    trained = record_models(dataset.load(), dataset.load(), config)
     changed = change(config, "encoder", max_tokens=48, pooling="cls")
     with pytest.raises(ValueError, match=r"max_tokens 48 \(training: 64\), pooling cls \(training: mean\)"):
         next(embed_texts(few_battles, dataset.load(), changed, trained))
@@ -416,12 +414,12 @@ def test_reward_features_are_the_difference_and_sum_of_the_scores_and_follow_a_s
     few_battles.at[9, "response_b"] = few_battles.at[9, "response_a"]
     assert fill(dataset, few_battles, rewarding, score_responses) == 23
     assert fill(dataset, few_battles, rewarding, score_responses) == 0
-    _, reward_model = record_models(dataset.load(), dataset.load(), rewarding)
-    features = Features.validate(compute_reward_features(few_battles, dataset.load(), reward_model))
+    models = record_models(dataset.load(), dataset.load(), rewarding)
+    features = Features.validate(compute_reward_features(few_battles, dataset.load(), models))
     assert features["reward__diff"].std() > 0.01
     assert features["reward__diff"][9] == 0
     assert features["reward__sum"].std() > 0.01
-    swapped = compute_reward_features(swap_battles(few_battles), dataset.load(), reward_model)
+    swapped = compute_reward_features(swap_battles(few_battles), dataset.load(), models)
     pd.testing.assert_frame_equal(swapped, swap_table(features), check_exact=True)
 
 
@@ -429,7 +427,7 @@ def test_a_reward_model_that_differs_from_training_is_an_error(
     dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, rewarding: EmbeddingConfig
 ) -> None:
     fill(dataset, few_battles, rewarding, score_responses)
-    _, trained = record_models(dataset.load(), dataset.load(), rewarding)
+    trained = record_models(dataset.load(), dataset.load(), rewarding)
     changed = change(rewarding, "reward_model", max_tokens=350)
     with pytest.raises(ValueError, match=r"embedding.reward_model .* max_tokens 350 \(training: 400\)"):
         next(score_responses(few_battles, dataset.load(), changed, trained))
@@ -445,8 +443,8 @@ def test_disabled_models_are_not_loaded_and_leave_only_ids(
     chosen = change(config, "encoder", enabled=False)
     store = dataset.load()
     assert fill(dataset, few_battles, chosen) == fill(dataset, few_battles, chosen, score_responses) == 0
-    assert record_models(store, store, chosen) == ({}, {})
-    assert fit_embedding_projection(few_battles, store, {}, chosen) == {}
+    assert record_models(store, store, chosen) == NO_MODELS
+    assert fit_embedding_projection(few_battles, store, NO_MODELS, chosen) == {}
     ids = few_battles[["id"]]
-    pd.testing.assert_frame_equal(compute_embedding_features(few_battles, store, {}, {}), ids)
-    pd.testing.assert_frame_equal(compute_reward_features(few_battles, store, {}), ids)
+    pd.testing.assert_frame_equal(compute_embedding_features(few_battles, store, NO_MODELS, {}), ids)
+    pd.testing.assert_frame_equal(compute_reward_features(few_battles, store, NO_MODELS), ids)

@@ -19,8 +19,7 @@ STORES = [
     *(f"{split}_{name}" for split in ("train", "test") for name in ("text_embeddings", "response_scores")),
 ]
 RESULTS = [
-    "encoder",
-    "reward_model",
+    "embedding_models",
     "embedding_projection",
     *(f"{split}_{name}_features" for split in ("train", "test") for name in ("embedding", "reward")),
 ]
@@ -59,7 +58,7 @@ def test_both_splits_have_features_of_the_same_models(
 
 def test_only_test_reads_stored_models() -> None:
     assert create_pipeline(["test"]).inputs() - create_pipeline(["train"]).inputs() == {
-        "test_battles", "encoder", "reward_model", "embedding_projection",
+        "test_battles", "embedding_models", "embedding_projection",
     }  # fmt: skip
 
 

@@ -153,7 +153,7 @@ def trained(
         if method not in done:
             config = make_config(method=method, training={"epochs": 1})
             store = ModelStore(tmp_path_factory.mktemp(method) / "store")
-            done[method] = config, store, train_cross_encoders(battles, labels, store, config, seed=0)[0]
+            done[method] = config, store, train_cross_encoders(battles, labels, store, config, seed=0)
         return done[method]
 
     return train

@@ -37,9 +37,8 @@ def test_a_disabled_pipeline_loads_and_predicts_nothing(
     make_config: MakeConfig, battles: pd.DataFrame, labels: pd.DataFrame, store: ModelStore
 ) -> None:
     config = make_config(enabled=False).model_copy(update={"model": "no/such-model"})
-    trained, history = train_cross_encoders(battles, labels, store, config, seed=0)
+    trained = train_cross_encoders(battles, labels, store, config, seed=0)
     assert trained == {}
-    assert len(history) == 0
     for logits in (
         predict_oof_logits(battles, labels, store, trained, config),
         predict_test_logits(battles, store, {}, config),
@@ -51,9 +50,9 @@ def test_a_disabled_pipeline_loads_and_predicts_nothing(
 def test_a_stored_model_is_not_trained_again(train: Train, battles: pd.DataFrame, labels: pd.DataFrame) -> None:
     config, store, trained = train()
     written = {path: path.stat().st_mtime_ns for path in store.path.rglob("*") if path.is_file()}
-    again, history = train_cross_encoders(battles, labels, store, config, seed=0)
+    again = train_cross_encoders(battles, labels, store, config, seed=0)
     assert again == trained
-    assert set(history["fold"]) == {0, 1}
+    assert {entry["fold"] for entry in again["history"]} == {0, 1}
     assert {path: path.stat().st_mtime_ns for path in store.path.rglob("*") if path.is_file()} == written
 
 
@@ -64,7 +63,7 @@ def test_the_parameters_of_the_device_and_a_preset_are_not_part_of_a_models_iden
     elsewhere = config.model_copy(
         update={"preset": "some", "device": config.device.model_copy(update={"tokens": 1024})}
     )
-    assert train_cross_encoders(battles, labels, store, elsewhere, seed=0)[0] == trained
+    assert train_cross_encoders(battles, labels, store, elsewhere, seed=0) == trained
 
 
 def test_a_model_never_sees_its_fold(
@@ -73,7 +72,7 @@ def test_a_model_never_sees_its_fold(
     config, store, trained = train()
     # Other labels in fold 0 change the model of fold 1 only.
     changed = battles.assign(label=battles["label"].where(labels["fold"] != 0, 2).astype("int8"))
-    again, _ = train_cross_encoders(changed, labels, store, config, seed=0)
+    again = train_cross_encoders(changed, labels, store, config, seed=0)
     (first, second), (first_again, second_again) = trained["models"], again["models"]
     assert first == first_again
     assert second["key"] != second_again["key"]
@@ -85,7 +84,7 @@ def test_a_refitted_model_alone_predicts_the_test_battles(
 ) -> None:
     config, store, trained = train()
     config = config.model_copy(update={"refit": True})
-    refitted, _ = train_cross_encoders(battles, labels, store, config, seed=0)
+    refitted = train_cross_encoders(battles, labels, store, config, seed=0)
     assert [model["fold"] for model in refitted["models"]] == [0, 1, ALL_FOLDS]
     alone = predict_test_logits(battles, store, {**refitted, "models": refitted["models"][2:]}, config)
     pd.testing.assert_frame_equal(predict_test_logits(battles, store, refitted, config), alone)

@@ -28,7 +28,6 @@ def test_the_models_of_train_predict_both_splits(
             "params:seed": MemoryDataset(0),
             "cross_encoder_store": HandleDataset(filepath=str(tmp_path / "store"), opener=ModelStore),
             "cross_encoders": JSONDataset(filepath=str(tmp_path / "cross_encoders.json")),
-            "finetuning_history": MemoryDataset(),
             **{f"{split}_cross_encoder_logits": MemoryDataset() for split in parts},
         }
     )
@@ -57,7 +56,7 @@ def test_a_disabled_pipeline_runs_without_torch_and_transformers() -> None:
         "from arena_preference.pipelines.finetuning.config import FinetuningConfig\n"
         "config = FinetuningConfig(**yaml.safe_load(open(sys.argv[1]))['finetuning'])\n"
         "ids = pd.DataFrame({'id': [1], 'fold': [0]})\n"
-        "trained, _ = nodes.train_cross_encoders(ids, ids, ModelStore('nowhere'), config, 0)\n"
+        "trained = nodes.train_cross_encoders(ids, ids, ModelStore('nowhere'), config, 0)\n"
         "nodes.predict_oof_logits(ids, ids, ModelStore('nowhere'), trained, config)\n"
         "sys.exit(sum(name in sys.modules for name in ('torch', 'transformers', 'accelerate', 'peft')))"
     )

@@ -15,7 +15,6 @@ from arena_preference.pipelines.reporting.config import ReportingConfig
 INTERVAL = {"value": 0.9, "low": 0.8, "high": 1.0}
 METRIC_NAMES = ("log_loss", "accuracy", "expected_calibration_error", "prior_log_loss", "length_log_loss")
 NO_CURVE = pd.DataFrame(columns=["battles", "log_loss", "low", "high"], dtype=float)
-NO_HISTORY = pd.DataFrame(columns=["fold", "step", "epoch", "loss", "log_loss"], dtype=float)
 NO_ABLATION = pd.DataFrame(columns=["left_out", "features", "log_loss", "difference", "low", "high"], dtype=float)
 
 
@@ -45,7 +44,7 @@ class Run:
     preference_model: CatBoost
     metrics: dict[str, Any]
     learning_curve: pd.DataFrame = field(default_factory=NO_CURVE.copy)
-    finetuning_history: pd.DataFrame = field(default_factory=NO_HISTORY.copy)
+    cross_encoders: dict[str, Any] = field(default_factory=dict)
     ablation: pd.DataFrame = field(default_factory=NO_ABLATION.copy)
     simulation_summary: dict[str, Any] = field(default_factory=dict)
 
@@ -112,9 +111,12 @@ def run(battles: pd.DataFrame, rng: np.random.Generator) -> Run:
 def full_run(run: Run) -> Run:
     """A run with something to show in every part of the page."""
     run.learning_curve = pd.DataFrame({"battles": [160.0, 100.0], "log_loss": [0.9, 1.0], "low": 0.8, "high": 1.1})
-    run.finetuning_history = pd.DataFrame(
-        {"fold": [0.0, 0.0, 1.0], "step": 1.0, "loss": [1.0, None, None], "log_loss": [None, 0.91, 0.95]}
-    )
+    run.cross_encoders = {
+        "history": [
+            {"fold": fold, "step": 1, "epoch": 1.0, "loss": loss, "log_loss": log_loss}
+            for fold, loss, log_loss in ((0, 1.0, None), (0, None, 0.91), (1, None, 0.95))
+        ]
+    }
     run.metrics["blend"] = {
         "cross_encoders": {"value": 0.96, "low": 0.93, "high": 0.99},
         "catboost": {"value": 0.86, "low": 0.83, "high": 0.89},

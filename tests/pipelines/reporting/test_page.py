@@ -71,9 +71,7 @@ def write(run: Run, config: ReportingConfig, names: tuple[str, ...] = ALWAYS + O
     oof, battles, features = run.oof_predictions, run.battles, run.model_input
     return write_report(
         {name: draw(f"caption of {name}") for name in names},
-        summarise_performance(
-            oof, run.metrics, run.learning_curve, run.finetuning_history, run.simulation_summary, config
-        ),
+        summarise_performance(oof, run.metrics, run.learning_curve, run.cross_encoders, run.simulation_summary, config),
         measure_biases(oof, battles, features, config, 0),
         find_highest_loss_battles(oof, battles, features, run.oof_bow_logits, run.preference_model, config),
         run.ablation,

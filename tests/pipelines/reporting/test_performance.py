@@ -73,13 +73,13 @@ def test_the_bayes_optimal_log_loss_is_that_of_all_simulated_battles_alone(
 
 def test_the_numbers_of_all_figures_are_plain_json(run: Run, config: ReportingConfig) -> None:
     run.learning_curve = pd.DataFrame({"battles": [9.0, 5.0], "log_loss": [0.9, 1.0], "low": 0.8, "high": 1.1})
-    run.finetuning_history = pd.DataFrame({"fold": 0, "step": [1, 2], "loss": [1.0, np.nan], "log_loss": [np.nan, 0.9]})
+    run.cross_encoders = {"history": [{"fold": 0, "step": 2, "epoch": 1.0, "loss": None, "log_loss": 0.9}]}
     numbers = summarise_performance(
-        run.oof_predictions, run.metrics, run.learning_curve, run.finetuning_history, run.simulation_summary, config
+        run.oof_predictions, run.metrics, run.learning_curve, run.cross_encoders, run.simulation_summary, config
     )
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
     assert [row["battles"] for row in numbers["learning_curve"]] == [5, 9]
-    assert numbers["training"][1] == {"fold": 0, "step": 2, "loss": None, "log_loss": 0.9}
+    assert numbers["training"] == run.cross_encoders["history"]
     assert numbers["prompt_groups"] == 80
     confusion = np.array(numbers["confusion"])
     assert confusion.sum(axis=1).tolist() == np.bincount(run.oof_predictions["label"], minlength=3).tolist()

@@ -16,7 +16,6 @@ from .conftest import Run
 from .test_page import Page
 
 
-# The split stands before a dot in the names of the datasets.
 def test_a_run_with_everything_stores_fifteen_figures_once_and_shows_them_on_one_page(
     full_run: Run, config: ReportingConfig, tmp_path: Path
 ) -> None:
@@ -24,7 +23,7 @@ def test_a_run_with_everything_stores_fifteen_figures_once_and_shows_them_on_one
         "oof_predictions": full_run.oof_predictions,
         "metrics": full_run.metrics,
         "learning_curve": full_run.learning_curve,
-        "finetuning_history": full_run.finetuning_history,
+        "cross_encoders": full_run.cross_encoders,
         "simulation_summary": full_run.simulation_summary,
         "train_battles": full_run.battles,
         "train_model_input": full_run.model_input,

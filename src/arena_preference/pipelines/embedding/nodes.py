@@ -20,9 +20,9 @@ from .model_inputs import list_conversations, list_texts, make_input_keys
 # Torch and transformers take seconds to import; only the two nodes that run a model import them.
 
 Arrays = dict[str, npt.NDArray[Any]]
-#: ``model`` and ``revision`` as in the parameters, ``collection``, the description of its vectors in the store, and the
-#: ``dtype`` that this was started in; empty if the model is disabled.
-ModelRecord = dict[str, Any]
+#: ``encoder`` and ``reward_model``, both empty if disabled: ``model`` and ``revision`` as in the parameters,
+#: ``collection``, the description of its vectors in the store, and the ``dtype`` that this was started in.
+ModelRecords = dict[str, dict[str, Any]]
 
 _SIDES: Final = TEXT_COLUMNS[1:]
 
@@ -31,7 +31,7 @@ def embed_texts(
     battles: pd.DataFrame,
     embedding_store: EmbeddingStore,
     config: EmbeddingConfig,
-    trained_encoder: ModelRecord | None = None,
+    embedding_models: ModelRecords | None = None,
 ) -> Iterator[EmbeddingShard]:
     """Embed the prompts and responses that the store lacks; on test, with the encoder of the training battles.
 
@@ -50,7 +50,7 @@ def embed_texts(
         MemoryError: If a device has too little memory for a single text.
     """
     collection = _describe_encoder(config)
-    _check_same_model(collection, trained_encoder, "encoder")
+    _check_same_model(collection, embedding_models, "encoder")
     if not collection:
         return
     from .encoder import Encoder
@@ -72,7 +72,7 @@ def score_responses(
     battles: pd.DataFrame,
     embedding_store: EmbeddingStore,
     config: EmbeddingConfig,
-    trained_reward_model: ModelRecord | None = None,
+    embedding_models: ModelRecords | None = None,
 ) -> Iterator[EmbeddingShard]:
     """Score the responses that the store lacks, each with its prompt, over all turns, as ``embed_texts`` embeds texts.
 
@@ -83,7 +83,7 @@ def score_responses(
         ValueError: Also if the reward model has several logits or no chat template; the rest as in ``embed_texts``.
     """
     collection = _describe_reward_model(config)
-    _check_same_model(collection, trained_reward_model, "reward_model")
+    _check_same_model(collection, embedding_models, "reward_model")
     if not collection:
         return
     from .inference import embed_missing
@@ -103,14 +103,16 @@ def score_responses(
 
 def record_models(
     text_embeddings: EmbeddingStore, response_scores: EmbeddingStore, config: EmbeddingConfig
-) -> tuple[ModelRecord, ModelRecord]:
+) -> ModelRecords:
     """Records of the encoder and the reward model of the training battles, which the test battles must use, too."""
-    encoder = _record_model(text_embeddings, _describe_encoder(config), config.encoder)
-    return encoder, _record_model(response_scores, _describe_reward_model(config), config.reward_model)
+    return {
+        "encoder": _record_model(text_embeddings, _describe_encoder(config), config.encoder),
+        "reward_model": _record_model(response_scores, _describe_reward_model(config), config.reward_model),
+    }
 
 
 def fit_embedding_projection(
-    battles: pd.DataFrame, text_embeddings: EmbeddingStore, encoder: ModelRecord, config: EmbeddingConfig
+    battles: pd.DataFrame, text_embeddings: EmbeddingStore, embedding_models: ModelRecords, config: EmbeddingConfig
 ) -> Arrays:
     """Find the directions in which the two responses to a prompt differ most.
 
@@ -122,10 +124,10 @@ def fit_embedding_projection(
         ``components``, float32, shape (k, dimensions), orthonormal rows sorted by decreasing variance; k is the smaller
         of ``config.encoder.n_components`` and the dimensions. Empty without an encoder.
     """
-    if not encoder:
+    if not embedding_models["encoder"]:
         return {}
     moment: FloatArray | float = 0.0
-    for vectors in _read_vectors(battles, text_embeddings, encoder):
+    for vectors in _read_vectors(battles, text_embeddings, embedding_models["encoder"]):
         difference = vectors["response_a"] - vectors["response_b"]
         moment = moment + difference.T @ difference
     _, directions = np.linalg.eigh(moment)
@@ -139,7 +141,7 @@ def fit_embedding_projection(
 def compute_embedding_features(
     battles: pd.DataFrame,
     text_embeddings: EmbeddingStore,
-    encoder: ModelRecord,
+    embedding_models: ModelRecords,
     embedding_projection: Arrays,
     chunk_size: int = 8192,
 ) -> pd.DataFrame:
@@ -153,6 +155,7 @@ def compute_embedding_features(
         ValueError: If the projection was fitted on vectors of another length.
     """
     ids = battles[[ID]].reset_index(drop=True)
+    encoder = embedding_models["encoder"]
     if not encoder:
         return ids
     components = embedding_projection["components"].astype(np.float64)
@@ -161,10 +164,11 @@ def compute_embedding_features(
 
 
 def compute_reward_features(
-    battles: pd.DataFrame, response_scores: EmbeddingStore, reward_model: ModelRecord
+    battles: pd.DataFrame, response_scores: EmbeddingStore, embedding_models: ModelRecords
 ) -> pd.DataFrame:
     """Difference and sum of the scores of each battle's responses, or only the id without a reward model."""
     features = battles[[ID]].reset_index(drop=True)
+    reward_model = embedding_models["reward_model"]
     if not reward_model:
         return features
     collection = response_scores.open_collection(reward_model["collection"])
@@ -201,17 +205,18 @@ def _describe_reward_model(config: EmbeddingConfig) -> dict[str, Any]:
 
 def _record_model(
     store: EmbeddingStore, collection: dict[str, Any], chosen: EncoderConfig | RewardModelConfig
-) -> ModelRecord:
+) -> dict[str, Any]:
     if not collection:
         return {}
     dtype = store.open_collection(collection).dtype
     return {"model": chosen.model, "revision": chosen.revision, "dtype": dtype, "collection": collection}
 
 
-def _check_same_model(collection: dict[str, Any], trained: ModelRecord | None, name: str) -> None:
-    if trained is None or collection == trained.get("collection", {}):
+def _check_same_model(collection: dict[str, Any], trained: ModelRecords | None, name: str) -> None:
+    expected = collection if trained is None else trained[name].get("collection", {})
+    if collection == expected:
         return
-    now, then = ({**part, **part.get("settings", {})} for part in (collection, trained.get("collection", {})))
+    now, then = ({**part, **part.get("settings", {})} for part in (collection, expected))
     differing = ", ".join(
         f"{key} {now.get(key, 'absent')} (training: {then.get(key, 'absent')})"
         for key in sorted((now.keys() | then.keys()) - {"settings"})
@@ -224,7 +229,7 @@ def _check_same_model(collection: dict[str, Any], trained: ModelRecord | None, n
 
 
 def _read_vectors(
-    battles: pd.DataFrame, text_embeddings: EmbeddingStore, encoder: ModelRecord, chunk_size: int = 8192
+    battles: pd.DataFrame, text_embeddings: EmbeddingStore, encoder: dict[str, Any], chunk_size: int = 8192
 ) -> Iterator[dict[str, FloatArray]]:
     """Vectors of each text column, shape (battles, dimensions), chunk by chunk."""
     settings = EncoderSettings(**encoder["collection"]["settings"])

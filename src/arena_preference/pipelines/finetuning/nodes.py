@@ -21,7 +21,8 @@ from .config import FinetuningConfig
 logger = logging.getLogger(__name__)
 
 #: ``config``: the parameters of the training; ``base`` and ``folds``: hashes of the pretrained model's files and of the
-#: folds; ``models``: fold, key in the store and hash of the files of each model. Empty if fine-tuning is switched off.
+#: folds; ``models``: fold, key in the store and hash of the files of each model; ``history``: fold, step, epoch, and
+#: ``loss`` on training battles or ``log_loss`` on validation battles, the other null. Empty if switched off.
 CrossEncoders = dict[str, Any]
 
 #: The fold of a model that was trained on all of them.
@@ -29,20 +30,15 @@ ALL_FOLDS: Final = -1
 
 # Parameters that do not change which model a training results in.
 _NOT_LEARNED: Final = {"preset", "enabled", "refit", "device"}
-_HISTORY_COLUMNS: Final = ["fold", "step", "epoch", "loss", "log_loss"]
 
 
 def train_cross_encoders(
     battles: pd.DataFrame, labels: pd.DataFrame, cross_encoder_store: ModelStore, config: FinetuningConfig, seed: int
-) -> tuple[CrossEncoders, pd.DataFrame]:
+) -> CrossEncoders:
     """Train a cross encoder on the battles outside each fold and, with ``config.refit``, one on all battles.
 
     The store identifies a model by everything that it depends on: a stored model is not trained again, and an
     interrupted training resumes from its last checkpoint. Each training adds the number of its fold to the seed.
-
-    Returns:
-        The models, and the history of their training: ``fold``, ``step``, ``epoch``, and either ``loss`` on training
-        battles or ``log_loss`` on validation battles.
 
     Raises:
         ModuleNotFoundError: If the extra [finetuning] is not installed.
@@ -51,25 +47,26 @@ def train_cross_encoders(
         RuntimeError: If one of several processes failed, or there is no device of the requested kind.
     """
     if not config.enabled:
-        return {}, pd.DataFrame(columns=_HISTORY_COLUMNS, dtype=float)
+        return {}
     _check_installed(config)
     base = hash_model(find_model(config.model, config.revision))
     fold = align_rows(labels, battles[ID], "labels")["fold"].to_numpy()
-    models, history = [], []
+    models: list[dict[str, Any]] = []
+    history: list[dict[str, Any]] = []
     for number in [*np.unique(fold).tolist(), *([ALL_FOLDS] if config.refit else [])]:
         outside = battles[fold != number].reset_index(drop=True)
         fold_seed = (seed + number) % 2**32
         key = _make_key(outside, config, base, fold_seed)
         folder = _train_model(cross_encoder_store, key, outside, config, fold_seed, _name(number))
         models.append({"fold": number, "key": key, "files": cross_encoder_store.hash(key)})
-        history.append(_read_history(folder).assign(fold=number))
-    cross_encoders = {
+        history += [{"fold": number, **entry} for entry in _read_history(folder)]
+    return {
         "config": config.model_dump(exclude=_NOT_LEARNED),
         "base": base,
         "folds": _hash_folds(labels),
         "models": models,
+        "history": history,
     }
-    return cross_encoders, pd.concat(history, ignore_index=True)[_HISTORY_COLUMNS]
 
 
 def predict_oof_logits(
@@ -178,13 +175,16 @@ def _make_table(battles: pd.DataFrame, logits: FloatArray) -> pd.DataFrame:
     return pd.DataFrame({ID: battles[ID].to_numpy(), **columns})
 
 
-def _read_history(folder: Path) -> pd.DataFrame:
+def _read_history(folder: Path) -> list[dict[str, Any]]:
     from .trainer import HISTORY
 
-    entries = pd.DataFrame(json.loads((folder / HISTORY).read_text(encoding="utf-8")))
-    entries = entries.rename(columns={"eval_log_loss": "log_loss"}).reindex(columns=_HISTORY_COLUMNS)
+    entries = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
     # The last entry is the Trainer's summary.
-    return entries.dropna(subset=["loss", "log_loss"], how="all").astype(float)
+    return [
+        {"step": each["step"], "epoch": each["epoch"], "loss": each.get("loss"), "log_loss": each.get("eval_log_loss")}
+        for each in entries
+        if "loss" in each or "eval_log_loss" in each
+    ]
 
 
 def _make_key(battles: pd.DataFrame, config: FinetuningConfig, base: str, seed: int) -> str:

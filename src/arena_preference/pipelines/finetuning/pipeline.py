@@ -17,7 +17,7 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
             Node(
                 train_cross_encoders,
                 inputs=["train_battles", "labels", "cross_encoder_store", "params:finetuning", "params:seed"],
-                outputs=["cross_encoders", "finetuning_history"],
+                outputs="cross_encoders",
                 name="train_cross_encoders",
                 tags=["train", "gpu"],
             ),

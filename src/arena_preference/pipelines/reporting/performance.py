@@ -24,7 +24,7 @@ def summarise_performance(
     oof_predictions: pd.DataFrame,
     metrics: dict[str, Any],
     learning_curve: pd.DataFrame,
-    finetuning_history: pd.DataFrame,
+    cross_encoders: dict[str, Any],
     simulation_summary: dict[str, Any],
     config: ReportingConfig,
 ) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def summarise_performance(
         "reliability": to_records(bin_predictions(probabilities, labels, config.n_bins)),
         "histograms": {name: np.histogram(column, PROBABILITY_EDGES)[0].tolist() for name, column in columns.items()},
         "learning_curve": to_records(learning_curve.sort_values("battles")),
-        "training": to_records(finetuning_history),
+        "training": cross_encoders.get("history", []),
     }
 
 

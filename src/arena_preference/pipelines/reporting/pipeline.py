@@ -19,7 +19,7 @@ def create_pipeline() -> Pipeline:
                 "oof_predictions",
                 "metrics",
                 "learning_curve",
-                "finetuning_history",
+                "cross_encoders",
                 "simulation_summary",
                 "params:reporting",
             ],
