@@ -46,8 +46,8 @@ import transformers
 from omegaconf import OmegaConf
 from transformers import AutoConfig, AutoModel
 
-from arena_preference.battles import ID, LABEL_COLUMNS, TEXT_COLUMNS
-from arena_preference.datasets import EmbeddingStoreDataset, RawCSVDataset
+from arena_preference.battles import TEXT_COLUMNS
+from arena_preference.datasets import EmbeddingStoreDataset, RawTablesDataset
 from arena_preference.device import select_devices, select_dtype
 from arena_preference.pipelines.embedding.config import EmbeddingConfig, InferenceConfig
 from arena_preference.pipelines.embedding.encoder import Encoder
@@ -56,7 +56,8 @@ from arena_preference.pipelines.embedding.inference import Throughput, Workers, 
 from arena_preference.pipelines.embedding.model_inputs import join_turns
 from arena_preference.pipelines.embedding.nodes import embed_texts
 from arena_preference.pipelines.embedding.text_model import Vectors
-from arena_preference.pipelines.ingestion.nodes import parse_train_battles
+from arena_preference.pipelines.ingestion.config import IngestionConfig
+from arena_preference.pipelines.ingestion.parsing import parse_train_battles
 from arena_preference.pretrained import find_model
 
 PROJECT: Final = Path(__file__).parents[1]
@@ -87,8 +88,9 @@ def read_config(arguments: argparse.Namespace) -> EmbeddingConfig:
 
 def sample_texts(raw_dir: Path, count: int) -> list[str]:
     """Sample distinct prompts and responses of train.csv, at most all of them."""
-    columns = [ID, *TEXT_COLUMNS, *LABEL_COLUMNS]
-    battles, _ = parse_train_battles(RawCSVDataset(filepath=str(raw_dir / "train.csv"), columns=columns).load())
+    parameters: Any = OmegaConf.to_container(OmegaConf.load(PROJECT / "conf" / "base" / "parameters_ingestion.yml"))
+    raw_battles = RawTablesDataset(filepath=str(raw_dir / "train")).load()
+    battles, _ = parse_train_battles(raw_battles, IngestionConfig(**parameters["ingestion"]))
     texts = list(dict.fromkeys(join_turns(turns) for column in TEXT_COLUMNS for turns in battles[column]))
     chosen = np.random.default_rng(SEED).permutation(len(texts))[:count]
     return [texts[index] for index in chosen]

@@ -19,6 +19,10 @@ SPLITS: Final = ("train", "test")
 TEXT_COLUMNS: Final = ("prompt", "response_a", "response_b")
 MODEL_COLUMNS: Final = ("model_a", "model_b")
 LABEL_COLUMNS: Final = ("winner_model_a", "winner_model_b", "winner_tie")
+#: Prefix of the columns with the probabilities of a label: 1 and 0 for one vote, anything else for a soft label.
+SOFT_LABEL: Final = "label_"
+#: What a battle may have beside texts and label. Models never learn from it.
+DESCRIPTION_COLUMNS: Final = (*MODEL_COLUMNS, "language", "category", "judge", "session", "timestamp", "tie_kind")
 
 PREFERS_A: Final = 0
 PREFERS_B: Final = 1
@@ -88,35 +92,49 @@ def _is_text_list(turns: pd.Series) -> pd.Series:
     return turns.map(lambda value: isinstance(value, (list, np.ndarray)))
 
 
-def _probability_columns(prefix: str = "", required: bool = True) -> dict[str, pa.Column]:
+def _probability_columns(prefix: str = "", *, required: bool = True, nullable: bool = False) -> dict[str, pa.Column]:
     in_range = pa.Check.in_range(0.0, 1.0)
-    return {f"{prefix}{name}": pa.Column(float, in_range, coerce=True, required=required) for name in LABEL_COLUMNS}
+    column = pa.Column(float, in_range, coerce=True, required=required, nullable=nullable)
+    return {f"{prefix}{name}": column for name in LABEL_COLUMNS}
 
 
 def _is_distribution(table: pd.DataFrame) -> pd.Series:
     return (table[list(LABEL_COLUMNS)].sum(axis=1) - 1.0).abs() <= 1e-6
 
 
-ID_COLUMN = pa.Column("int64", unique=True, coerce=True)
+ID_COLUMN = pa.Column(str, unique=True, coerce=True)
 _TURNS_COLUMN = pa.Column(object, pa.Check(_is_text_list, error="each cell is a list of turns"))
 _IS_LABEL = pa.Check.isin([PREFERS_A, PREFERS_B, TIE])
 
-#: One row per battle: id, three lists of turns (a null turn is None), prompt group; on train also the label.
+#: One row per battle, in the order of the ids, which are texts: file, its form, position in it, three lists of turns (a
+#: null turn is None), prompt group. On train also the label: the likeliest class, and the probabilities of soft labels.
 Battles: Final = pa.DataFrameSchema(
     {
         ID: ID_COLUMN,
+        "source": pa.Column(str),
+        "format": pa.Column(str),
+        "row": pa.Column("int64", pa.Check.ge(0), coerce=True),
         **dict.fromkeys(TEXT_COLUMNS, _TURNS_COLUMN),
         "prompt_group": pa.Column(str),
         "label": pa.Column("int8", _IS_LABEL, required=False, coerce=True),
-        **{name: pa.Column(str, nullable=True, required=False) for name in MODEL_COLUMNS},
+        **_probability_columns(SOFT_LABEL, required=False, nullable=True),
+        "weight": pa.Column(float, pa.Check.gt(0), nullable=True, required=False, coerce=True),
+        **{name: pa.Column(str, nullable=True, required=False) for name in DESCRIPTION_COLUMNS},
     },
     strict=True,
     name="Battles",
 )
 
-#: Raw rows that could not be used as written: their id, the reason, and the row as JSON.
+#: Raw rows that were not used as written: file, id if there is one, the reason, whether it is a fault of the file or
+#: a rule of ingestion, and the row as JSON.
 RejectedRows: Final = pa.DataFrameSchema(
-    {"id": pa.Column(str, nullable=True), "reason": pa.Column(str), "raw_row": pa.Column(str)},
+    {
+        "source": pa.Column(str),
+        "id": pa.Column(str, nullable=True),
+        "reason": pa.Column(str),
+        "is_fault": pa.Column(bool),
+        "raw_row": pa.Column(str),
+    },
     strict=True,
     name="RejectedRows",
 )
@@ -141,11 +159,14 @@ Logits: Final = pa.DataFrameSchema(
     name="Logits",
 )
 
-#: Prompt group, label and fold of each training battle; no fold splits a prompt group.
+#: File, prompt group, label, its probabilities, weight and fold of each training battle; no fold splits a prompt group.
 Labels: Final = pa.DataFrameSchema(
     {
         ID: ID_COLUMN,
+        "source": pa.Column(str),
         "prompt_group": pa.Column(str),
+        **_probability_columns(SOFT_LABEL),
+        "weight": pa.Column(float, pa.Check.gt(0), coerce=True),
         "label": pa.Column("int8", _IS_LABEL, coerce=True),
         "fold": pa.Column("int8", pa.Check.ge(0), coerce=True),
     },

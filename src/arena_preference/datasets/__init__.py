@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "marked_csv_dataset": ["MarkedCSVDataset"],
         "model_store": ["ModelStore"],
         "partitioned_parquet_dataset": ["PartitionedParquetDataset"],
-        "raw_csv_dataset": ["RawCSVDataset"],
+        "raw_tables_dataset": ["RawTable", "RawTablesDataset"],
         "safetensors_dataset": ["SafetensorsDataset"],
         "skops_dataset": ["SkopsDataset"],
     },

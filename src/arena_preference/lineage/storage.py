@@ -12,9 +12,7 @@ from kedro.io.core import get_protocol_and_path
 from pydantic import BaseModel
 
 from arena_preference.datasets.atomic_write import TEMPORARY
-
-# Endings of a file that is stored compressed.
-_COMPRESSED = (".gz", ".zip")
+from arena_preference.datasets.raw_tables_dataset import list_candidates
 
 
 class StoredDataset(BaseModel):
@@ -98,9 +96,9 @@ class CatalogStorage:
         return StoredPath(dataset.fs, f"{dataset.path}/{version}")
 
     def find_unversioned(self, name: str) -> StoredPath | None:
-        """Return the path of a dataset without versions, which may be compressed; None if it does not exist."""
+        """Return the path of a dataset without versions; None if it does not exist. Raw files may have any suffix."""
         dataset = self.locate(name)
-        candidates = [StoredPath(dataset.fs, dataset.path + suffix) for suffix in ("", *_COMPRESSED)]
+        candidates = [StoredPath(dataset.fs, path) for path in (dataset.path, *list_candidates(dataset.path))]
         return next((candidate for candidate in candidates if candidate.exists()), None)
 
     def record(self, stored: StoredPath, version: str | None) -> StoredDataset:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from kedro.io import MemoryDataset
 from kedro.runner.task import Task
 
-from arena_preference.datasets import EmbeddingStoreDataset, PartitionedParquetDataset, RawCSVDataset
+from arena_preference.datasets import EmbeddingStoreDataset, PartitionedParquetDataset, RawTablesDataset
 
 #: Tag of nodes whose rows for a battle depend on its prompt group alone, which is always in one partition.
 PER_BATTLE_TAG: Final = "per_battle"
@@ -43,17 +43,17 @@ def execute_partition(task: Task, partition: int, *, is_quiet: bool) -> None:
         task.execute()
 
 
-def find_chunked(task: Task) -> tuple[str, RawCSVDataset] | None:
+def find_chunked(task: Task) -> tuple[str, RawTablesDataset] | None:
     """Return the name and dataset of the raw table that the node can read chunk by chunk, or None."""
     if _is_per_battle(task, PartitionedParquetDataset):
         for name in task.node.inputs:
             dataset = task.catalog.get(name)
-            if isinstance(dataset, RawCSVDataset) and dataset.chunk_rows:
+            if isinstance(dataset, RawTablesDataset) and dataset.chunk_rows:
                 return name, dataset
     return None
 
 
-def execute_in_chunks(task: Task, name: str, raw: RawCSVDataset) -> None:
+def execute_in_chunks(task: Task, name: str, raw: RawTablesDataset) -> None:
     """Run the node on each chunk of its raw table, the result of ``find_chunked``; ``task`` is changed."""
     chunk = MemoryDataset(copy_mode="assign")
     # Kedro warns that a dataset is replaced.

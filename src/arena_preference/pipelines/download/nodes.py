@@ -9,8 +9,8 @@ import pandas as pd
 from kedro.io import DatasetError
 
 from arena_preference.battles import ID, LABEL_COLUMNS, MODEL_COLUMNS, TEXT_COLUMNS, prompt_group
-from arena_preference.datasets import RawCSVDataset
-from arena_preference.pipelines.ingestion.nodes import UnusableCellError, parse_id, parse_label, parse_turns
+from arena_preference.datasets import RawTablesDataset
+from arena_preference.formats import FORMATS, UnusableRowError
 
 from .clients import DownloadError, fetch_from_hub, fetch_from_kaggle, hash_file
 from .config import DownloadConfig
@@ -100,19 +100,17 @@ def hold_out_groups(raw_battles: pd.DataFrame, size: int, seed: int) -> tuple[pd
 def _find_group(row: dict[str, str]) -> str | None:
     """Prompt group of a row, or None for a row that ingestion would reject."""
     try:
-        parse_id(row[ID])
-        parse_label([row[column] for column in LABEL_COLUMNS])
-        prompt, *_ = [parse_turns(row[column]) for column in TEXT_COLUMNS]
-    except UnusableCellError:
+        (battle,) = FORMATS["competition"].parse(row)
+    except UnusableRowError:
         return None
-    return prompt_group(prompt)
+    return prompt_group(battle["prompt"]) if battle[ID] and battle["label"] else None
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     needed = [name for name in columns if name not in MODEL_COLUMNS]
-    dataset = RawCSVDataset(filepath=path.as_posix(), columns=needed, optional_columns=list(MODEL_COLUMNS))
     try:
-        table = dataset.load()
+        RawTablesDataset(filepath=path.as_posix(), columns=needed).load()
+        (table,) = RawTablesDataset(filepath=path.as_posix()).load()
     except DatasetError as error:
         # A cached file is not fetched again.
         path.unlink(missing_ok=True)
@@ -120,7 +118,7 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             f"The downloaded file is not the competition's {path.name}: {error} It was removed from the cache. Start "
             "again; if the error stays, its publisher has changed the file."
         ) from None
-    return table[[name for name in columns if name in table]]
+    return pd.DataFrame(table.rows)[[name for name in columns if name in table.rows[0]]]
 
 
 def _compare(path: Path, sha256: str, rows: int, config: DownloadConfig) -> None:

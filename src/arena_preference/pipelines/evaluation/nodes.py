@@ -1,44 +1,46 @@
 """Nodes of the pipeline ``evaluation``."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from arena_preference.battles import ID, LABEL_COLUMNS
+from arena_preference.battles import ID
+from arena_preference.datasets import RawTable
+from arena_preference.formats import UnusableRowError
+from arena_preference.formats.cells import read_id, read_label_columns
 from arena_preference.metrics import compute_losses, estimate_intervals, select_probabilities
 
 logger = logging.getLogger(__name__)
 
 
 def evaluate_submission(
-    submission: pd.DataFrame, battles: pd.DataFrame, labels: pd.DataFrame, n_resamples: int, seed: int
+    submission: pd.DataFrame, battles: pd.DataFrame, raw_labels: Sequence[RawTable], n_resamples: int, seed: int
 ) -> dict[str, Any]:
     """Metrics of a submission on the battles whose labels are known, with 95 % intervals.
 
-    ``labels`` has the text columns id and the three winners, as in the competition's train.csv, of some of the battles.
+    ``raw_labels`` has an id and the three winners in each row, as in the competition's train.csv.
 
     Returns:
         ``log_loss`` and ``accuracy``, each ``{value, low, high}``, and ``battles``.
 
     Raises:
-        ValueError: If no id is in both, or a row does not have exactly one winner.
+        ValueError: If no id is in both, one is missing or occurs twice, or a row has no valid label.
     """
-    winners = labels[list(LABEL_COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy()
-    invalid = ~(np.isin(winners, (0, 1)).all(axis=1) & (winners.sum(axis=1) == 1))
-    if invalid.any():
-        raise ValueError(
-            f"test_labels.csv has {invalid.sum()} rows in which not exactly one of the three winners is 1, the first "
-            f"with id {labels[ID][invalid].iloc[0]}. Correct or remove them."
-        )
-    known = pd.DataFrame({ID: labels[ID].astype("int64"), "label": winners.argmax(axis=1)})
+    known = _read_labels(raw_labels)
     scored = submission.merge(battles[[ID, "prompt_group"]], on=ID, validate="one_to_one")
     scored = scored.merge(known, on=ID, validate="one_to_one")
     if scored.empty:
         raise ValueError(
-            "No id of the submission is in test_labels.csv. Use the labels that belong to test.csv, or run the "
-            "pipeline submission on the test.csv that belongs to the labels."
+            f"No id of the submission is in {raw_labels[0].path}. Use the labels that belong to the test file, or run "
+            "the pipeline submission on the test file that belongs to the labels."
+        )
+    if len(scored) < max(len(submission), len(known)):
+        logger.warning(
+            "%d battles are scored: the submission has %d, and %d labels are known.",
+            *(len(scored), len(submission), len(known)),
         )
     probabilities, label = select_probabilities(scored), scored["label"].to_numpy()
     values = {
@@ -49,3 +51,25 @@ def evaluate_submission(
     for name, interval in metrics.items():
         logger.info("%s of the submission %.4f [%.4f, %.4f]", name, *interval.values())
     return {**metrics, "battles": len(scored)}
+
+
+def _read_labels(tables: Sequence[RawTable]) -> pd.DataFrame:
+    rows = []
+    for table in tables:
+        for number, row in enumerate(table.rows, start=1):
+            try:
+                name, label = read_id(row), read_label_columns(row)
+                if name is None or label is None:
+                    raise UnusableRowError(f"{'id' if name is None else 'the label'} is missing")
+            except UnusableRowError as reason:
+                raise ValueError(
+                    f"Row {number} of {table.path} cannot be used: {reason}. Correct or remove it."
+                ) from None
+            rows.append((name, int(np.argmax(label))))
+    known = pd.DataFrame(rows, columns=[ID, "label"])
+    if repeated := known.loc[known[ID].duplicated(), ID].unique().tolist():
+        raise ValueError(
+            f"{len(repeated)} ids occur more than once in {tables[0].path}, the first: {', '.join(repeated[:5])}. Keep "
+            "one row of each."
+        )
+    return known

@@ -38,4 +38,4 @@ def name_feature(quantity: str, form: str) -> str:
 def tabulate(battles: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     """Return a table of schema ``Features``: id and float32 columns."""
     features = {name: values.astype(np.float32) for name, values in columns.items()}
-    return pd.DataFrame({ID: battles[ID].to_numpy(np.int64), **features})
+    return pd.DataFrame({ID: battles[ID].to_numpy(), **features})

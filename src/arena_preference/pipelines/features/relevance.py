@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import polars as pl
+from pandas.util import hash_array
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -68,8 +69,8 @@ def fit_relevance_model(
         prompt_lsa: Fitted steps ``tfidf``, ``svd`` with d components, and ``length``, which scales to unit length.
         prompt_word_regression: With v words in ``word_tfidf``, ``coefficients``, shape (v, d + 1), the last column for
             the constant; ``inverse_gram``, shape (d + 1, d + 1), of the penalised Gram matrix;
-            ``document_frequencies``, shape (v,), the fraction of responses that have each word; ``ids`` of the battles,
-            ascending.
+            ``document_frequencies``, shape (v,), the fraction of responses that have each word; ``id_hashes`` of the
+            battles.
 
     Raises:
         ValueError: If no word occurs in ``min_df`` prompts.
@@ -101,7 +102,7 @@ def fit_prompt_word_regression(
         "inverse_gram": inverse_gram,
         # The last component of every prompt is 1.
         "document_frequencies": products[:, -1] / len(battles),
-        "ids": np.sort(battles[ID].to_numpy(np.int64)),
+        "id_hashes": _hash_ids(battles[ID]),
     }
 
 
@@ -137,8 +138,8 @@ def compute_relevance_features(
     measured = np.zeros((len(battles), 2, len(RELEVANCE_COUNTS) + len(RELEVANCE_RATIOS)))
     # 0 for a word of every text.
     idf = word_tfidf.idf_.astype(np.float64) - 1
-    ids = battles[ID].to_numpy(np.int64)
-    is_fitted = np.isin(ids, prompt_word_regression["ids"] if leave_out else [])
+    ids = battles[ID].to_numpy(object)
+    is_fitted = np.isin(_hash_ids(battles[ID]), prompt_word_regression["id_hashes"] if leave_out else [])
     # A battle that was not fitted is a group of its own.
     names = battles["prompt_group"].where(is_fitted, battles[ID].astype(str))
     ordered = (rows[np.argsort(ids[rows])] for rows in battles.groupby(names.to_numpy(), sort=False).indices.values())
@@ -252,3 +253,7 @@ def _measure_response(
             (relevance * idf).sum() / idf.sum() if idf.any() else 0.0,
         ]
     )
+
+
+def _hash_ids(ids: pd.Series) -> npt.NDArray[np.int64]:
+    return hash_array(ids.to_numpy(object), categorize=False).view(np.int64)

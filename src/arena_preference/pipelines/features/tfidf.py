@@ -75,7 +75,7 @@ def compute_tfidf_differences(
     ends = differences.indptr[1:-1]
     return pd.DataFrame(
         {
-            ID: battles[ID].to_numpy(np.int64),
+            ID: battles[ID].to_numpy(),
             "vocabulary": np.full(len(battles), differences.shape[1], dtype=np.int32),
             "words": pd.Series(np.split(differences.indices.astype(np.int32), ends)[: len(battles)], dtype=object),
             "weights": pd.Series(np.split(differences.data, ends)[: len(battles)], dtype=object),

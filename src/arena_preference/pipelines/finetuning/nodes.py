@@ -197,9 +197,8 @@ def _make_key(battles: pd.DataFrame, config: FinetuningConfig, base: str, seed: 
 
 def _hash_folds(labels: pd.DataFrame) -> str:
     """Hash the fold of each battle, whatever the order of the rows."""
-    ordered = labels.sort_values(ID)
-    ids, folds = ordered[ID].to_numpy(dtype=np.int64), ordered["fold"].to_numpy(dtype=np.int8)
-    return hashlib.sha256(ids.tobytes() + folds.tobytes()).hexdigest()[:32]
+    folds = json.dumps(sorted(zip(labels[ID], labels["fold"].tolist(), strict=True)))
+    return hashlib.sha256(folds.encode()).hexdigest()[:32]
 
 
 def _to_text(turns: Sequence[str | None]) -> str:

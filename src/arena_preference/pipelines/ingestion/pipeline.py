@@ -6,7 +6,8 @@ from kedro.pipeline import Node, Pipeline
 
 from arena_preference.battles import SPLITS
 
-from .nodes import assign_folds, parse_test_battles, parse_train_battles, sample_battles
+from .folds import assign_folds, sample_battles
+from .parsing import parse_test_battles, parse_train_battles
 
 
 def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
@@ -16,15 +17,15 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
         nodes += [
             Node(
                 parse_train_battles,
-                inputs="train_raw_battles",
+                inputs=["train_raw_battles", "params:ingestion"],
                 outputs=["train_battles", "train_rejected_rows"],
                 name="parse_train_battles",
                 tags=["train", "per_battle"],
             ),
             Node(
                 assign_folds,
-                inputs=["train_battles", "params:ingestion", "params:seed"],
-                outputs="labels",
+                inputs=["train_battles", "train_rejected_rows", "params:ingestion", "params:seed"],
+                outputs=["labels", "ingestion_summary"],
                 name="assign_folds",
                 tags="train",
             ),
@@ -40,7 +41,7 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
         nodes += [
             Node(
                 parse_test_battles,
-                inputs="test_raw_battles",
+                inputs=["test_raw_battles", "params:ingestion"],
                 outputs=["test_battles", "test_rejected_rows"],
                 name="parse_test_battles",
                 tags=["test", "per_battle"],

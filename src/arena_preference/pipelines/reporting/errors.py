@@ -99,7 +99,7 @@ def find_highest_loss_battles(
     contributions = explain_margin(preference_model, features)
     return [
         {
-            "id": int(battle[ID]),
+            "id": battle[ID],
             "label": int(labels[row]),
             "probabilities": probabilities[row].tolist(),
             "log_loss": float(losses[row]),

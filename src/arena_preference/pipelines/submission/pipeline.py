@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 make_submission,
-                inputs=["test_predictions", "test_raw_ids", "labels"],
+                inputs=["test_predictions", "test_battles", "labels"],
                 outputs="submission",
                 name="make_submission",
                 tags="test",

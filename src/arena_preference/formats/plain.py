@@ -1,0 +1,25 @@
+"""Columns prompt, response_a and response_b with a text or a list of texts, as in WSDM Cup and in own JSON lines."""
+
+from collections.abc import Iterator, Set
+from typing import Final
+
+from arena_preference.battles import ID, LABEL_COLUMNS, TEXT_COLUMNS
+
+from .cells import read_id, read_label_columns, read_optional, read_text_or_turns, read_winner
+from .format import Battle, Format, Row
+
+
+def _matches(columns: Set[str], head: list[Row]) -> bool:
+    return columns >= set(TEXT_COLUMNS)
+
+
+def _parse(row: Row) -> Iterator[Battle]:
+    yield {
+        ID: read_id(row),
+        **{column: read_text_or_turns(row, column) for column in TEXT_COLUMNS},
+        "label": read_label_columns(row) if set(LABEL_COLUMNS) <= row.keys() else read_winner(row),
+        **read_optional(row, model_a="model_a", model_b="model_b", language="language"),
+    }
+
+
+PLAIN: Final = Format("plain", _matches, _parse)

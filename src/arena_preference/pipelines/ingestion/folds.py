@@ -1,0 +1,148 @@
+"""Nodes of the pipeline ``ingestion`` that draw folds and a sample."""
+
+import logging
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pandas.util import hash_array
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold
+
+from arena_preference.battles import ID, LABEL_COLUMNS
+from arena_preference.formats import FORMATS
+
+from .config import IngestionConfig
+from .parsing import SOFT_LABELS, check_rejected, count_reasons
+
+logger = logging.getLogger(__name__)
+
+
+def assign_folds(
+    battles: pd.DataFrame, rejected: pd.DataFrame, config: IngestionConfig, seed: int
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Labels of the training battles, with stratified folds, and a summary of what was read.
+
+    Folds never split a prompt group, nor the battles that share a value of one of ``config.fold_groups``.
+
+    Returns:
+        Schema ``Labels``, and the summary: ``main_source``, ``sources`` (a list of mappings: ``source``, ``format``,
+        ``voters``, ``battles``, ``rejected`` by reason, ``prompts``, and the labels ``a``, ``b`` and ``tie``).
+
+    Raises:
+        ValueError: If more of the rows were rejected than ``config.max_rejected``, all battles have the same label,
+            there are fewer groups than folds, a class has fewer battles than there are folds, or two folds hold all
+            battles of a class.
+    """
+    check_rejected(rejected, len(battles), config)
+    n_splits, labels = config.n_splits, battles["label"].to_numpy()
+    groups = _connect_groups(battles, config)
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) == 1:
+        raise ValueError(
+            f"All {len(battles)} training battles have the label {LABEL_COLUMNS[classes[0]]}, so there is nothing to "
+            "learn. Add battles with other labels."
+        )
+    n_groups = len(np.unique(groups))
+    if n_groups < n_splits:
+        raise ValueError(
+            f"{n_groups} prompt groups are too few for {n_splits} folds, which take whole groups. {_advise(n_groups)}"
+        )
+    if counts.min() < n_splits:
+        raise ValueError(
+            f"Only {counts.min()} training battles have the label {LABEL_COLUMNS[classes[counts.argmin()]]}; each of "
+            f"the {n_splits} folds needs at least one. {_advise(counts.min())}"
+        )
+    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    fold = np.empty(len(battles), dtype=np.int8)
+    for number, (_, held_out) in enumerate(splitter.split(battles, labels, groups)):
+        fold[held_out] = number
+    # Bag-of-words models are fitted on the battles outside each pair of folds.
+    for pair in combinations(range(n_splits), 2):
+        absent = np.setdiff1d(classes, labels[~np.isin(fold, pair)])
+        if len(absent):
+            raise ValueError(
+                f"All battles with the label {LABEL_COLUMNS[absent[0]]} are in folds {pair[0]} and {pair[1]}, because "
+                "they share prompt groups, so a model that is fitted outside of them could not learn it. Add battles "
+                "or change seed."
+            )
+    table = battles[[ID, "source", "prompt_group", "label"]].assign(fold=fold, weight=1.0)
+    table[SOFT_LABELS] = np.eye(len(LABEL_COLUMNS))[labels]
+    for name in {"weight", *SOFT_LABELS} & set(battles):
+        table[name] = battles[name].fillna(table[name])
+    return table, _summarise(battles, rejected, config)
+
+
+def sample_battles(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> pd.DataFrame:
+    """Training battles of a random sample of prompt groups, which transformers and projection are fitted on.
+
+    Whether a group is drawn depends on its name and the seed alone, so partitions can be sampled one by one.
+    """
+    groups = battles["prompt_group"].to_numpy(dtype=object)
+    chance = hash_array(groups, hash_key=f"{seed:016x}", categorize=False) / 2**64
+    return battles[chance <= config.sample_fraction].reset_index(drop=True)
+
+
+def _connect_groups(battles: pd.DataFrame, config: IngestionConfig) -> npt.NDArray[np.integer[Any]]:
+    """Number of the group of each battle that folds must not split.
+
+    Raises:
+        ValueError: If sessions and judges connect more than half of the battles.
+    """
+    prompts = pd.factorize(battles["prompt_group"])[0]
+    names = [name for name in config.fold_groups if name in battles]
+    if not names:
+        return prompts
+    members, keys, n_keys = [np.arange(len(battles))], [prompts], prompts.max() + 1
+    for name in names:
+        # People of different files are different people.
+        codes = pd.factorize(battles["source"] + "/" + battles[name])[0]
+        known = np.flatnonzero(codes >= 0)
+        members.append(known)
+        keys.append(codes[known] + n_keys)
+        n_keys += codes.max() + 1
+    row, column = np.concatenate(members), np.concatenate(keys)
+    graph = coo_array((np.ones(len(row)), (row, column + len(battles))), shape=(len(battles) + n_keys,) * 2)
+    groups = connected_components(graph, directed=False)[1][: len(battles)]
+    largest = np.bincount(groups).max()
+    if largest > max(len(battles) / 2, np.bincount(prompts).max()):
+        raise ValueError(
+            f"{largest} of {len(battles)} battles are connected by prompts, {' and '.join(names)}, so that "
+            "folds cannot divide them. With --params='ingestion.fold_groups=[]' folds split what one person voted on, "
+            "and the metrics may be better than for new people."
+        )
+    return groups
+
+
+def _summarise(battles: pd.DataFrame, rejected: pd.DataFrame, config: IngestionConfig) -> dict[str, Any]:
+    sizes = battles["source"].value_counts()
+    main_source = config.main_source or str(sizes.index[0])
+    if main_source not in sizes:
+        raise ValueError(f"ingestion.main_source={main_source} is none of the files: {', '.join(sorted(sizes.index))}.")
+    sources = []
+    for name, of_source in battles.groupby("source"):
+        form = FORMATS[of_source["format"].iloc[0]]
+        counts = np.bincount(of_source["label"], minlength=len(LABEL_COLUMNS)).tolist()
+        sources.append(
+            {
+                "source": name,
+                "format": form.name,
+                "voters": form.voters,
+                "battles": len(of_source),
+                "rejected": count_reasons(rejected[rejected["source"] == name]),
+                "prompts": int(of_source["prompt_group"].nunique()),
+                **dict(zip(("a", "b", "tie"), counts, strict=True)),
+            }
+        )
+        logger.info(
+            "%s: %d battles, A %d, B %d, tie %d, %d prompts", name, len(of_source), *counts, sources[-1]["prompts"]
+        )
+    return {"main_source": main_source, "sources": sources}
+
+
+def _advise(possible: int) -> str:
+    lower = f" or set ingestion.n_splits to {possible}" if possible >= 3 else ""
+    return f"Add battles{lower}."
