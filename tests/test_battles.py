@@ -1,3 +1,6 @@
+import unicodedata
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 import pandera.errors
@@ -34,12 +37,68 @@ def test_prompt_group_takes_a_missing_prompt_as_empty() -> None:
 
 
 def test_prompt_group_is_the_same_on_every_machine() -> None:
-    assert prompt_group(["What is a fold?"]) == "65a10e4cedfcfefb"
+    assert prompt_group(["What is a fold?"]) == "b90bcb18c44ac47f"
 
 
-def test_normalise_prompt_lowers_and_collapses() -> None:
+def test_normalise_prompt_folds_case_and_collapses() -> None:
     assert normalise_prompt(" A\n  B ") == "a b"
+    assert normalise_prompt("GRÜẞE") == normalise_prompt("grüsse")
     assert normalise_prompt(None) == ""
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "Cafe\u0301",
+        "\ufeffcafé",
+        "c\u200baf\u00adé",
+        "ｃａｆé",
+        "\u200fcafé\ufe0f",
+        "café?!",
+        "café …",
+        "café\u00a0？",
+        "café。",
+        "café؟",
+        "café।",
+        "café.\u200d",
+        "\u3000café\u2060",
+    ],
+    ids=ascii,
+)
+def test_normalise_prompt_ignores_what_hardly_shows(variant: str) -> None:
+    assert normalise_prompt(variant) == "café"
+
+
+def test_normalise_prompt_keeps_punctuation_that_is_all_there_is_or_not_at_the_end() -> None:
+    assert [normalise_prompt(prompt) for prompt in ("", "?", "!!!", "…", "？ !")] == ["", "?", "!!!", "...", "? !"]
+    assert [normalise_prompt(prompt) for prompt in (".NET 4.8?", "C", "C#", "C++")] == [".net 4.8", "c", "c#", "c++"]
+
+
+# Characters that combine, fold to several, or change their form, beside any others.
+prompts = st.text(
+    st.characters(codec="utf-8") | st.sampled_from("sßẞİıǰŉſKﬁ½²´¨ᾳΣς\u0345\u0323\u0301각ᄀ\u1161カ\u3099 \u00a0.?")
+)
+invisible = st.text(st.characters(categories=["Cf"]) | st.sampled_from("\u034f\u3164\ufe0f\U000e0100"), min_size=1)
+
+
+@given(prompts)
+def test_normalise_prompt_changes_nothing_twice(prompt: str) -> None:
+    assert normalise_prompt(normalise_prompt(prompt)) == normalise_prompt(prompt)
+
+
+@given(prompts, st.sampled_from(["NFC", "NFD"]))
+def test_normalise_prompt_ignores_the_unicode_form(prompt: str, form: Literal["NFC", "NFD"]) -> None:
+    assert normalise_prompt(unicodedata.normalize(form, prompt)) == normalise_prompt(prompt)
+
+
+@given(prompts, invisible, prompts)
+def test_normalise_prompt_ignores_invisible_characters(before: str, inserted: str, after: str) -> None:
+    assert normalise_prompt(before + inserted + after) == normalise_prompt(before + after)
+
+
+@given(prompts, st.text(".!?…。！？．｡؟۔।॥ \n", min_size=1))
+def test_normalise_prompt_ignores_final_punctuation(prompt: str, marks: str) -> None:
+    assert normalise_prompt(f"Say {prompt}{marks}") == normalise_prompt(f"Say {prompt}")
 
 
 def test_battles_schema_accepts_battles_with_and_without_label(battles: pd.DataFrame) -> None:

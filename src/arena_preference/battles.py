@@ -4,6 +4,8 @@ A battle is one prompt and the responses of two models, a and b. Its label says 
 """
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -38,9 +40,29 @@ ORIGINAL_ORDER: Final = "catboost_original_order_"
 SWAPPED_ORDER: Final = "catboost_swapped_order_"
 
 
-def normalise_prompt(first_turn: str | None) -> str:
-    """The first turn of a prompt in lower case with single spaces, so that trivial variants compare equal."""
-    return " ".join((first_turn or "").lower().split())
+# Unicode's category Cf and what it calls default ignorable: joiners, byte order marks, variation selectors, fillers.
+_IGNORED: Final = re.compile(
+    "[\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+# After NFKC, which maps the full-width ones and the ellipsis to ASCII.
+_FINAL_MARKS: Final = " .!?‽。؟۔।॥։።፧။។"
+
+
+def normalise_prompt(turn: str | None) -> str:
+    """A turn of a prompt in a form in which trivial variants are equal.
+
+    It is in Unicode's NFKC, with folded case and single spaces, without invisible characters and final punctuation. A
+    turn of nothing but punctuation keeps it.
+    """
+    text = turn or ""
+    if not text.isascii():
+        text = _IGNORED.sub("", text)
+    # Folding can leave NFKC: it maps the sharp s to ss, and the second s may combine with the next character.
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    spaced = " ".join(folded.split())
+    return spaced.rstrip(_FINAL_MARKS) or spaced
 
 
 def prompt_group(turns: Sequence[str | None]) -> str:

@@ -1,5 +1,6 @@
 """Relevance features: responses against the words that their prompts make likely."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -83,11 +84,13 @@ def test_a_response_that_strays_has_stray_sentences_and_fewer_expected_words(fit
     assert (features[list(positive)] > 0).all()
 
 
-def test_a_training_battle_is_measured_as_if_its_prompt_group_had_been_left_out_of_the_fit(battles, fitted):
+@pytest.mark.parametrize("size", [4, 30])
+def test_a_training_battle_is_measured_as_if_its_prompt_group_had_been_left_out_of_the_fit(battles, fitted, size):
     prompt_lsa, word_tfidf, regression = fitted
-    group = battles["prompt_group"].mode()[0]
-    inside = battles["prompt_group"] == group
-    assert inside.sum() > 3
+    # A group of fewer battles than the fit has coefficients per word, and one of more.
+    assert 4 < regression["coefficients"].shape[1] < 30
+    inside = battles.index < size
+    battles = battles.assign(prompt_group=battles["prompt_group"].mask(inside, "one"))
     without = fit_prompt_word_regression(battles[~inside], prompt_lsa, word_tfidf, CONFIG.alpha)
     # The document frequencies remain those of all battles.
     without["document_frequencies"] = regression["document_frequencies"]
@@ -133,6 +136,28 @@ def test_neither_the_order_of_the_battles_nor_the_size_of_the_chunks_changes_a_b
         battles.iloc[order].reset_index(drop=True), *fitted, leave_out=True, chunk_rows=chunk_rows
     )
     pd.testing.assert_frame_equal(permuted.sort_values(ID, ignore_index=True), expected, check_exact=True)
+
+
+def test_a_large_prompt_group_takes_about_as_much_memory_as_many_small_ones():
+    rng = np.random.default_rng(3)
+    # Each response has a word of its own, so that the words grow with the battles.
+    rows = [
+        ([f"tell me about tea {number % 50}"], *([f"The {write(rng, 'tea', 1)} {side}{number}"] for side in "ab"))
+        for number in range(400)
+    ]
+    battles = make_battles(rows)
+    word_tfidf = fit_word_tfidf(battles, WORDS.model_copy(update={"max_features": 5000, "max_fit_texts": 5000}), seed=0)
+    prompt_lsa, regression = fit_relevance_model(battles, word_tfidf, CONFIG, seed=0)
+
+    def measure_peak(battles: pd.DataFrame) -> int:
+        tracemalloc.start()
+        compute_relevance_features(battles, prompt_lsa, word_tfidf, regression, leave_out=True, chunk_rows=len(battles))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    # One table of all battles and words of a group would take more than 20 times as much.
+    assert measure_peak(battles.assign(prompt_group="one")) < 4 * measure_peak(battles)
 
 
 def test_features_of_a_new_battle_do_not_depend_on_the_others(battles, fitted):

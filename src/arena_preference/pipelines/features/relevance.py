@@ -150,15 +150,19 @@ def compute_relevance_features(
         prompts = _transform_prompts(turns, prompt_lsa)
         start = 0
         for rows in groups:
-            group, fitted = slice(start, start + len(rows)), bool(is_fitted[rows[0]])
-            words, probabilities = _predict_words(prompts[group], observed[group], prompt_word_regression, fitted)
-            baseline = np.log(prompt_word_regression["document_frequencies"][words] + _SMALL_PROBABILITY)
-            relevance = np.log(probabilities + _SMALL_PROBABILITY) - baseline
-            for index, row in enumerate(rows):
+            group = slice(start, start + len(rows))
+            words, coefficients = _select_coefficients(
+                prompts[group], observed[group], prompt_word_regression, bool(is_fitted[rows[0]])
+            )
+            # One battle at a time: a table of battles and words would grow with the square of a group.
+            for index, row in enumerate(rows, start):
+                own = observed.indices[slice(*observed.indptr[index : index + 2])]
+                probabilities = prompts[index] @ coefficients[np.searchsorted(words, own)].T
+                probabilities = probabilities.clip(0.0, _MAX_PROBABILITY)
+                baseline = np.log(prompt_word_regression["document_frequencies"][own] + _SMALL_PROBABILITY)
+                relevance = np.log(probabilities + _SMALL_PROBABILITY) - baseline
                 for side, responses in enumerate(sides):
-                    measured[row, side] = _measure_response(
-                        responses, start + index, words, probabilities[index], relevance[index], idf[words]
-                    )
+                    measured[row, side] = _measure_response(responses, index, own, probabilities, relevance, idf[own])
             start += len(rows)
     features: Columns = {}
     for name, (a, b) in zip((*RELEVANCE_COUNTS, *RELEVANCE_RATIOS), measured.T, strict=True):
@@ -191,7 +195,7 @@ def _read_responses(responses: pl.Series, word_tfidf: TfidfVectorizer) -> _Respo
 
 
 def _average_sides(sides: list[_Responses]) -> Any:
-    """Return the fraction of a battle's two responses that have each word: sparse, shape (n, words)."""
+    """Return the fraction of a battle's two responses that have each word: sparse and sorted, shape (n, words)."""
     total: Any = 0
     for responses in sides:
         n_sentences = len(responses.characters)
@@ -202,22 +206,33 @@ def _average_sides(sides: list[_Responses]) -> Any:
         words = sentences_of_responses @ responses.words
         words.data[:] = 1 / 2
         total = total + words
+    total.sort_indices()
     return total
 
 
-def _predict_words(
+def _select_coefficients(
     prompts: FloatArray, observed: Any, prompt_word_regression: Arrays, is_fitted: bool
 ) -> tuple[IntArray, FloatArray]:
-    """Return the words that occur in some battles, ascending, and their probabilities, shape (battles, words)."""
+    """Return the words that occur in some battles, ascending, and their coefficients, shape (words, d + 1).
+
+    ``is_fitted`` says that the fit has these battles; the coefficients are those of the fit without them.
+    """
     words, columns = np.unique(observed.indices, return_inverse=True)
-    probabilities = prompts @ prompt_word_regression["coefficients"][words].T
-    if is_fitted:
-        occurrences = np.zeros_like(probabilities)
-        occurrences[np.repeat(np.arange(len(occurrences)), np.diff(observed.indptr)), columns] = observed.data
-        leverage = prompts @ prompt_word_regression["inverse_gram"] @ prompts.T
-        # The prediction of a fit without these battles: PRESS (Allen, 1974) for several rows at once.
-        probabilities -= leverage @ np.linalg.solve(np.eye(len(leverage)) - leverage, occurrences - probabilities)
-    return words, probabilities.clip(0.0, _MAX_PROBABILITY)
+    coefficients = prompt_word_regression["coefficients"][words]
+    if not is_fitted:
+        return words, coefficients
+    occurrences = sparse.csr_matrix((observed.data, columns, observed.indptr), shape=(len(prompts), len(words)))
+    if len(prompts) > prompts.shape[1]:
+        # As many rows as columns have the same products with each other and with the words, which is all that counts.
+        axes, prompts = np.linalg.qr(prompts)
+        occurrences = axes.T @ occurrences
+    else:
+        occurrences = occurrences.toarray()
+    # PRESS (Allen, 1974) for several rows at once.
+    weights = prompts @ prompt_word_regression["inverse_gram"]
+    residuals = occurrences - prompts @ coefficients.T
+    corrections = np.linalg.solve(np.eye(len(prompts)) - weights @ prompts.T, residuals)
+    return words, coefficients - corrections.T @ weights
 
 
 def _measure_response(
