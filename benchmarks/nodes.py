@@ -26,7 +26,8 @@ from kedro.framework.project import settings
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.pipeline.node import Node
-from omegaconf import OmegaConf
+
+from arena_preference.command_line import parse_params
 
 PROJECT = Path(__file__).parents[1]
 _PROCESS = Path("/proc/self")
@@ -125,8 +126,7 @@ def main() -> None:
         bootstrap_project(PROJECT)
         meter = NodeMeter()
         settings.set("HOOKS", (*settings.HOOKS, meter))
-        parameters = [f"raw_dir={raw_dir}", f"data_root={data_root}", *filter(None, arguments.params.split(","))]
-        runtime_params: Any = OmegaConf.to_container(OmegaConf.from_dotlist(parameters))
+        runtime_params = {**parse_params(arguments.params), "raw_dir": raw_dir, "data_root": data_root}
         start = time.perf_counter()
         session = KedroSession.create(PROJECT, runtime_params=runtime_params)
         with session:

@@ -9,6 +9,8 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import CatalogConfigResolver
 from kedro.pipeline import Pipeline
 
+from arena_preference.pipeline_registry import list_pipelines
+
 PROJECT = Path(__file__).parents[1]
 STAGES = ["ingestion", "features", "embedding", "finetuning", "modelling", "reporting", "submission"]
 FOLDERS = {
@@ -43,6 +45,10 @@ def test_the_default_run_is_the_seven_stages_and_data_flows_from_each_to_later_o
     made_by = {output: node.namespace for node in default.nodes for output in node.outputs}
     passed = {(made_by[name], node.namespace) for node in default.nodes for name in node.inputs if name in made_by}
     assert [(a, b) for a, b in passed if STAGES.index(a) > STAGES.index(b)] == []
+
+
+def test_the_names_are_known_without_importing_a_pipeline(registered: dict[str, Pipeline]) -> None:
+    assert sorted(list_pipelines()) == sorted(registered)
 
 
 def test_a_node_has_at_most_six_inputs(registered: dict[str, Pipeline]) -> None:

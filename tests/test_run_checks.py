@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from arena_preference.run_checks import OutputHooks, ParameterHooks
 PROJECT = Path(__file__).parents[1]
 
 
-def load_context(**runtime_params: Any) -> Any:
+def load_context(conf_source: Path | None = None, **runtime_params: Any) -> Any:
     bootstrap_project(PROJECT)
-    with KedroSession.create(PROJECT, env="test", runtime_params=runtime_params) as session:
+    with KedroSession.create(PROJECT, env="test", conf_source=conf_source, runtime_params=runtime_params) as session:
         return session.load_context()
 
 
@@ -73,6 +74,42 @@ def test_below_an_empty_parameter_any_name_is_accepted() -> None:
     Context.config_loader.runtime_params["some"]["c"] = 1
     with pytest.raises(ValueError, match=r"'some\.c'"):
         ParameterHooks().after_context_created(Context())
+
+
+@pytest.mark.parametrize("name", ["raw_dir", "data_root"])
+@pytest.mark.parametrize("folder", [None, "", " ", "null", 7, 1e3, True, ["DIR"], {"x": 1}], ids=str)
+def test_a_folder_that_is_no_text_is_rejected(name: str, folder: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{name} is .*--params={name}=DIR"):
+        load_context(**{name: folder})
+
+
+def test_the_catalog_has_the_folders_with_the_home_in_place_of_the_tilde(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    catalog = load_context(raw_dir="~/mine", data_root=Path("~")).config_loader["catalog"]
+    assert catalog["train_raw_battles"]["filepath"] == f"{tmp_path}/mine/train.csv"
+    assert catalog["preference_model"]["filepath"] == f"{tmp_path}/06_models/preference_model.cbm"
+    with pytest.raises(ValueError, match=r"'~nobody-here/x'.* \./~nobody-here/x"):
+        load_context(data_root="~nobody-here/x")
+
+
+def test_a_folder_of_an_environment_is_read_like_one_of_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    conf = shutil.copytree(PROJECT / "conf", tmp_path / "conf")
+    environment = conf / "test" / "globals.yml"
+    environment.write_text("data_root: ~/outputs\nraw_dir: '007'")
+    catalog = load_context(conf).config_loader["catalog"]
+    assert catalog["train_raw_battles"]["filepath"] == "007/train.csv"
+    assert catalog["preference_model"]["filepath"] == f"{tmp_path}/outputs/06_models/preference_model.cbm"
+    for folder in ("007", "1e3", "", "null"):
+        environment.write_text(f"raw_dir: {folder}")
+        with pytest.raises(ValueError, match=r"raw_dir is .*globals\.yml.*'007'"):
+            load_context(conf)
+    # The command line counts, whatever the file says.
+    assert load_context(conf, raw_dir="DIR").config_loader["catalog"]["test_raw_ids"]["filepath"] == "DIR/test.csv"
 
 
 @pytest.mark.parametrize("below", ["", "folder/folder"])

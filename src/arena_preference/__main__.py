@@ -13,6 +13,8 @@ def main(*args: Any, **kwargs: Any) -> Any:
     package_name = Path(__file__).parent.name
     configure_project(package_name)
     kwargs["standalone_mode"] = not hasattr(sys, "ps1")
+    # The section of a file of --config is the name of the program.
+    kwargs.setdefault("prog_name", "run")
     return find_run_command(package_name)(*args, **kwargs)
 
 

@@ -1,11 +1,20 @@
 """The pipelines of the project, and what a plain ``kedro run`` does."""
 
+import pkgutil
+
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
+
+from arena_preference import pipelines as packages
 
 #: Run only by name: the first two write the raw files, the third searches for parameters, the fourth needs the labels
 #: of the test file.
 ON_DEMAND = frozenset({"download", "simulation", "tuning", "evaluation"})
+
+
+def list_pipelines() -> list[str]:
+    """Return the names of all pipelines, without importing their packages."""
+    return ["__default__", *sorted(module.name for module in pkgutil.iter_modules(packages.__path__))]
 
 
 def register_pipelines() -> dict[str, Pipeline]:

@@ -47,6 +47,24 @@ class ParameterHooks:
             )
 
 
+class FolderHooks:
+    """Checks the paths of the folders that a run reads and writes."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Expand ``~`` in --params and globals.yml, before the catalog uses them.
+
+        Raises:
+            ValueError: If a path is empty, or not a text.
+        """
+        loader = context.config_loader
+        for name in RUN_KEYS:
+            given = loader.runtime_params.get(name, loader["globals"][name])
+            folder = _expand_folder(name, given)
+            if folder != given:
+                loader.runtime_params[name] = folder
+
+
 class OutputHooks:
     """Explains why outputs cannot be written, before the first node or when the disk is full."""
 
@@ -94,6 +112,20 @@ class OutputHooks:
                 return
             # An error that was raised `from None` has no cause.
             cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def _expand_folder(name: str, folder: Any) -> str:
+    """Return the path of a folder as text, with ``~`` expanded."""
+    path = str(folder) if isinstance(folder, str | Path) else ""
+    if path.strip().lower() in ("", "null", "none"):
+        raise ValueError(
+            f"{name} is {folder!r}, but has to be the path of a folder. Set --params={name}=DIR, or {name}: DIR in "
+            "conf/*/globals.yml; there, a name that YAML reads as something else than text needs quotes, such as '007'."
+        )
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError as reason:
+        raise ValueError(f"{name} is '{path}', but there is no such user. Write ./{path} for a folder.") from reason
 
 
 def _find_unknown(given: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -84,15 +84,21 @@ def test_the_log_has_a_line_per_node_and_at_debug_the_versions_that_it_loads(pro
     assert f"write loads total, version {run_id}" in lines
 
 
+def test_the_log_names_each_file_without_versions_that_the_run_reads_with_its_size(project) -> None:
+    lines = project.invoke("run").splitlines()
+    assert [line for line in lines if line.startswith("Reads ")] == ["Reads data/numbers.json, 9 bytes"]
+    assert "Reads " not in project.invoke("run", "--pipelines=writing")
+
+
 @pytest.mark.slow
-def test_with_this_project_s_logging_a_run_logs_only_its_nodes_start_and_end(
+def test_with_this_project_s_logging_a_run_logs_only_its_start_nodes_and_end(
     project, pytestconfig: pytest.Config
 ) -> None:
     logging_config = pytestconfig.rootpath / "conf" / "logging.yml"
     printed = project.call("run", KEDRO_LOGGING_CONFIG=str(logging_config))
     nodes = [line.split()[2:] for line in printed.splitlines() if line.endswith("GiB")]
     assert [(words[0], words[2], words[4]) for words in nodes] == [(name, "s", "GiB") for name in NODES]
-    assert len(printed.splitlines()) == len(NODES) + 2
+    assert len(printed.splitlines()) == len(NODES) + 3
 
 
 def test_a_failed_run_records_its_error_and_its_outputs(project) -> None:

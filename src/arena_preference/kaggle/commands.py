@@ -10,6 +10,7 @@ from kedro.framework.cli.utils import env_option
 from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import ProjectMetadata
 
+from arena_preference.command_line import Command
 from arena_preference.lineage.commands import open_storage, params_option
 from arena_preference.lineage.pinning import LineageError
 
@@ -32,7 +33,7 @@ def kaggle() -> None:
     """Predict in an offline notebook on Kaggle."""
 
 
-@kaggle.command()
+@kaggle.command(cls=Command)
 @click.option("--run", help="The run to predict with: id, prefix of it, or name. By default the newest.")
 @click.option("--fallback", help="A run without transformers, used if these would take too long.")
 @click.option("--python", default="3.12", show_default=True, help="Version of Kaggle's Python.")

@@ -10,11 +10,12 @@ import click
 from kedro.framework.cli.utils import env_option
 from kedro.framework.project import settings
 from kedro.framework.startup import ProjectMetadata
-from omegaconf import OmegaConf
 from rich import box
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Column, Table
+
+from arena_preference.command_line import Command, read_params
 
 from .manifest import Manifest, ManifestFolder, open_manifests
 from .pruning import choose_runs_to_keep, list_versions_of
@@ -28,7 +29,7 @@ HEADLINE: Final = "log_loss"
 params_option = click.option(
     "--params",
     default="",
-    callback=lambda _, __, text: OmegaConf.to_container(OmegaConf.from_dotlist([*filter(None, text.split(","))])),
+    callback=read_params,
     help="As of `kedro run`; data_root is where the runs are stored.",
 )
 
@@ -61,7 +62,7 @@ def _command(function: Callable[..., None]) -> click.Command:
         except ValueError as error:
             raise click.ClickException(str(error)) from error
 
-    return runs.command(name=function.__name__.strip("_"))(params_option(env_option(click.pass_obj(call))))
+    return runs.command(name=function.__name__.strip("_"), cls=Command)(params_option(env_option(click.pass_obj(call))))
 
 
 @_command

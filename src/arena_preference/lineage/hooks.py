@@ -18,6 +18,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.io.core import AbstractVersionedDataset, Version, is_parameter
 from kedro.pipeline import Pipeline
+from rich.filesize import decimal
 
 from .environment import RunProcess, describe_git, describe_machine, list_packages
 from .manifest import Manifest, NodeRecord, Status, open_manifests
@@ -152,7 +153,10 @@ class LineageHooks:
             logger.warning("from_run=%s has no effect: this run loads nothing that another run stored.", from_run)
         origin = f"inputs from run {manifest.from_run}" if manifest.from_run else "no inputs from other runs"
         logger.info("Run %s, number of nodes: %d, %s", manifest.run_id, len(manifest.nodes), origin)
-        manifest.read = read_versions(versions, manifests, storage) | self._record_unversioned(inputs - versioned)
+        unversioned = self._record_unversioned(inputs - versioned)
+        for path, size in {stored.path: stored.size for stored in unversioned.values()}.items():
+            logger.info("Reads %s, %s", path, decimal(size))
+        manifest.read = read_versions(versions, manifests, storage) | unversioned
         self._folder.write(manifest)
         versions |= dict.fromkeys(written, manifest.run_id)
         for node in manifest.nodes:
