@@ -22,6 +22,8 @@ from hypothesis import settings
 from kedro.framework import project as kedro_project
 from kedro.framework.startup import bootstrap_project
 
+from arena_preference.battles import LABEL_COLUMNS, SOFT_LABEL
+
 # A law is tested on the same examples everywhere, and no test asserts a time.
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.load_profile("project")
@@ -54,7 +56,10 @@ def battles(rng: np.random.Generator) -> pd.DataFrame:
         weights = np.exp([edge, -edge, 0.0])
         rows.append(
             {
-                "id": 2**32 + 7 * number,
+                "id": str(2**32 + 7 * number),
+                "source": "train.csv",
+                "format": "competition",
+                "row": number,
                 "prompt": [f"Question {number % 80}?"],
                 "response_a": [answers[0]],
                 "response_b": [answers[1]],
@@ -69,7 +74,9 @@ def battles(rng: np.random.Generator) -> pd.DataFrame:
 def labels(battles: pd.DataFrame) -> pd.DataFrame:
     """Their labels, with prompt groups in three folds; schema ``Labels``."""
     fold = battles["prompt_group"].str.removeprefix("group-").astype("int8") % 3
-    return battles[["id", "prompt_group", "label"]].assign(fold=fold)
+    votes = pd.DataFrame(np.eye(3)[battles["label"]], columns=[f"{SOFT_LABEL}{name}" for name in LABEL_COLUMNS])
+    columns = battles[["id", "source", "prompt_group", "label"]]
+    return columns.join(votes).assign(weight=1.0, fold=fold)
 
 
 @pytest.fixture

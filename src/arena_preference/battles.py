@@ -181,28 +181,23 @@ Logits: Final = pa.DataFrameSchema(
     name="Logits",
 )
 
-#: File, prompt group, label, its probabilities, weight and fold of each training battle; no fold splits a prompt group.
-Labels: Final = pa.DataFrameSchema(
-    {
-        ID: ID_COLUMN,
-        "source": pa.Column(str),
-        "prompt_group": pa.Column(str),
-        **_probability_columns(SOFT_LABEL),
-        "weight": pa.Column(float, pa.Check.gt(0), coerce=True),
-        "label": pa.Column("int8", _IS_LABEL, coerce=True),
-        "fold": pa.Column("int8", pa.Check.ge(0), coerce=True),
-    },
-    strict=True,
-    name="Labels",
-)
+_LABELS: Final = {
+    ID: ID_COLUMN,
+    "source": pa.Column(str),
+    "prompt_group": pa.Column(str),
+    "label": pa.Column("int8", _IS_LABEL, coerce=True),
+    **_probability_columns(SOFT_LABEL),
+    "weight": pa.Column(float, pa.Check.gt(0), coerce=True),
+    "fold": pa.Column("int8", pa.Check.ge(0), coerce=True),
+}
 
-#: Probabilities by models that have not seen the battle: final (no prefix), baselines, and base models.
+#: File, prompt group, label, its probabilities, weight and fold of each training battle; no fold splits a prompt group.
+Labels: Final = pa.DataFrameSchema(_LABELS, strict=True, name="Labels")
+
+#: Labels, and probabilities by models that have not seen the battle: final (no prefix), baselines, and base models.
 OutOfFoldPredictions: Final = pa.DataFrameSchema(
     {
-        ID: ID_COLUMN,
-        "prompt_group": pa.Column(str),
-        "fold": pa.Column("int8", pa.Check.ge(0), coerce=True),
-        "label": pa.Column("int8", _IS_LABEL, coerce=True),
+        **_LABELS,
         **_probability_columns(),
         **_probability_columns("prior_"),
         **_probability_columns("length_"),
