@@ -121,8 +121,7 @@ def test_predictions_schema_rejects_rows_that_do_not_sum_to_one() -> None:
         Predictions.validate(pd.DataFrame(rows))
 
 
-def test_labels_schema_accepts_labels_and_no_other_column(battles: pd.DataFrame) -> None:
-    labels = battles[["id", "prompt_group", "label"]].assign(fold=0)
+def test_labels_schema_accepts_labels_and_no_other_column(labels: pd.DataFrame) -> None:
     Labels.validate(labels)
     with pytest.raises(pandera.errors.SchemaErrors, match="other"):
         Labels.validate(labels.assign(other=1))

@@ -40,7 +40,7 @@ def test_every_environment_has_valid_parameters_for_all_pipelines_and_needs_no_m
 def test_env_kaggle_reads_what_the_download_writes(env: str, folder: str) -> None:
     catalog = CatalogConfigResolver(load_context(env).config_loader["catalog"])
     names = ("train_raw_battles", "test_raw_battles", "test_labels")
-    read = [catalog.resolve_pattern(name)["filepath"] for name in names]
+    read = [catalog.resolve_pattern(name)["filepath"] + ".csv" for name in names]
     assert read == [f"{folder}/{file}.csv" for file in ("train", "test", "test_labels")]
     written = [catalog.resolve_pattern(f"downloaded_{name}")["filepath"] for name in ("train", "test", "test_labels")]
     assert (written == read) == (env == "kaggle")

@@ -88,7 +88,7 @@ def test_the_catalog_has_the_folders_with_the_home_in_place_of_the_tilde(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     catalog = load_context(raw_dir="~/mine", data_root=Path("~")).config_loader["catalog"]
-    assert catalog["train_raw_battles"]["filepath"] == f"{tmp_path}/mine/train.csv"
+    assert catalog["train_raw_battles"]["filepath"] == f"{tmp_path}/mine/train"
     assert catalog["preference_model"]["filepath"] == f"{tmp_path}/06_models/preference_model.cbm"
     with pytest.raises(ValueError, match=r"'~nobody-here/x'.* \./~nobody-here/x"):
         load_context(data_root="~nobody-here/x")
@@ -102,7 +102,7 @@ def test_a_folder_of_an_environment_is_read_like_one_of_the_command_line(
     environment = conf / "test" / "globals.yml"
     environment.write_text("data_root: ~/outputs\nraw_dir: '007'")
     catalog = load_context(conf).config_loader["catalog"]
-    assert catalog["train_raw_battles"]["filepath"] == "007/train.csv"
+    assert catalog["train_raw_battles"]["filepath"] == "007/train"
     assert catalog["preference_model"]["filepath"] == f"{tmp_path}/outputs/06_models/preference_model.cbm"
     for folder in ("007", "1e3", "", "null"):
         environment.write_text(f"raw_dir: {folder}")

@@ -18,7 +18,7 @@ from arena_preference.datasets import (
     CatBoostDataset,
     EmbeddingStoreDataset,
     HandleDataset,
-    RawCSVDataset,
+    RawTablesDataset,
     SafetensorsDataset,
     SkopsDataset,
     make_keys,
@@ -35,7 +35,7 @@ KINDS: dict[str, Callable[..., AbstractDataset]] = {
     "simulation.json": lambda filepath: HandleDataset(filepath=filepath, opener=read_optional_json),
     ".yml": YAMLDataset,
     ".log": lambda filepath: HandleDataset(filepath=filepath, opener=open_optuna_journal),
-    "train.csv": lambda filepath: RawCSVDataset(filepath=filepath, columns=["id"]),
+    "train.csv": lambda filepath: RawTablesDataset(filepath=filepath),
 }
 
 

@@ -190,7 +190,7 @@ def test_its_preview_is_json(tmp_path: Path, battles: pd.DataFrame) -> None:
     shown = dataset.preview(3)
     assert shown["columns"] == battles.columns.tolist()
     assert len(shown["data"]) == 3
-    assert isinstance(shown["data"][0][1], list)
+    assert isinstance(shown["data"][0][shown["columns"].index("prompt")], list)
 
 
 def test_arrays_in_cells_are_loaded_as_arrays(tmp_path: Path) -> None:

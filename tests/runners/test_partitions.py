@@ -13,6 +13,7 @@ from kedro.pipeline import node
 from kedro.pipeline.node import Node
 from kedro.runner.task import Task
 
+from arena_preference.datasets import RawTable
 from arena_preference.pipelines import embedding, features, finetuning, ingestion, modelling
 from arena_preference.runners.dask_runner import GPU_TAG
 from arena_preference.runners.partitions import (
@@ -35,7 +36,8 @@ def fail(battles: pd.DataFrame) -> pd.DataFrame:
     raise ArithmeticError(len(battles))
 
 
-def parse(raw: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def parse(tables: list[RawTable]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    raw = pd.DataFrame([row for table in tables for row in table.rows])
     numbers = raw["id"].astype(int)
     return raw.assign(id=numbers)[numbers < 90], raw[numbers >= 90].reset_index(drop=True)
 
@@ -54,15 +56,13 @@ def catalog(tmp_path: Path, battles: pd.DataFrame) -> DataCatalog:
             "one_file": {"type": "pandas.ParquetDataset", "filepath": f"{tmp_path}/one.parquet"},
             "store": {"type": "arena_preference.datasets.EmbeddingStoreDataset", "filepath": f"{tmp_path}/store"},
             "raw": {
-                "type": "arena_preference.datasets.RawCSVDataset",
-                "filepath": f"{tmp_path}/raw.csv",
-                "columns": ["id", "group"],
+                "type": "arena_preference.datasets.RawTablesDataset",
+                "filepath": f"{tmp_path}/raw",
                 "chunk_rows": 30,
             },
             "raw_at_once": {
-                "type": "arena_preference.datasets.RawCSVDataset",
-                "filepath": f"{tmp_path}/raw.csv",
-                "columns": ["id", "group"],
+                "type": "arena_preference.datasets.RawTablesDataset",
+                "filepath": f"{tmp_path}/raw",
             },
             "parsed": table("parsed", partition_by="group", n_partitions=4),
             "rejected": {"type": PARTITIONED, "filepath": f"{tmp_path}/rejected", "versioned": True},

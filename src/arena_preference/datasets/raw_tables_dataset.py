@@ -156,10 +156,9 @@ class RawTablesDataset(PathDataset[NoReturn, list[RawTable]]):
 
     def _read_file(self, path: str, size: int) -> Iterator[list[Row]]:
         """Yield the rows of a file in chunks of ``size``."""
-        read = {".csv": self._read_csv, ".jsonl": self._read_json_lines, ".parquet": self._read_parquet}
         is_empty = True
         try:
-            for rows in _split(read[_find_suffix(path)](path), size):
+            for rows in _split(self._read_rows(path), size):
                 if is_empty:
                     self._check_columns(path, list(rows[0]))
                 is_empty = False
@@ -174,6 +173,26 @@ class RawTablesDataset(PathDataset[NoReturn, list[RawTable]]):
         if is_empty:
             raise DatasetError(f"{path} has no rows. Add rows, or name another folder with raw_dir.")
 
+    def _read_rows(self, path: str) -> Iterator[Row]:
+        suffix = _find_suffix(path)
+        if suffix == ".parquet":
+            yield from self._read_parquet(path)
+            return
+        encoding = self._find_encoding(path)
+        # A U+FFFD in the text itself must not be counted as replaced.
+        is_valid, n_replaced = self._is_valid(path, encoding), 0
+        newline = "" if suffix == ".csv" else "\n"
+        read = _read_csv if suffix == ".csv" else _read_json_lines
+        with self._open_text(path, encoding, "strict" if is_valid else "replace", newline) as text:
+            for row in read(path, text):
+                n_replaced += not is_valid and any("\ufffd" in str(value) for value in row.values())
+                yield row
+        if not is_valid:
+            logger.warning(
+                "%s has bytes that are not %s. They became U+FFFD, which is in %d rows.",
+                *(path, "UTF-16" if encoding == "utf-16" else "UTF-8", n_replaced),
+            )
+
     def _check_columns(self, path: str, header: list[str]) -> None:
         if missing := [name for name in self._columns or [] if name not in header]:
             is_separated = len(header) == 1 and all(name in header[0] for name in missing)
@@ -182,47 +201,6 @@ class RawTablesDataset(PathDataset[NoReturn, list[RawTable]]):
                 f"{', '.join(header)[:300]}. Required are: {', '.join(self._columns or [])}"
                 f"{', separated by commas' if is_separated else ''}."
             )
-
-    def _read_csv(self, path: str) -> Iterator[Row]:
-        n_rows = n_surplus = n_empty = 0
-        with self._open_text(path) as text:
-            lines = _read_cells(path, text)
-            header = next(lines, [])
-            _check_header(path, header)
-            for cells in lines:
-                if not any(cells):
-                    n_empty += 1
-                    continue
-                n_rows += 1
-                n_surplus += any(cells[len(header) :])
-                # A row that ends early is filled with empty cells.
-                cells += [""] * (len(header) - len(cells))
-                yield {name: cell for name, cell in zip(header, cells, strict=False) if name}
-        if n_rows and n_surplus == n_rows:
-            raise DatasetError(f"{path} has more cells in its rows than columns in its first line. Quote the cells.")
-        if n_surplus:
-            logger.warning(
-                "%s has %d rows with more cells than its %d columns; the surplus is dropped. Quote cells with commas.",
-                *(path, n_surplus, len(header)),
-            )
-        if n_empty:
-            logger.warning("%s has %d rows without content, which are skipped.", path, n_empty)
-
-    def _read_json_lines(self, path: str) -> Iterator[Row]:
-        with self._open_text(path, newline="\n") as text:
-            for number, line in enumerate(text, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line, strict=False, parse_float=str, parse_constant=lambda _: None)
-                except (ValueError, RecursionError) as reason:
-                    raise DatasetError(
-                        f"Line {number} of {path} is not JSON ({reason}). Was the file truncated? Each line has to be "
-                        "one JSON object."
-                    ) from None
-                if not isinstance(row, dict):
-                    raise DatasetError(f"Line {number} of {path} is not a JSON object. Each line has to be one.")
-                yield row
 
     def _read_parquet(self, path: str) -> Iterator[Row]:
         with self._open(path) as file:
@@ -236,27 +214,25 @@ class RawTablesDataset(PathDataset[NoReturn, list[RawTable]]):
                     f"{path} is corrupted or not a Parquet file ({reason}). Copy or download it again."
                 ) from reason
 
-    @contextmanager
-    def _open_text(self, path: str, newline: str = "") -> Iterator[IO[str]]:
-        """Open a text file; bytes that cannot be decoded become U+FFFD, which is logged."""
-        encoding, errors = self._find_encoding(path), "strict"
-        with self._open(path) as file, io.TextIOWrapper(file, encoding) as text:
-            try:
-                while text.read(_BLOCK):
-                    pass
-            except UnicodeDecodeError:
-                errors = "replace"
-                logger.warning(
-                    "%s has bytes that are not %s, which become U+FFFD.",
-                    *(path, "UTF-16" if encoding == "utf-16" else "UTF-8"),
-                )
-        with self._open(path) as file, io.TextIOWrapper(file, encoding, errors, newline=newline) as text:
-            yield text
-
     def _find_encoding(self, path: str) -> str:
         with self._open(path) as file:
             # Spreadsheets and PowerShell write UTF-16 with a byte order mark.
             return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+    def _is_valid(self, path: str, encoding: str) -> bool:
+        """Return whether all bytes can be decoded."""
+        with self._open_text(path, encoding, "strict", "") as text:
+            try:
+                while text.read(_BLOCK):
+                    pass
+            except UnicodeDecodeError:
+                return False
+        return True
+
+    @contextmanager
+    def _open_text(self, path: str, encoding: str, errors: str, newline: str) -> Iterator[IO[str]]:
+        with self._open(path) as file, io.TextIOWrapper(file, encoding, errors, newline) as text:
+            yield text
 
     @contextmanager
     def _open(self, path: str) -> Iterator[Any]:
@@ -295,18 +271,57 @@ def _find_suffix(path: str) -> str:
 
 
 def _find_member(path: str, archive: zipfile.ZipFile) -> str:
-    """Return the one file of an archive that has the archive's name, or else its suffix."""
-    # A Mac adds files of its own.
-    names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+    """Return the one file of an archive that has the archive's name."""
+    names = archive.namelist()
     expected = PurePosixPath(path).name.removesuffix(".zip")
     members = [name for name in names if PurePosixPath(name).name == expected]
-    members = members or [name for name in names if name.endswith(_find_suffix(path))]
     if len(members) != 1:
         raise DatasetError(
             f"{path} has {len(members)} files named {expected}; it has {', '.join(names[:5]) or 'none'}. Extract the "
             "right one into its folder."
         )
     return members[0]
+
+
+def _read_csv(path: str, text: IO[str]) -> Iterator[Row]:
+    n_rows = n_surplus = n_empty = 0
+    lines = _read_cells(path, text)
+    header = next(lines, [])
+    _check_header(path, header)
+    for cells in lines:
+        if not any(cells):
+            n_empty += 1
+            continue
+        n_rows += 1
+        n_surplus += any(cells[len(header) :])
+        # A row that ends early is filled with empty cells.
+        cells += [""] * (len(header) - len(cells))
+        yield {name: cell for name, cell in zip(header, cells, strict=False) if name}
+    if n_rows and n_surplus == n_rows:
+        raise DatasetError(f"{path} has more cells in its rows than columns in its first line. Quote the cells.")
+    if n_surplus:
+        logger.warning(
+            "%s has %d rows with more cells than its %d columns; the surplus is dropped. Quote cells with commas.",
+            *(path, n_surplus, len(header)),
+        )
+    if n_empty:
+        logger.warning("%s has %d rows without content, which are skipped.", path, n_empty)
+
+
+def _read_json_lines(path: str, text: IO[str]) -> Iterator[Row]:
+    for number, line in enumerate(text, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line, strict=False, parse_float=str, parse_constant=lambda _: None)
+        except (ValueError, RecursionError) as reason:
+            raise DatasetError(
+                f"Line {number} of {path} is not JSON ({reason}). Was the file truncated? Each line has to be one JSON "
+                "object."
+            ) from None
+        if not isinstance(row, dict):
+            raise DatasetError(f"Line {number} of {path} is not a JSON object. Each line has to be one.")
+        yield row
 
 
 def _check_header(path: str, header: list[str]) -> None:

@@ -27,7 +27,7 @@ laws = settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 
 def make_battles(rows: list[tuple[Turns, Turns, Turns]], first_id: int = 0) -> pd.DataFrame:
     """Make battles of a prompt and two responses each, with ids in steps of 3."""
-    table = pd.DataFrame({ID: np.arange(len(rows), dtype=np.int64) * 3 + first_id})
+    table = pd.DataFrame({ID: [f"{number * 3 + first_id:03d}" for number in range(len(rows))]})
     for index, name in enumerate(("prompt", "response_a", "response_b")):
         table[name] = pd.Series([row[index] for row in rows], dtype=object)
     return table.assign(prompt_group=[prompt_group(prompt) for prompt, _, _ in rows])

@@ -20,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from arena_preference.battles import LABEL_COLUMNS, SOFT_LABEL
 from arena_preference.datasets import ModelStore
 from arena_preference.pipelines.finetuning.config import FinetuningConfig
 from arena_preference.pipelines.finetuning.nodes import CrossEncoders, train_cross_encoders
@@ -119,7 +120,8 @@ def battles() -> pd.DataFrame:
         label = 2 if quality[0] == quality[1] else int(quality[1])
         rows.append(
             {
-                "id": 2**32 + number,
+                "id": str(2**32 + number),
+                "source": "train.csv",
                 "prompt": [f"question {'abcdefghij'[number % 10]} ?"],
                 "response_a": [a],
                 "response_b": [b],
@@ -134,7 +136,9 @@ def battles() -> pd.DataFrame:
 def labels(battles: pd.DataFrame) -> pd.DataFrame:
     """Two folds."""
     fold = battles["prompt_group"].str.removeprefix("group-").astype(int) % 2
-    return battles[["id", "prompt_group", "label"]].assign(fold=fold.astype("int8"))
+    votes = pd.DataFrame(np.eye(3)[battles["label"]], columns=[f"{SOFT_LABEL}{name}" for name in LABEL_COLUMNS])
+    columns = battles[["id", "source", "prompt_group", "label"]]
+    return columns.join(votes).assign(weight=1.0, fold=fold.astype("int8"))
 
 
 @pytest.fixture

@@ -1,0 +1,75 @@
+"""How the form of a file is found, and the forms with columns prompt, response_a and response_b."""
+
+from typing import Any
+
+import pytest
+
+from arena_preference.formats import FORMATS, find_format
+
+COMPETITION = {"id": "1", "prompt": '["Why?"]', "response_a": '["a", null]', "response_b": "['b']"}
+PLAIN = {
+    "id": "0a",
+    "prompt": "Why?",
+    "response_a": "a",
+    "response_b": ["b", None],
+    "winner": "model_b",
+    "language": "English",
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        (COMPETITION, "competition"),
+        ({**COMPETITION, "winner_model_a": "1", "winner_model_b": "0", "winner_tie": "0"}, "competition"),
+        (PLAIN, "plain"),
+        ({**COMPETITION, "prompt": "Why?", "response_a": "[1] says so", "response_b": "b"}, "plain"),
+    ],
+)
+def test_the_form_is_found_by_columns_and_cells(row: dict[str, Any], name: str) -> None:
+    assert find_format("train.csv", [row, row]).name == name
+
+
+def test_an_unknown_form_is_an_error_with_the_columns_and_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"mine\.csv.*question, answer.*response_a.*ingestion\.format"):
+        find_format("mine.csv", [{"question": "", "answer": ""}])
+    with pytest.raises(ValueError, match=r"ingestion\.format=compettion.*competition, "):
+        find_format("mine.csv", [COMPETITION], "compettion")
+
+
+def test_a_named_form_is_used_whatever_the_columns() -> None:
+    assert find_format("mine.csv", [PLAIN], "competition") is FORMATS["competition"]
+
+
+def test_the_competitions_rows_have_lists_of_turns() -> None:
+    row = {
+        **COMPETITION,
+        "winner_model_a": "0",
+        "winner_model_b": "0",
+        "winner_tie": "1",
+        "model_a": "ant",
+        "model_b": "",
+    }
+    (battle,) = FORMATS["competition"].parse(row)
+    assert battle == {
+        "id": "1",
+        "prompt": ["Why?"],
+        "response_a": ["a", None],
+        "response_b": ["b"],
+        "label": (0, 0, 1),
+        "model_a": "ant",
+    }
+
+
+def test_plain_rows_have_texts_or_lists() -> None:
+    (battle,) = FORMATS["plain"].parse(PLAIN)
+    assert battle == {
+        "id": "0a",
+        "prompt": ["Why?"],
+        "response_a": ["a"],
+        "response_b": ["b", None],
+        "label": (0, 1, 0),
+        "language": "English",
+    }
+    (unlabelled,) = FORMATS["plain"].parse({name: PLAIN[name] for name in ("prompt", "response_a", "response_b")})
+    assert (unlabelled["id"], unlabelled["label"]) == (None, None)
