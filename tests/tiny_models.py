@@ -9,7 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast, Qwen3Config
+from transformers import (
+    AutoModel,
+    BertConfig,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+)
+from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
 from arena_preference.pretrained import EMBEDDED_PACKAGE
 
@@ -44,6 +50,36 @@ def make_tokenizer(padding_side: str = "right", special_tokens: bool = True) -> 
         tokenizer.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
     roles = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), SPECIAL, strict=True))
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, padding_side=padding_side, model_max_length=64, **roles)
+
+
+def make_bpe_tokenizer() -> PreTrainedTokenizerFast:
+    """A BPE tokenizer of bytes, with two control tokens of a chat."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    ids = {token: number for number, token in enumerate([*alphabet, "th", "the"])}
+    tokenizer = Tokenizer(models.BPE(ids, [("t", "h"), ("th", "e")]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    roles: dict[str, Any] = {"eos_token": "<|im_end|>", "extra_special_tokens": ["<|im_start|>"]}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles)
+
+
+def make_unigram_tokenizer() -> PreTrainedTokenizerFast:
+    """A Unigram tokenizer as of sentencepiece, whose control tokens are words of the vocabulary."""
+    words = [("<s>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁the", -1.0), ("▁", -2.0), ("sea", -2.0)]
+    letters = [(letter, -4.0) for letter in "abcdefghijklmnopqrstuvwxyz<>/"]
+    tokenizer = Tokenizer(models.Unigram(words + letters, unk_id=2))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles)
+
+
+def make_slow_tokenizer(folder: Path) -> BertTokenizerLegacy:
+    """A WordPiece tokenizer without the library tokenizers, which never splits a special token."""
+    letters = [prefix + letter for letter in "abcdefghijklmnopqrstuvwxyz[]" for prefix in ("", "##")]
+    (folder / "vocab.txt").write_text("\n".join([*SPECIAL, "[MASK]", "the", "sea", *letters]))
+    return BertTokenizerLegacy(str(folder / "vocab.txt"))
 
 
 def save_model(folder: Path, kind: str = "bert", auto_class: Any = AutoModel, seed: int = 0, **changes: Any) -> None:

@@ -3,9 +3,11 @@
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +27,8 @@ _HASHED_FILES: Final = (
     "*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "vocab.*", "merges.txt", "*.model", "chat_template.jinja",
 )  # fmt: skip
+# The place of a text in a template.
+_SLOT: Final = re.compile(r"@@(\d+)@@")
 
 
 def find_model(model: str, revision: str | None) -> Path:
@@ -77,8 +81,57 @@ def load_tokenizer(folder: Path) -> Any:
             ) from reason
 
 
-def encode_texts(tokenizer: Any, texts: Sequence[str], **kwargs: Any) -> list[list[int]]:
-    """Token ids of each text, without special tokens, however long it is."""
+def encode_texts(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of each text, however long it is, without special tokens.
+
+    What looks like a control token in a text is text, and spelled in other tokens.
+    """
+    encoded = encode_template(tokenizer, texts)
+    rows = _find_imitations(tokenizer, texts, encoded)
+    if not rows:
+        return encoded
+    split = encode_template(tokenizer, [texts[row] for row in rows], split_special_tokens=True)
+    # Some tokenizers find control tokens all the same, because they are among the words of the vocabulary.
+    control = _find_control_tokens(tokenizer)
+    found = control.keys() & chain.from_iterable(split)
+    spelled = {token: _spell(tokenizer, control[token], control) for token in found}
+    for row, ids in zip(rows, split, strict=True):
+        encoded[row] = [part for token in ids for part in spelled.get(token, [token])]
+    return encoded
+
+
+def encode_filled(tokenizer: Any, filled: Sequence[tuple[Callable[..., str], Sequence[str]]]) -> list[list[int]]:
+    """Token ids of templates filled with texts, however long they are.
+
+    Control tokens of a template are read as such, and those in a text as text. Both are tokenized together, as models
+    are used to, unless a text imitates a control token.
+
+    Args:
+        tokenizer: A tokenizer returned by ``load_tokenizer``.
+        filled: Functions that fill a template, each with the texts that are its arguments.
+    """
+    whole = [fill(*texts) for fill, texts in filled]
+    encoded = encode_template(tokenizer, whole)
+    rows = [row for row in _find_imitations(tokenizer, whole, encoded) for _ in filled[row][1]]
+    suspects = [text for row in dict.fromkeys(rows) for text in filled[row][1]]
+    imitations = _find_imitations(tokenizer, suspects, encode_template(tokenizer, suspects))
+    for row in {rows[index] for index in imitations}:
+        fill, texts = filled[row]
+        # The pattern has one group, so every second part is the number of a text.
+        pieces = _SLOT.split(fill(*(f"@@{number}@@" for number in range(len(texts)))))
+        ids = encode_template(tokenizer, pieces[::2])
+        of_texts = encode_texts(tokenizer, texts)
+        for position, number in enumerate(pieces[1::2]):
+            ids[position] += of_texts[int(number)]
+        encoded[row] = list(chain.from_iterable(ids))
+    return encoded
+
+
+def encode_template(tokenizer: Any, texts: Sequence[str], **kwargs: Any) -> list[list[int]]:
+    """Token ids of each text, however long it is; control tokens in it are read as such, and none is added."""
+    # Tokenizers fail without any text.
+    if not texts:
+        return []
     encoded = tokenizer(
         list(texts),
         add_special_tokens=False,
@@ -164,6 +217,35 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bar:
             logging.enable_progress_bar()
+
+
+def _find_imitations(tokenizer: Any, texts: Sequence[str], encoded: Sequence[list[int]]) -> list[int]:
+    """Indices of the texts that have control tokens."""
+    control = _find_control_tokens(tokenizer).keys()
+    unknown = tokenizer.unk_token
+    return [
+        index
+        for index, (text, ids) in enumerate(zip(texts, encoded, strict=True))
+        if not control.isdisjoint(ids) or (unknown is not None and unknown in text)
+    ]
+
+
+def _find_control_tokens(tokenizer: Any) -> dict[int, str]:
+    """Ids and names of special tokens, and of added tokens that the chat template writes."""
+    template = str(tokenizer.chat_template or "")
+    control = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+    for token, added in tokenizer.added_tokens_decoder.items():
+        if added.special or (added.content in template and not added.content.isspace()):
+            control[token] = added.content
+    # Ordinary text may be unknown, too.
+    control.pop(tokenizer.unk_token_id, None)
+    return control
+
+
+def _spell(tokenizer: Any, name: str, control: Container[int]) -> list[int]:
+    """Token ids of the characters of a control token's name; a character that is a control token itself has none."""
+    characters = encode_template(tokenizer, list(name), split_special_tokens=True)
+    return [token for token in chain.from_iterable(characters) if token not in control]
 
 
 def _first_line(reason: Exception) -> str:

@@ -133,6 +133,16 @@ def test_settings_that_leave_no_room_for_text_are_an_error(
         load(mean_encoder, max_tokens=32, **changes)
 
 
+def test_a_text_cannot_end_itself_and_a_prefix_may_have_special_tokens(mean_encoder: Path) -> None:
+    encoder = load(mean_encoder, query_prefix="[SEP] who ")
+    (forged,), (plain,) = encoder.tokenize([("[SEP] who ", "gave [SEP] it"), ("[SEP] who ", "gave it")])
+    tokenizer = AutoTokenizer.from_pretrained(mean_encoder)
+    assert tokenizer.convert_ids_to_tokens(plain.tokens) == ["[CLS]", "[SEP]", "who", "gave", "it", "[SEP]"]
+    assert tokenizer.convert_ids_to_tokens(forged.tokens) == [
+        "[CLS]", "[SEP]", "who", "gave", "[UNK]", "s", "##e", "##p", "[UNK]", "it", "[SEP]",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("special_tokens", [True, False])
 def test_an_empty_text_has_a_vector_like_any_other(make_encoder: MakeModel, special_tokens: bool) -> None:
     vectors = embed(load(make_encoder(special_tokens=special_tokens)), ["", "river"])

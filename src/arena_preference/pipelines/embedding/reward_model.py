@@ -1,6 +1,7 @@
 """The reward model: conversation in, score out."""
 
 from collections.abc import Sequence
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class RewardModel(TextModel):
         own = self._replicas[self.devices[0]].config.get_text_config().pad_token_id
         if own is not None:
             return int(own)
-        (ids,) = self._to_ids([self._render((("a", "a"),))])
+        (ids,) = self._to_ids([(self._render, ["a", "a"])])
         return int(ids[-1] == 0)
 
     def make_input(self, text: str) -> Conversation:
@@ -63,16 +64,13 @@ class RewardModel(TextModel):
 
     def tokenize(self, inputs: Sequence[Conversation]) -> list[list[Window]]:
         """One window for each conversation, rendered by the model's own chat template."""
-        conversations = self._to_ids([self._render(conversation) for conversation in inputs])
+        conversations = self._to_ids([(self._render, list(chain.from_iterable(turns))) for turns in inputs])
         kept = [truncate_middle(ids, self.max_tokens, self._tail_tokens) for ids in conversations]
         return [[Window(ids, len(ids), 0)] for ids in kept]
 
-    def _render(self, conversation: Conversation) -> str:
-        messages = [
-            {"role": role, "content": content}
-            for turn in conversation
-            for role, content in zip(("user", "assistant"), turn, strict=True)
-        ]
+    def _render(self, *texts: str) -> str:
+        """Prompts and responses, in turn, in the chat template."""
+        messages = [{"role": role, "content": text} for role, text in zip(cycle(("user", "assistant")), texts)]
         return str(self._tokenizer.apply_chat_template(messages, tokenize=False))
 
     def combine(self, windows: Sequence[Window], vectors: Vectors) -> Vectors:

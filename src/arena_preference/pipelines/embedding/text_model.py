@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -12,7 +12,7 @@ import torch
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from arena_preference.device import avoid_cudnn_attention
-from arena_preference.pretrained import encode_texts, load_model, load_tokenizer
+from arena_preference.pretrained import encode_filled, load_model, load_tokenizer
 
 from .attention import UNFUSED_ATTENTION
 
@@ -141,8 +141,9 @@ class TextModel(ABC):
         model.config.use_cache = False
         return model.to(device).eval()
 
-    def _to_ids(self, texts: Sequence[str]) -> list[Tokens]:
-        return [np.array(ids, dtype=np.int32) for ids in encode_texts(self._tokenizer, texts)]
+    def _to_ids(self, filled: Sequence[tuple[Callable[..., str], Sequence[str]]]) -> list[Tokens]:
+        """Token ids of templates filled with texts."""
+        return [np.array(ids, dtype=np.int32) for ids in encode_filled(self._tokenizer, filled)]
 
 
 def slide_windows(tokens: Tokens, size: int, stride: int) -> list[Tokens]:
