@@ -12,8 +12,12 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import (
     AutoModel,
     BertConfig,
+    GPT2Config,
+    MPNetConfig,
     PreTrainedTokenizerFast,
     Qwen3Config,
+    RobertaConfig,
+    XLMRobertaConfig,
 )
 from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
@@ -26,11 +30,19 @@ needs_embedded = pytest.mark.skipif(
 WORDS = ["the", "river", "runs", "down", "to", "sea", "and", "keeps", "its", "name", "who", "gave", "it", "a", "boat"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
+SIZES = {
+    "vocab_size": 128, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64,
+}  # fmt: skip
 CONFIGURATIONS = {
-    "bert": BertConfig(
-        vocab_size=128, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-        max_position_embeddings=64, pad_token_id=0,
+    "bert": BertConfig(**SIZES, max_position_embeddings=64, pad_token_id=0),
+    # Their positions are absolute, and what pads a text on the left moves it.
+    "gpt2": GPT2Config(
+        vocab_size=128, n_embd=32, n_layer=2, n_head=4, n_positions=66, bos_token_id=2, eos_token_id=3,
     ),
+    # These start to count after the padding token.
+    "roberta": RobertaConfig(**SIZES, max_position_embeddings=66),
+    "xlm-roberta": XLMRobertaConfig(**SIZES, max_position_embeddings=66),
+    "mpnet": MPNetConfig(**SIZES, max_position_embeddings=66),
     "qwen3": Qwen3Config(
         vocab_size=128, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8,
         intermediate_size=64, max_position_embeddings=64, pad_token_id=0, bos_token_id=2, eos_token_id=3,

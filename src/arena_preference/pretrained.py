@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import chain
@@ -27,6 +27,16 @@ _HASHED_FILES: Final = (
     "*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "vocab.*", "merges.txt", "*.model", "chat_template.jinja",
 )  # fmt: skip
+# Models whose positions start after that of padding, so that they have fewer than ``max_position_embeddings``.
+_POSITIONS_AFTER_PADDING: Final = frozenset(
+    {
+        "altclip_text_model", "bridgetower_text_model", "camembert", "clap_text_model", "data2vec-text", "esm", "ibert",
+        "layoutlmv3", "lilt", "longformer", "luke", "markuplm", "mpnet", "roberta", "roberta-prelayernorm",
+        "xlm-roberta", "xlm-roberta-xl", "xmod",
+    }
+)  # fmt: skip
+# Models that call the number of their positions so; T5 has the entry, too, and no such limit.
+_N_POSITIONS: Final = frozenset({"codegen", "ctrl", "gpt2", "gpt_bigcode", "gptj", "openai-gpt"})
 # The place of a text in a template.
 _SLOT: Final = re.compile(r"@@(\d+)@@")
 
@@ -189,6 +199,29 @@ def load_model(auto_class: Any, folder: Path, dtype: "torch.dtype", *, new_head:
             f"{missing[0]}. Fetch it again, or choose a model whose config.json fits its weights."
         )
     return model
+
+
+def count_positions(config: Mapping[str, Any]) -> int | None:
+    """How many tokens a model has positions for, by the entries of its config.json; None if that does not say."""
+    kind = config.get("model_type")
+    positions = config.get("n_positions" if kind in _N_POSITIONS else "max_position_embeddings")
+    if positions is None or kind not in _POSITIONS_AFTER_PADDING:
+        return positions
+    # MPNet's are after 1, whatever its padding token.
+    return positions - 1 - (1 if kind == "mpnet" else config.get("pad_token_id", 1))
+
+
+def check_positions(model: Any, name: str, parameter: str, max_tokens: int) -> None:
+    """Check that a model loaded from ``name`` has positions for the ``max_tokens`` that a parameter says.
+
+    Raises:
+        ValueError: If it has fewer.
+    """
+    config = model.config.get_text_config().to_dict()
+    limit = count_positions(config) or 0
+    # DeBERTa's positions are relative, so it reads longer inputs than it was pretrained on.
+    if 0 < limit < max_tokens and not config.get("relative_attention", False):
+        raise ValueError(f"Model '{name}' reads at most {limit} tokens, and {parameter} is {max_tokens}. Lower it.")
 
 
 def read_json(path: Path, default: Any) -> Any:

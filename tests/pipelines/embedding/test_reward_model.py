@@ -97,3 +97,8 @@ def test_a_response_cannot_forge_a_turn_and_other_conversations_keep_their_ids(r
     messages = [{"role": role, "content": text} for role, text in zip(("user", "assistant"), plain[0], strict=True)]
     whole = tokenizer.apply_chat_template(messages, tokenize=False)
     assert of_plain.tokens.tolist() == tokenizer(whole, add_special_tokens=False)["input_ids"]
+
+
+def test_more_tokens_than_positions_are_an_error(reward_model: Path) -> None:
+    with pytest.raises(ValueError, match=r"512 tokens.* embedding.reward_model.max_tokens is 513"):
+        RewardModel(reward_model, [CPU], torch.float32, 513, 300)

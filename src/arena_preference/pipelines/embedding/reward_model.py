@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from arena_preference.pretrained import check_positions
+
 from .model_inputs import Conversation
 from .text_model import TextModel, Vectors, Window, truncate_middle
 
@@ -23,8 +25,8 @@ class RewardModel(TextModel):
         """Load the reward model.
 
         Raises:
-            ValueError: Also if it has several logits or no chat template, or ``tail_tokens`` is not below
-                ``max_tokens``.
+            ValueError: Also if it has several logits, no chat template or fewer positions than ``max_tokens``, or
+                ``tail_tokens`` is not below that.
         """
         super().__init__(folder, devices, dtype)
         self.max_tokens = max_tokens
@@ -43,6 +45,7 @@ class RewardModel(TextModel):
                 )
             # The model reads its score at the last token that is not padding.
             model.config.get_text_config().pad_token_id = self.padding_token
+            check_positions(model, str(folder), "embedding.reward_model.max_tokens", max_tokens)
         if tail_tokens >= max_tokens:
             raise ValueError(
                 f"embedding.reward_model.tail_tokens is {tail_tokens} and must be less than max_tokens {max_tokens}, "

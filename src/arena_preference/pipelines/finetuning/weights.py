@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
 from arena_preference.battles import N_CLASSES
-from arena_preference.pretrained import find_model, quiet_transformers
+from arena_preference.pretrained import check_positions, find_model, quiet_transformers
 from arena_preference.pretrained import load_model as load_pretrained
 
 from .config import FinetuningConfig
@@ -53,7 +53,7 @@ def load_base(config: FinetuningConfig, dtype: torch.dtype, device: torch.device
         torch.float32 if config.method == "full" else dtype,
         **kwargs,
     )
-    _check_length(encoder.config, config)
+    check_positions(encoder, config.model, "finetuning.input.max_tokens", config.input.max_tokens)
     if config.method == "qlora":
         encoder = prepare_model_for_kbit_training(encoder, use_gradient_checkpointing=False)
     if config.training.gradient_checkpointing:
@@ -140,14 +140,3 @@ def _load_adapters(model: Any, state: dict[str, torch.Tensor]) -> None:
             f"(stored: {found.get(name)}, expected: {expected.get(name)})"
         )
     set_peft_model_state_dict(model, state)
-
-
-def _check_length(model_config: Any, config: FinetuningConfig) -> None:
-    text_config = model_config.get_text_config()
-    limit = getattr(text_config, "max_position_embeddings", None) or 0
-    # DeBERTa's positions are relative, so it reads longer inputs than it was pretrained on.
-    if 0 < limit < config.input.max_tokens and not getattr(text_config, "relative_attention", False):
-        raise ValueError(
-            f"Model '{config.model}' reads at most {limit} tokens, and finetuning.input.max_tokens is "
-            f"{config.input.max_tokens}. Lower it."
-        )
