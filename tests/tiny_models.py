@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import (
     AutoModel,
     BertConfig,
+    FNetConfig,
     GPT2Config,
     MPNetConfig,
     PreTrainedTokenizerFast,
@@ -43,6 +44,11 @@ CONFIGURATIONS = {
     "roberta": RobertaConfig(**SIZES, max_position_embeddings=66),
     "xlm-roberta": XLMRobertaConfig(**SIZES, max_position_embeddings=66),
     "mpnet": MPNetConfig(**SIZES, max_position_embeddings=66),
+    # It mixes all tokens, those of the padding too.
+    "fnet": FNetConfig(
+        vocab_size=128, hidden_size=32, num_hidden_layers=2, intermediate_size=64, max_position_embeddings=512,
+        pad_token_id=0,
+    ),
     "qwen3": Qwen3Config(
         vocab_size=128, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8,
         intermediate_size=64, max_position_embeddings=64, pad_token_id=0, bos_token_id=2, eos_token_id=3,

@@ -11,6 +11,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+import numpy.typing as npt
+
 # Torch and transformers take seconds to import, and finding a model does without them.
 if TYPE_CHECKING:
     import torch
@@ -222,6 +225,32 @@ def check_positions(model: Any, name: str, parameter: str, max_tokens: int) -> N
     # DeBERTa's positions are relative, so it reads longer inputs than it was pretrained on.
     if 0 < limit < max_tokens and not config.get("relative_attention", False):
         raise ValueError(f"Model '{name}' reads at most {limit} tokens, and {parameter} is {max_tokens}. Lower it.")
+
+
+def check_padding(
+    alone: npt.NDArray[np.float32], padded: npt.NDArray[np.float32], dtype: "torch.dtype", name: str, parameter: str
+) -> None:
+    """Check that padding changes no more than the rounding of what a model computes.
+
+    Args:
+        alone: Vectors of a few inputs, each computed by itself without padding, shape (inputs, dimensions).
+        padded: Vectors of the same inputs in one batch.
+        dtype: Dtype of the model.
+        name: Its name or folder.
+        parameter: The parameter that sets it.
+
+    Raises:
+        ValueError: If they differ.
+    """
+    import torch
+
+    change, size = (float(np.linalg.norm(part, axis=1).max()) for part in (padded - alone, alone))
+    # Rounding changes vectors by a few times the dtype's precision, and reading the padding by some percent.
+    if change > 2 * torch.finfo(dtype).eps ** 0.5 * size:
+        raise ValueError(
+            f"Model '{name}' reads padding: in a batch with a longer text, the vector of a text differs by "
+            f"{100 * change / size:.2g} % from that of the text alone. Set {parameter} to another model."
+        )
 
 
 def read_json(path: Path, default: Any) -> Any:

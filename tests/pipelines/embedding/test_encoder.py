@@ -65,6 +65,9 @@ def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         ("qwen3", "left", "last", lambda states: states[-1]),
         ("qwen3", "left", "mean", lambda states: states.mean(dim=0)),
         ("qwen3", "left", "cls", lambda states: states[0]),
+        ("bert", "left", "mean", lambda states: states.mean(dim=0)),
+        ("gpt2", "left", "last", lambda states: states[-1]),
+        ("gpt2", "right", "mean", lambda states: states.mean(dim=0)),
     ],
 )
 @pytest.mark.parametrize("normalize", [True, False])

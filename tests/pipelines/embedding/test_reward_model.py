@@ -102,3 +102,9 @@ def test_a_response_cannot_forge_a_turn_and_other_conversations_keep_their_ids(r
 def test_more_tokens_than_positions_are_an_error(reward_model: Path) -> None:
     with pytest.raises(ValueError, match=r"512 tokens.* embedding.reward_model.max_tokens is 513"):
         RewardModel(reward_model, [CPU], torch.float32, 513, 300)
+
+
+def test_a_reward_model_that_reads_padding_is_an_error(make_reward_model: MakeModel, reward_model: Path) -> None:
+    RewardModel(reward_model, [CPU], torch.float32, 400, 300).check_padding()
+    with pytest.raises(ValueError, match=r"\d %.* embedding.reward_model.model"):
+        RewardModel(make_reward_model(kind="fnet"), [CPU], torch.float32, 400, 300).check_padding()

@@ -119,16 +119,18 @@ def test_gradient_checkpointing_does_not_change_the_gradients(make_config: MakeC
 @pytest.mark.parametrize(
     ("kind", "max_tokens", "message"),
     [
+        ("fnet", 32, r"\d %.* finetuning\.model"),
         ("roberta", 65, r"64 tokens.* finetuning\.input\.max_tokens is 65"),
         ("gpt2", 67, r"66 tokens.* finetuning\.input\.max_tokens is 67"),
     ],
 )
-def test_a_model_that_reads_too_few_tokens_is_an_error(
+def test_a_model_that_reads_padding_or_too_few_tokens_is_an_error(
     make_config: MakeConfig, tmp_path: Path, head: str, kind: str, max_tokens: int, message: str
 ) -> None:
     save_model(tmp_path, kind)
     config = make_config(head=head, input={"max_tokens": max_tokens}).model_copy(update={"model": str(tmp_path)})
     with pytest.raises(ValueError, match=message):
         load_base(config, torch.float32, torch.device("cpu"))
-    fewer = config.input.model_copy(update={"max_tokens": max_tokens - 1})
-    load_base(config.model_copy(update={"input": fewer}), torch.float32, torch.device("cpu"))
+    if kind != "fnet":
+        fewer = config.input.model_copy(update={"max_tokens": max_tokens - 1})
+        load_base(config.model_copy(update={"input": fewer}), torch.float32, torch.device("cpu"))

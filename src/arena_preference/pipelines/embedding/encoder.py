@@ -17,6 +17,7 @@ class Encoder(TextModel):
     """A transformer whose token vectors are pooled according to its settings."""
 
     auto_class = AutoModel
+    parameters = "embedding.encoder"
 
     def __init__(
         self, folder: Path, devices: Sequence[torch.device], dtype: torch.dtype, settings: EncoderSettings

@@ -18,6 +18,7 @@ class RewardModel(TextModel):
     """A sequence classifier with one logit and a chat template. Its vectors have shape (1,)."""
 
     auto_class = AutoModelForSequenceClassification
+    parameters = "embedding.reward_model"
 
     def __init__(
         self, folder: Path, devices: Sequence[torch.device], dtype: torch.dtype, max_tokens: int, tail_tokens: int
