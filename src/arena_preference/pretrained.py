@@ -3,11 +3,16 @@
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 # Torch and transformers take seconds to import, and finding a model does without them.
 if TYPE_CHECKING:
@@ -25,6 +30,18 @@ _HASHED_FILES: Final = (
     "*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "vocab.*", "merges.txt", "*.model", "chat_template.jinja",
 )  # fmt: skip
+# Models whose positions start after that of padding, so that they have fewer than ``max_position_embeddings``.
+_POSITIONS_AFTER_PADDING: Final = frozenset(
+    {
+        "altclip_text_model", "bridgetower_text_model", "camembert", "clap_text_model", "data2vec-text", "esm", "ibert",
+        "layoutlmv3", "lilt", "longformer", "luke", "markuplm", "mpnet", "roberta", "roberta-prelayernorm",
+        "xlm-roberta", "xlm-roberta-xl", "xmod",
+    }
+)  # fmt: skip
+# Models that call the number of their positions so; T5 has the entry, too, and no such limit.
+_N_POSITIONS: Final = frozenset({"codegen", "ctrl", "gpt2", "gpt_bigcode", "gptj", "openai-gpt"})
+# The place of a text in a template.
+_SLOT: Final = re.compile(r"@@(\d+)@@")
 
 
 def find_model(model: str, revision: str | None) -> Path:
@@ -77,8 +94,57 @@ def load_tokenizer(folder: Path) -> Any:
             ) from reason
 
 
-def encode_texts(tokenizer: Any, texts: Sequence[str], **kwargs: Any) -> list[list[int]]:
-    """Token ids of each text, without special tokens, however long it is."""
+def encode_texts(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of each text, however long it is, without special tokens.
+
+    What looks like a control token in a text is text, and spelled in other tokens.
+    """
+    encoded = encode_template(tokenizer, texts)
+    rows = _find_imitations(tokenizer, texts, encoded)
+    if not rows:
+        return encoded
+    split = encode_template(tokenizer, [texts[row] for row in rows], split_special_tokens=True)
+    # Some tokenizers find control tokens all the same, because they are among the words of the vocabulary.
+    control = _find_control_tokens(tokenizer)
+    found = control.keys() & chain.from_iterable(split)
+    spelled = {token: _spell(tokenizer, control[token], control) for token in found}
+    for row, ids in zip(rows, split, strict=True):
+        encoded[row] = [part for token in ids for part in spelled.get(token, [token])]
+    return encoded
+
+
+def encode_filled(tokenizer: Any, filled: Sequence[tuple[Callable[..., str], Sequence[str]]]) -> list[list[int]]:
+    """Token ids of templates filled with texts, however long they are.
+
+    Control tokens of a template are read as such, and those in a text as text. Both are tokenized together, as models
+    are used to, unless a text imitates a control token.
+
+    Args:
+        tokenizer: A tokenizer returned by ``load_tokenizer``.
+        filled: Functions that fill a template, each with the texts that are its arguments.
+    """
+    whole = [fill(*texts) for fill, texts in filled]
+    encoded = encode_template(tokenizer, whole)
+    rows = [row for row in _find_imitations(tokenizer, whole, encoded) for _ in filled[row][1]]
+    suspects = [text for row in dict.fromkeys(rows) for text in filled[row][1]]
+    imitations = _find_imitations(tokenizer, suspects, encode_template(tokenizer, suspects))
+    for row in {rows[index] for index in imitations}:
+        fill, texts = filled[row]
+        # The pattern has one group, so every second part is the number of a text.
+        pieces = _SLOT.split(fill(*(f"@@{number}@@" for number in range(len(texts)))))
+        ids = encode_template(tokenizer, pieces[::2])
+        of_texts = encode_texts(tokenizer, texts)
+        for position, number in enumerate(pieces[1::2]):
+            ids[position] += of_texts[int(number)]
+        encoded[row] = list(chain.from_iterable(ids))
+    return encoded
+
+
+def encode_template(tokenizer: Any, texts: Sequence[str], **kwargs: Any) -> list[list[int]]:
+    """Token ids of each text, however long it is; control tokens in it are read as such, and none is added."""
+    # Tokenizers fail without any text.
+    if not texts:
+        return []
     encoded = tokenizer(
         list(texts),
         add_special_tokens=False,
@@ -138,6 +204,55 @@ def load_model(auto_class: Any, folder: Path, dtype: "torch.dtype", *, new_head:
     return model
 
 
+def count_positions(config: Mapping[str, Any]) -> int | None:
+    """How many tokens a model has positions for, by the entries of its config.json; None if that does not say."""
+    kind = config.get("model_type")
+    positions = config.get("n_positions" if kind in _N_POSITIONS else "max_position_embeddings")
+    if positions is None or kind not in _POSITIONS_AFTER_PADDING:
+        return positions
+    # MPNet's are after 1, whatever its padding token.
+    return positions - 1 - (1 if kind == "mpnet" else config.get("pad_token_id", 1))
+
+
+def check_positions(model: Any, name: str, parameter: str, max_tokens: int) -> None:
+    """Check that a model loaded from ``name`` has positions for the ``max_tokens`` that a parameter says.
+
+    Raises:
+        ValueError: If it has fewer.
+    """
+    config = model.config.get_text_config().to_dict()
+    limit = count_positions(config) or 0
+    # DeBERTa's positions are relative, so it reads longer inputs than it was pretrained on.
+    if 0 < limit < max_tokens and not config.get("relative_attention", False):
+        raise ValueError(f"Model '{name}' reads at most {limit} tokens, and {parameter} is {max_tokens}. Lower it.")
+
+
+def check_padding(
+    alone: npt.NDArray[np.float32], padded: npt.NDArray[np.float32], dtype: "torch.dtype", name: str, parameter: str
+) -> None:
+    """Check that padding changes no more than the rounding of what a model computes.
+
+    Args:
+        alone: Vectors of a few inputs, each computed by itself without padding, shape (inputs, dimensions).
+        padded: Vectors of the same inputs in one batch.
+        dtype: Dtype of the model.
+        name: Its name or folder.
+        parameter: The parameter that sets it.
+
+    Raises:
+        ValueError: If they differ.
+    """
+    import torch
+
+    change, size = (float(np.linalg.norm(part, axis=1).max()) for part in (padded - alone, alone))
+    # Rounding changes vectors by a few times the dtype's precision, and reading the padding by some percent.
+    if change > 2 * torch.finfo(dtype).eps ** 0.5 * size:
+        raise ValueError(
+            f"Model '{name}' reads padding: in a batch with a longer text, the vector of a text differs by "
+            f"{100 * change / size:.2g} % from that of the text alone. Set {parameter} to another model."
+        )
+
+
 def read_json(path: Path, default: Any) -> Any:
     """Content of a JSON file among a model's files, or ``default`` if it does not exist.
 
@@ -164,6 +279,35 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bar:
             logging.enable_progress_bar()
+
+
+def _find_imitations(tokenizer: Any, texts: Sequence[str], encoded: Sequence[list[int]]) -> list[int]:
+    """Indices of the texts that have control tokens."""
+    control = _find_control_tokens(tokenizer).keys()
+    unknown = tokenizer.unk_token
+    return [
+        index
+        for index, (text, ids) in enumerate(zip(texts, encoded, strict=True))
+        if not control.isdisjoint(ids) or (unknown is not None and unknown in text)
+    ]
+
+
+def _find_control_tokens(tokenizer: Any) -> dict[int, str]:
+    """Ids and names of special tokens, and of added tokens that the chat template writes."""
+    template = str(tokenizer.chat_template or "")
+    control = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+    for token, added in tokenizer.added_tokens_decoder.items():
+        if added.special or (added.content in template and not added.content.isspace()):
+            control[token] = added.content
+    # Ordinary text may be unknown, too.
+    control.pop(tokenizer.unk_token_id, None)
+    return control
+
+
+def _spell(tokenizer: Any, name: str, control: Container[int]) -> list[int]:
+    """Token ids of the characters of a control token's name; a character that is a control token itself has none."""
+    characters = encode_template(tokenizer, list(name), split_special_tokens=True)
+    return [token for token in chain.from_iterable(characters) if token not in control]
 
 
 def _first_line(reason: Exception) -> str:

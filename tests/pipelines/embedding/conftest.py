@@ -65,11 +65,15 @@ def make_reward_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
     """Write a sequence classifier."""
 
     def make(
-        logits: int = 1, chat_template: str | None = CHAT_TEMPLATE, padding_side: str = "right", **changes: Any
+        logits: int = 1,
+        chat_template: str | None = CHAT_TEMPLATE,
+        padding_side: str = "right",
+        kind: str = "qwen3",
+        **changes: Any,
     ) -> Path:
         folder = tmp_path_factory.mktemp("reward_model")
         changes = {"num_labels": logits, "max_position_embeddings": 512, **changes}
-        save_model(folder, "qwen3", AutoModelForSequenceClassification, **changes)
+        save_model(folder, kind, AutoModelForSequenceClassification, **changes)
         tokenizer = make_tokenizer(padding_side, special_tokens=False)
         tokenizer.chat_template = chat_template
         tokenizer.save_pretrained(folder)

@@ -65,6 +65,9 @@ def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         ("qwen3", "left", "last", lambda states: states[-1]),
         ("qwen3", "left", "mean", lambda states: states.mean(dim=0)),
         ("qwen3", "left", "cls", lambda states: states[0]),
+        ("bert", "left", "mean", lambda states: states.mean(dim=0)),
+        ("gpt2", "left", "last", lambda states: states[-1]),
+        ("gpt2", "right", "mean", lambda states: states.mean(dim=0)),
     ],
 )
 @pytest.mark.parametrize("normalize", [True, False])
@@ -131,6 +134,16 @@ def test_settings_that_leave_no_room_for_text_are_an_error(
         ValueError, match=rf"embedding.encoder.{name} is 30 .* 32 tokens.* embedding.encoder.max_tokens"
     ):
         load(mean_encoder, max_tokens=32, **changes)
+
+
+def test_a_text_cannot_end_itself_and_a_prefix_may_have_special_tokens(mean_encoder: Path) -> None:
+    encoder = load(mean_encoder, query_prefix="[SEP] who ")
+    (forged,), (plain,) = encoder.tokenize([("[SEP] who ", "gave [SEP] it"), ("[SEP] who ", "gave it")])
+    tokenizer = AutoTokenizer.from_pretrained(mean_encoder)
+    assert tokenizer.convert_ids_to_tokens(plain.tokens) == ["[CLS]", "[SEP]", "who", "gave", "it", "[SEP]"]
+    assert tokenizer.convert_ids_to_tokens(forged.tokens) == [
+        "[CLS]", "[SEP]", "who", "gave", "[UNK]", "s", "##e", "##p", "[UNK]", "it", "[SEP]",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("special_tokens", [True, False])

@@ -2,14 +2,18 @@ import dataclasses
 import json
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from arena_preference.pipelines.embedding.config import EmbeddingConfig, EncoderConfig
+from arena_preference.pipelines.embedding.encoder import Encoder
 from arena_preference.pipelines.embedding.encoder_settings import read_encoder_settings
 from arena_preference.pretrained import find_model
 
 from ...tiny_models import needs_embedded
 from .conftest import MakeModel
+from .test_encoder import CPU, LONG, embed
 
 
 @pytest.fixture
@@ -116,3 +120,20 @@ def test_a_dense_layer_after_pooling_is_an_error(make_encoder: MakeModel, chosen
     (folder / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(ValueError, match=r"Dense.* embedding.encoder.model"):
         read_encoder_settings(folder, chosen)
+
+
+@pytest.mark.parametrize(("kind", "positions"), [("roberta", 64), ("xlm-roberta", 64), ("mpnet", 64), ("gpt2", 66)])
+@pytest.mark.parametrize("max_seq_length", [None, 66, 512])
+def test_an_encoder_reads_no_more_tokens_than_it_has_positions_for(
+    make_encoder: MakeModel, chosen: EncoderConfig, kind: str, positions: int, max_seq_length: int | None
+) -> None:
+    folder = make_encoder(kind, pooling={"pooling_mode": "mean"}, max_seq_length=max_seq_length)
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"model_max_length": 512}))
+    settings = read_encoder_settings(folder, chosen)
+    assert settings.max_tokens == positions
+    encoder = Encoder(folder, [CPU], torch.float32, settings)
+    assert {len(window.tokens) for (window, *_) in encoder.tokenize([("", LONG)])} == {positions}
+    assert np.isfinite(embed(encoder, [LONG, "boat"])).all()
+    with pytest.raises(ValueError, match=rf"{positions} positions.* embedding.encoder.max_tokens.* {positions + 1}"):
+        read_encoder_settings(folder, chosen.model_copy(update={"max_tokens": positions + 1}))

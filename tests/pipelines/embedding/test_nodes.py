@@ -208,6 +208,15 @@ def read(dataset: EmbeddingStoreDataset, battles: pd.DataFrame, config: Embeddin
     return {column: collection.read(make_input_keys(of_column)) for column, of_column in texts.items()}
 
 
+def test_an_encoder_whose_vectors_would_depend_on_padding_stores_none(
+    dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig, make_encoder: MakeModel
+) -> None:
+    folder = make_encoder("fnet", pooling={"pooling_mode": "mean"})
+    with pytest.raises(ValueError, match=r"\d %.* embedding.encoder.model"):
+        fill(dataset, few_battles, change(config, "encoder", model=str(folder)))
+    assert fill(dataset, few_battles, config) == 34
+
+
 def test_every_cell_has_the_vector_of_its_text(
     dataset: EmbeddingStoreDataset, few_battles: pd.DataFrame, config: EmbeddingConfig, tmp_path: Path
 ) -> None:

@@ -36,7 +36,8 @@ def test_both_splits_have_features_of_the_same_models(
     rewarded: bool,
 ) -> None:
     chosen = change(config, "encoder", enabled=embedded)
-    chosen = change(chosen, "reward_model", enabled=rewarded, model=str(reward_model), revision=None)
+    limits = {"max_tokens": 400, "tail_tokens": 300}
+    chosen = change(chosen, "reward_model", enabled=rewarded, model=str(reward_model), revision=None, **limits)
     parts = {"train": battles.head(40), "test": battles.tail(20).drop(columns="label")}
     catalog = DataCatalog(
         {

@@ -12,6 +12,7 @@ from transformers import AutoModel
 from arena_preference.pipelines.embedding import text_model
 from arena_preference.pipelines.embedding.text_model import slide_windows, truncate_middle
 
+from .conftest import MakeModel
 from .test_encoder import load
 
 
@@ -83,3 +84,18 @@ def test_loading_a_model_switches_cudnn_attention_off(mean_encoder: Path) -> Non
     torch.backends.cuda.enable_cudnn_sdp(True)
     load(mean_encoder)
     assert not torch.backends.cuda.cudnn_sdp_enabled()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("kind", "padding_side"), [("bert", "left"), ("qwen3", "right"), ("gpt2", "left")])
+def test_rounding_is_no_sign_of_a_model_that_reads_padding(
+    make_encoder: MakeModel, kind: str, padding_side: str, dtype: torch.dtype
+) -> None:
+    load(make_encoder(kind, padding_side=padding_side), dtype).check_padding()
+
+
+@pytest.mark.parametrize("max_tokens", [4, 64])
+def test_an_encoder_that_reads_padding_is_an_error(make_encoder: MakeModel, max_tokens: int) -> None:
+    encoder = load(make_encoder("fnet"), max_tokens=max_tokens, stride=0)
+    with pytest.raises(ValueError, match=r"\d %.* embedding.encoder.model"):
+        encoder.check_padding()

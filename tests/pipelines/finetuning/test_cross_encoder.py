@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch.nn import functional
@@ -5,6 +7,7 @@ from torch.nn import functional
 from arena_preference.pipelines.finetuning.cross_encoder import CrossEncoder
 from arena_preference.pipelines.finetuning.weights import load_base
 
+from ...tiny_models import save_model
 from .conftest import MakeConfig
 
 LAYOUTS = [("distilbert", "pointwise"), ("distilbert", "pairwise"), ("llama", "pointwise"), ("llama", "pairwise")]
@@ -110,3 +113,24 @@ def test_gradient_checkpointing_does_not_change_the_gradients(make_config: MakeC
     assert all(gradient is not None for gradient in gradients[1].values())
     assert sum(float(gradient.abs().sum()) for name, gradient in gradients[1].items() if "lora_B" in name) > 0
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+@pytest.mark.parametrize("head", ["pointwise", "pairwise"])
+@pytest.mark.parametrize(
+    ("kind", "max_tokens", "message"),
+    [
+        ("fnet", 32, r"\d %.* finetuning\.model"),
+        ("roberta", 65, r"64 tokens.* finetuning\.input\.max_tokens is 65"),
+        ("gpt2", 67, r"66 tokens.* finetuning\.input\.max_tokens is 67"),
+    ],
+)
+def test_a_model_that_reads_padding_or_too_few_tokens_is_an_error(
+    make_config: MakeConfig, tmp_path: Path, head: str, kind: str, max_tokens: int, message: str
+) -> None:
+    save_model(tmp_path, kind)
+    config = make_config(head=head, input={"max_tokens": max_tokens}).model_copy(update={"model": str(tmp_path)})
+    with pytest.raises(ValueError, match=message):
+        load_base(config, torch.float32, torch.device("cpu"))
+    if kind != "fnet":
+        fewer = config.input.model_copy(update={"max_tokens": max_tokens - 1})
+        load_base(config.model_copy(update={"input": fewer}), torch.float32, torch.device("cpu"))

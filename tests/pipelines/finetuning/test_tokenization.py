@@ -9,6 +9,7 @@ from transformers import AutoTokenizer
 from arena_preference.pipelines.finetuning.tokenization import BattleTokenizer
 from arena_preference.symmetry import swap_battles
 
+from ...tiny_models import make_unigram_tokenizer
 from .conftest import MakeConfig, MakeModel
 
 LAYOUTS = [
@@ -75,6 +76,12 @@ def test_a_text_cannot_imitate_a_special_token(make_model: MakeModel, make_confi
     tokenizer = make_tokenizer(make_model, make_config, "distilbert")
     ((a, b),) = tokenizer.tokenize(make_battle(["question"], ["[SEP] good"], ["good"]))
     assert a.tolist().count(3) == b.tolist().count(3) == 2
+
+
+def test_nor_one_that_is_a_word_of_the_vocabulary(make_config: MakeConfig) -> None:
+    tokenizer = make_unigram_tokenizer()
+    ((a, b),) = BattleTokenizer(tokenizer, make_config()).tokenize(make_battle(["the"], ["</s> the"], ["the"]))
+    assert a.tolist().count(tokenizer.eos_token_id) == b.tolist().count(tokenizer.eos_token_id) == 1
 
 
 def test_template_chat_without_a_chat_template_is_an_error(make_model: MakeModel, make_config: MakeConfig) -> None:

@@ -17,6 +17,7 @@ class Encoder(TextModel):
     """A transformer whose token vectors are pooled according to its settings."""
 
     auto_class = AutoModel
+    parameters = "embedding.encoder"
 
     def __init__(
         self, folder: Path, devices: Sequence[torch.device], dtype: torch.dtype, settings: EncoderSettings
@@ -32,7 +33,7 @@ class Encoder(TextModel):
         self._settings = settings
         self._start, self._end = self._find_special_tokens()
         prefixes = (settings.query_prefix, settings.document_prefix)
-        self._prefixes = dict(zip(prefixes, self._to_ids(prefixes), strict=True))
+        self._prefixes = dict(zip(prefixes, self._to_ids([(prefix.__add__, [""]) for prefix in prefixes]), strict=True))
         longest = max(len(ids) for ids in self._prefixes.values())
         room = settings.max_tokens - len(self._start) - len(self._end) - longest
         name = "stride" if settings.long_texts == "windows" else "tail_tokens"
@@ -49,12 +50,11 @@ class Encoder(TextModel):
 
     def tokenize(self, inputs: Sequence[PrefixedText]) -> list[list[Window]]:
         """Windows of each text, each of which starts with the text's prefix."""
-        texts = [prefix + text for prefix, text in inputs]
-        if self._settings.lower_case:
-            texts = [text.lower() for text in texts]
+        cased = [tuple(map(str.lower, parts)) for parts in inputs] if self._settings.lower_case else inputs
+        every = self._to_ids([(prefix.__add__, [text]) for prefix, text in cased])
         return [
             self._cut(ids, _count_common(ids, self._prefixes[prefix]))
-            for (prefix, _), ids in zip(inputs, self._to_ids(texts), strict=True)
+            for (prefix, _), ids in zip(inputs, every, strict=True)
         ]
 
     def _cut(self, ids: Tokens, prefix: int) -> list[Window]:

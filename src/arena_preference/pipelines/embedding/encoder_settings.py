@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from arena_preference.pretrained import read_json
+from arena_preference.pretrained import count_positions, read_json
 
 from .config import EncoderConfig, LongTexts, Pooling
 
@@ -51,15 +51,16 @@ def read_encoder_settings(folder: Path, config: EncoderConfig) -> EncoderSetting
         )
     pooler = read_json(modules.get("Pooling", folder / "1_Pooling") / "config.json", {})
     transformer = read_json(modules.get("Transformer", folder) / "sentence_bert_config.json", {})
-    positions = read_json(folder / "config.json", {}).get("max_position_embeddings")
+    positions = count_positions(read_json(folder / "config.json", {}))
+    tokenizer = read_json(folder / "tokenizer_config.json", {})
     # A tokenizer without a limit has 1e30.
-    limits = (read_json(folder / "tokenizer_config.json", {}).get("model_max_length"), positions)
+    limits = (transformer.get("max_seq_length") or tokenizer.get("model_max_length"), positions)
     known_limits = (int(limit) for limit in limits if limit is not None and limit < _NO_LIMIT)
     own_normalize = "Normalize" in modules if modules else None
     chosen: dict[str, Any] = {
         "pooling": config.pooling or (_read_pooling(folder, pooler) if pooler else None),
         "normalize": own_normalize if config.normalize is None else config.normalize,
-        "max_tokens": config.max_tokens or transformer.get("max_seq_length") or min(known_limits, default=None),
+        "max_tokens": config.max_tokens or min(known_limits, default=None),
     }
     missing = [f"embedding.encoder.{name}" for name, value in chosen.items() if value is None]
     if missing:
@@ -69,8 +70,8 @@ def read_encoder_settings(folder: Path, config: EncoderConfig) -> EncoderSetting
         )
     if positions and chosen["max_tokens"] > positions:
         raise ValueError(
-            f"Encoder '{folder}' has {positions} positions, fewer than embedding.encoder.max_tokens, which is "
-            f"{chosen['max_tokens']}. Lower it."
+            f"Encoder '{folder}' has {positions} positions for tokens, fewer than embedding.encoder.max_tokens, "
+            f"which is {chosen['max_tokens']}. Lower it."
         )
     prompts = read_json(folder / "config_sentence_transformers.json", {})
     prefixes = prompts.get("prompts") or {}

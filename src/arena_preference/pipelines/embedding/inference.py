@@ -46,7 +46,7 @@ def embed_missing(
     The order of the inputs does not matter. If nothing is missing, the model is not loaded.
 
     Raises:
-        ValueError: If there are no inputs.
+        ValueError: If there are no inputs, or padding changes what the model computes.
         TimeoutError: If, at the current speed, the run would take longer than ``config.time_budget``.
         FloatingPointError: If a vector overflows ``storage_dtype``.
     """
@@ -69,6 +69,8 @@ def embed_missing(
     throughput = Throughput(name)
     done = 0
     with Workers(model, config.workers, getattr(config.batch_tokens, devices[0].type)) as workers:
+        # In a worker, because a batch on one core does not wait for the other cores.
+        workers.submit(model.check_padding).result()
         for rows, vectors in run_model(model, wanted, workers, config.shard_characters, throughput):
             largest = np.abs(vectors).max()
             if largest > np.finfo(storage_dtype).max:

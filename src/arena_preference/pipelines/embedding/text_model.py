@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -12,7 +12,7 @@ import torch
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from arena_preference.device import avoid_cudnn_attention
-from arena_preference.pretrained import encode_texts, load_model, load_tokenizer
+from arena_preference.pretrained import check_padding, encode_filled, load_model, load_tokenizer
 
 from .attention import UNFUSED_ATTENTION
 
@@ -23,6 +23,8 @@ Vectors = npt.NDArray[np.float32]
 
 # Batches are padded to multiples of this width. How a row is rounded depends on the width, through the attention.
 _WIDTH_STEP: Final = 16
+# A short and a longer text, which a batch pads to the same width.
+_PAIR: Final = ("A", "The river runs down to the sea, and it keeps its name: who gave it one, nobody can say.")
 
 
 class Window(NamedTuple):
@@ -40,6 +42,8 @@ class TextModel(ABC):
     """A tokenizer, and for each device a copy of the weights, which the workers of a CPU share."""
 
     auto_class: ClassVar[Any]
+    parameters: ClassVar[str]
+    """The group of parameters that describe the model."""
     max_tokens: int
     """Maximum tokens of a window."""
     max_characters: float
@@ -79,22 +83,39 @@ class TextModel(ABC):
     def _pool(self, output: Any, mask: torch.Tensor) -> torch.Tensor:
         """One float32 vector for each row of a batch; ``mask`` is 1 at the tokens to be pooled."""
 
-    def compute(self, windows: Sequence[Window], device: torch.device) -> Vectors:
+    def check_padding(self) -> None:
+        """Check that two texts have the same vectors in a padded batch and alone.
+
+        Raises:
+            ValueError: If they differ.
+        """
+        device = self.devices[0]
+        pair = [of_text[0] for of_text in self.tokenize([self.make_input(text) for text in _PAIR])]
+        alone = [self.compute([window], device, len(window.tokens)) for window in pair]
+        padded = self.compute(pair, device)
+        check_padding(np.concatenate(alone), padded, self.dtype, str(self.folder), f"{self.parameters}.model")
+
+    def compute(self, windows: Sequence[Window], device: torch.device, width: int | None = None) -> Vectors:
         """Vectors of one batch, shape (windows, dimensions).
 
         They are independent of each other if all windows have the same padded width.
 
+        Args:
+            windows: The batch.
+            device: One of the model's devices.
+            width: Width to pad to; None for the padded width of the widest window.
+
         Raises:
             FloatingPointError: If a number is not finite, for example because float16 overflows.
         """
-        width = max(map(self.padded_width, windows))
+        width = width or max(map(self.padded_width, windows))
         input_ids = np.full((len(windows), width), self.padding_token, dtype=np.int64)
         mask = np.zeros((2, len(windows), width), dtype=np.int64)
         for row, (tokens, _, skipped) in enumerate(windows):
-            start = width - len(tokens) if self._tokenizer.padding_side == "left" else 0
-            input_ids[row, start : start + len(tokens)] = tokens
-            mask[0, row, start : start + len(tokens)] = 1
-            mask[1, row, start + skipped : start + len(tokens)] = 1
+            # On the right, whatever the tokenizer says: models whose positions are absolute count them from the left.
+            input_ids[row, : len(tokens)] = tokens
+            mask[0, row, : len(tokens)] = 1
+            mask[1, row, skipped : len(tokens)] = 1
         with torch.inference_mode():
             attention_mask, pooling_mask = torch.from_numpy(mask).to(device)
             tokens_on_device = torch.from_numpy(input_ids).to(device)
@@ -141,8 +162,9 @@ class TextModel(ABC):
         model.config.use_cache = False
         return model.to(device).eval()
 
-    def _to_ids(self, texts: Sequence[str]) -> list[Tokens]:
-        return [np.array(ids, dtype=np.int32) for ids in encode_texts(self._tokenizer, texts)]
+    def _to_ids(self, filled: Sequence[tuple[Callable[..., str], Sequence[str]]]) -> list[Tokens]:
+        """Token ids of templates filled with texts."""
+        return [np.array(ids, dtype=np.int32) for ids in encode_filled(self._tokenizer, filled)]
 
 
 def slide_windows(tokens: Tokens, size: int, stride: int) -> list[Tokens]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from arena_preference.battles import TEXT_COLUMNS
-from arena_preference.pretrained import encode_texts
+from arena_preference.pretrained import encode_template, encode_texts
 
 from .config import FinetuningConfig, Template
 
@@ -43,7 +43,7 @@ class Layout(NamedTuple):
 class BattleTokenizer:
     """Turns battles into token ids, at most ``max_tokens`` per input.
 
-    Template and texts are tokenized separately, so that the budget is exact and no text can imitate a special token.
+    Template and texts are tokenized separately, so that the budget is exact.
     """
 
     def __init__(self, tokenizer: Any, config: FinetuningConfig) -> None:
@@ -74,7 +74,7 @@ class BattleTokenizer:
             for cells in zip(*(battles[column] for column in TEXT_COLUMNS), strict=True)
         ]
         texts = [text or "" for turns in conversations for turn in turns for text in turn]
-        ids = iter(encode_texts(self._tokenizer, texts, split_special_tokens=True))
+        ids = iter(encode_texts(self._tokenizer, texts))
         return [self._lay_out([(next(ids), next(ids), next(ids)) for _ in turns]) for turns in conversations]
 
     def _lay_out(self, turns: Sequence[Turn]) -> Inputs:
@@ -111,7 +111,7 @@ class BattleTokenizer:
             raise ValueError(
                 "The model's chat template omits some texts of a conversation. Set finetuning.input.template to text."
             )
-        return Layout(encode_texts(self._tokenizer, parts[::3]), slots)
+        return Layout(encode_template(self._tokenizer, parts[::3]), slots)
 
     def _make_text_layout(self, turns: int) -> Layout:
         tokenizer = self._tokenizer

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from peft import (
     LoraConfig,
@@ -15,11 +17,12 @@ from peft import (
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_model
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, BitsAndBytesConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
 from arena_preference.battles import N_CLASSES
-from arena_preference.pretrained import find_model, quiet_transformers
+from arena_preference.pretrained import check_padding, check_positions, find_model, quiet_transformers
 from arena_preference.pretrained import load_model as load_pretrained
 
 from .config import FinetuningConfig
@@ -36,7 +39,8 @@ def load_base(config: FinetuningConfig, dtype: torch.dtype, device: torch.device
 
     Raises:
         FileNotFoundError: If the model is not found.
-        ValueError: If its weights are corrupted or incomplete, or it reads fewer tokens than ``input.max_tokens``.
+        ValueError: If its weights are corrupted or incomplete, or it reads fewer tokens than ``input.max_tokens``, or
+            padding.
     """
     kwargs: dict[str, Any] = {}
     if config.method == "qlora":
@@ -53,7 +57,10 @@ def load_base(config: FinetuningConfig, dtype: torch.dtype, device: torch.device
         torch.float32 if config.method == "full" else dtype,
         **kwargs,
     )
-    _check_length(encoder.config, config)
+    check_positions(encoder, config.model, "finetuning.input.max_tokens", config.input.max_tokens)
+    if config.method != "qlora":
+        encoder.to(device)
+    _check_padding(encoder, config)
     if config.method == "qlora":
         encoder = prepare_model_for_kbit_training(encoder, use_gradient_checkpointing=False)
     if config.training.gradient_checkpointing:
@@ -142,12 +149,20 @@ def _load_adapters(model: Any, state: dict[str, torch.Tensor]) -> None:
     set_peft_model_state_dict(model, state)
 
 
-def _check_length(model_config: Any, config: FinetuningConfig) -> None:
-    text_config = model_config.get_text_config()
-    limit = getattr(text_config, "max_position_embeddings", None) or 0
-    # DeBERTa's positions are relative, so it reads longer inputs than it was pretrained on.
-    if 0 < limit < config.input.max_tokens and not getattr(text_config, "relative_attention", False):
-        raise ValueError(
-            f"Model '{config.model}' reads at most {limit} tokens, and finetuning.input.max_tokens is "
-            f"{config.input.max_tokens}. Lower it."
-        )
+def _check_padding(encoder: Any, config: FinetuningConfig) -> None:
+    """Compare the vectors of a short and a longer input in a padded batch with those of each alone."""
+    text_config = encoder.config.get_text_config()
+    pad_token = text_config.pad_token_id or 0
+    tokens = [token for token in range(17) if token != pad_token]
+
+    def embed(*inputs: list[int]) -> npt.NDArray[np.float32]:
+        ids = [torch.tensor(tokens, device=encoder.device) for tokens in inputs]
+        mask = pad_sequence([torch.ones_like(tokens) for tokens in ids], batch_first=True)
+        padded = pad_sequence(ids, batch_first=True, padding_value=pad_token)
+        with torch.no_grad():
+            states = encoder.base_model(input_ids=padded, attention_mask=mask).last_hidden_state.float()
+        return ((states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)).cpu().numpy()
+
+    pair = tokens[:4], tokens
+    alone = np.concatenate([embed(one) for one in pair])
+    check_padding(alone, embed(*pair), encoder.dtype, config.model, "finetuning.model")
