@@ -37,17 +37,23 @@ def parse_turns(cell: str) -> Turns:
     Raises:
         UnusableRowError: If the cell is not a list of texts and nulls.
     """
-    try:
-        turns = json.loads(cell, strict=False, parse_constant=lambda _: None)
-    # A list nested a thousand levels deep exhausts the parser's recursion limit.
-    except (ValueError, RecursionError):
-        turns = _parse_python_list(cell)
+    turns = parse_literal(cell)
     if not isinstance(turns, list):
         raise UnusableRowError("not a list")
     return check_turns(turns)
 
 
-def _parse_python_list(cell: str) -> Any:
+def parse_literal(cell: str) -> Any:
+    """A value as JSON or Python writes it, without running any code; NaN is None.
+
+    Raises:
+        UnusableRowError: If the cell is neither.
+    """
+    try:
+        return json.loads(cell, strict=False, parse_constant=lambda _: None)
+    # A list nested a thousand levels deep exhausts the parser's recursion limit.
+    except (ValueError, RecursionError):
+        pass
     try:
         return ast.literal_eval(cell.strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError):
@@ -100,6 +106,24 @@ def read_text(row: Row, column: str) -> str | None:
     value = row.get(column)
     text = "" if value is None else repair_text(str(value).strip())
     return None if text.lower() in MISSING else text
+
+
+def read_number(row: Row, column: str) -> float | None:
+    """A value as number, None if it is missing.
+
+    Raises:
+        UnusableRowError: If it is no finite number.
+    """
+    text = read_text(row, column)
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UnusableRowError(f"{column} is not a number: {text[:40]!r}")
+    return number
 
 
 def read_winner(row: Row, column: str = "winner") -> Label | None:

@@ -4,10 +4,29 @@ from typing import Final
 
 from .competition import COMPETITION
 from .format import Format, Row
+from .helpsteer import HELPSTEER2, HELPSTEER3
+from .nectar import NECTAR
 from .plain import PLAIN
+from .ppe import PPE
+from .preference import PREFERENCE
+from .rewardbench import REWARDBENCH
+from .ultrafeedback import ULTRAFEEDBACK
 
 #: All forms by name. A file has the first one that matches, so the more specific ones come first.
-FORMATS: Final[dict[str, Format]] = {form.name: form for form in (COMPETITION, PLAIN)}
+FORMATS: Final[dict[str, Format]] = {
+    form.name: form
+    for form in (
+        COMPETITION,
+        HELPSTEER3,
+        HELPSTEER2,
+        NECTAR,
+        PPE,
+        REWARDBENCH,
+        ULTRAFEEDBACK,
+        PREFERENCE,
+        PLAIN,
+    )
+}
 
 
 def find_format(path: str, head: list[Row], name: str | None = None) -> Format:

@@ -1,0 +1,30 @@
+"""PPE human preferences: an evaluation set of votes in Chatbot Arena."""
+
+from collections.abc import Iterator, Set
+from typing import Final
+
+from arena_preference.battles import ID, TIE
+
+from .cells import BOTH_BAD, read_id, read_optional, read_text, read_text_or_turns, read_winner
+from .format import Battle, Format, Row
+
+
+def _matches(columns: Set[str], head: list[Row]) -> bool:
+    return columns >= {"prompt", "response_1", "response_2", "winner", "model_a", "model_b"}
+
+
+def _parse(row: Row) -> Iterator[Battle]:
+    label = read_winner(row)
+    is_both_bad = str(read_text(row, "winner")).lower() in BOTH_BAD
+    yield {
+        ID: read_id(row, "question_id"),
+        "prompt": read_text_or_turns(row, "prompt"),
+        "response_a": read_text_or_turns(row, "response_1"),
+        "response_b": read_text_or_turns(row, "response_2"),
+        "label": label,
+        **read_optional(row, model_a="model_a", model_b="model_b", language="language"),
+        **({"tie_kind": "both bad" if is_both_bad else "tie"} if label and label[TIE] else {}),
+    }
+
+
+PPE: Final = Format("ppe", _matches, _parse, is_benchmark=True)

@@ -1,0 +1,40 @@
+"""RewardBench 1 and 2: evaluation sets of chosen and rejected responses, in the second version several of each."""
+
+from collections.abc import Iterator, Set
+from itertools import product
+from typing import Final
+
+from arena_preference.battles import ID
+
+from .cells import read_id, read_optional, read_text, read_text_or_turns
+from .format import Battle, Format, Row, UnusableRowError
+from .sides import draw_sides
+
+
+def _matches(columns: Set[str], head: list[Row]) -> bool:
+    return columns >= {ID, "prompt", "chosen", "rejected", "subset"}
+
+
+def _parse(row: Row) -> Iterator[Battle]:
+    prompt = read_text_or_turns(row, "prompt")
+    # In both versions each response is one turn; a list has several responses.
+    chosen, rejected = read_text_or_turns(row, "chosen"), read_text_or_turns(row, "rejected")
+    if not (chosen and rejected):
+        raise UnusableRowError("chosen or rejected is an empty list")
+    chosen_model, rejected_model = read_text(row, "chosen_model"), read_text(row, "rejected_model")
+    for better, worse in product(chosen, rejected):
+        yield {
+            ID: _read_id(row),
+            "prompt": prompt,
+            **draw_sides([better], [worse], better_model=chosen_model, worse_model=rejected_model),
+            **read_optional(row, category="subset"),
+        }
+
+
+def _read_id(row: Row) -> str | None:
+    """Id behind the subset: the same number may be in several subsets."""
+    number, subset = read_id(row), read_text(row, "subset")
+    return number if number is None or subset is None else f"{subset}/{number}"
+
+
+REWARDBENCH: Final = Format("rewardbench", _matches, _parse, is_benchmark=True)
