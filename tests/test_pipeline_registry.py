@@ -68,7 +68,7 @@ def test_submission_is_the_test_split_of_all_stages_and_reads_no_training_file(r
     assert {node.namespace for node in submission.nodes} == {*STAGES[:5], "submission"}
     assert all("test" in node.tags for node in submission.nodes)
     raw = {name for name in submission.inputs() if "raw" in name}
-    assert raw == {"test_raw_battles", "test_raw_ids"}
+    assert raw == {"test_raw_battles"}
 
 
 def test_every_dataset_has_an_entry_whose_folder_is_its_layer(

@@ -109,7 +109,7 @@ def test_a_folder_of_an_environment_is_read_like_one_of_the_command_line(
         with pytest.raises(ValueError, match=r"raw_dir is .*globals\.yml.*'007'"):
             load_context(conf)
     # The command line counts, whatever the file says.
-    assert load_context(conf, raw_dir="DIR").config_loader["catalog"]["test_raw_ids"]["filepath"] == "DIR/test.csv"
+    assert load_context(conf, raw_dir="DIR").config_loader["catalog"]["test_raw_battles"]["filepath"] == "DIR/test"
 
 
 @pytest.mark.parametrize("below", ["", "folder/folder"])

@@ -35,7 +35,7 @@ KINDS: dict[str, Callable[..., AbstractDataset]] = {
     "simulation.json": lambda filepath: HandleDataset(filepath=filepath, opener=read_optional_json),
     ".yml": YAMLDataset,
     ".log": lambda filepath: HandleDataset(filepath=filepath, opener=open_optuna_journal),
-    "train.csv": lambda filepath: RawTablesDataset(filepath=filepath),
+    "train.csv": lambda filepath: RawTablesDataset(filepath=filepath, columns=["id"]),
 }
 
 

@@ -105,7 +105,7 @@ def test_a_training_battle_is_measured_as_if_its_prompt_group_had_been_left_out_
 
 def test_a_new_battle_with_the_id_of_a_training_battle_is_not_left_out(battles, fitted):
     others = battles.assign(response_a=battles["response_b"].to_numpy()[::-1])
-    expected = compute_relevance_features(others.assign(id=others[ID] + 1_000_000), *fitted).drop(columns=ID)
+    expected = compute_relevance_features(others.assign(id="new-" + others[ID]), *fitted).drop(columns=ID)
     pd.testing.assert_frame_equal(
         compute_relevance_features(others, *fitted).drop(columns=ID), expected, check_exact=True
     )
@@ -161,7 +161,7 @@ def test_a_large_prompt_group_takes_about_as_much_memory_as_many_small_ones():
 
 
 def test_features_of_a_new_battle_do_not_depend_on_the_others(battles, fitted):
-    new = battles.assign(id=battles[ID] + 1_000_000)
+    new = battles.assign(id="new-" + battles[ID])
     together = compute_relevance_features(new, *fitted)
     apart = pd.concat([compute_relevance_features(new[row : row + 1], *fitted) for row in range(len(new))])
     pd.testing.assert_frame_equal(apart.reset_index(drop=True), together, check_exact=True)

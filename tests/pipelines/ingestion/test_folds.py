@@ -91,8 +91,8 @@ def test_the_summary_counts_what_was_read_by_file(battles: pd.DataFrame) -> None
 def test_too_few_prompt_groups_or_battles_of_a_class_are_errors_with_possible_advice(battles: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match=r"1 prompt groups .* 3 folds.* Add battles\.$"):
         assign(battles.assign(prompt_group="one"))
-    with pytest.raises(ValueError, match=r"8 prompt groups .* 9 folds.* ingestion\.n_splits to 8"):
-        assign(battles.assign(prompt_group=battles["prompt_group"].str[:7]), n_splits=9)
+    with pytest.raises(ValueError, match=r"10 prompt groups .* 11 folds.* ingestion\.n_splits to 10"):
+        assign(battles.assign(prompt_group=battles["prompt_group"].str[:7]), n_splits=11)
     few = pd.concat([battles[battles["label"] < 2], battles[battles["label"] == 2].head(4)])
     with pytest.raises(ValueError, match=r"4 .*winner_tie.* ingestion\.n_splits to 4"):
         assign(few, n_splits=5)

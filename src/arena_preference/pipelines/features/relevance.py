@@ -141,7 +141,7 @@ def compute_relevance_features(
     ids = battles[ID].to_numpy(object)
     is_fitted = np.isin(_hash_ids(battles[ID]), prompt_word_regression["id_hashes"] if leave_out else [])
     # A battle that was not fitted is a group of its own.
-    names = battles["prompt_group"].where(is_fitted, battles[ID].astype(str))
+    names = battles["prompt_group"].where(is_fitted, battles[ID])
     ordered = (rows[np.argsort(ids[rows])] for rows in battles.groupby(names.to_numpy(), sort=False).indices.values())
     for groups in iter_group_chunks(ordered, chunk_rows):
         turns = read_turns(battles.iloc[np.concatenate(groups)])
