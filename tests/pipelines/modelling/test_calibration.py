@@ -44,11 +44,12 @@ def test_information_of_the_cross_encoders_alone_is_blended_in(rng: np.random.Ge
     assert calibration["temperature"] == pytest.approx(1, rel=0.1)
     assert calibration["cross_encoder_weight"] == pytest.approx(0.4, rel=0.15)
 
-    predictions = labels.assign(fold=oof_logits["fold"])
+    predictions = labels.assign(fold=oof_logits["fold"], source="train.csv")
     final = softmax(calibrate_out_of_fold(oof_logits, shuffled, calibration), axis=1)
     for prefix, values in (("", final), ("prior_", final), ("length_", final), ("cross_encoder_", softmax(other, 1))):
         predictions[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = values
-    metrics = evaluate_predictions(predictions, oof_logits, CONFIG, seed=0)
+    summary = {"main_source": "train.csv"}
+    metrics = evaluate_predictions(predictions, oof_logits, summary, {}, CONFIG, seed=0)
     value = {name: interval["value"] for name, interval in metrics["blend"].items()}
     assert value["blend"] < value["catboost"] < value["cross_encoders"]
     assert value["blend"] == metrics["log_loss"]["value"]

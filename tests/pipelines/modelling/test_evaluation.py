@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from arena_preference.pipelines.modelling.bag_of_words import fit_bow_model
 from arena_preference.pipelines.modelling.calibration import fit_calibration
 from arena_preference.pipelines.modelling.evaluation import (
     evaluate_predictions,
+    find_bayes_optimal_log_loss,
     measure_ablation,
     measure_learning_curve,
 )
@@ -26,7 +29,8 @@ GROUPS = {
 
 def make_predictions(label: list[int], probabilities: list[list[float]]) -> pd.DataFrame:
     ids = range(len(label))
-    table = pd.DataFrame({"id": ids, "fold": 0, "prompt_group": [str(number) for number in ids], "label": label})
+    groups = [str(number) for number in ids]
+    table = pd.DataFrame({"id": ids, "source": "train.csv", "fold": 0, "prompt_group": groups, "label": label})
     for prefix in ("", "prior_", "length_"):
         table[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = probabilities
     return table
@@ -39,8 +43,18 @@ def calibrated(rng: np.random.Generator) -> pd.DataFrame:
     return make_predictions([int(rng.choice(3, p=row)) for row in probabilities], probabilities.tolist())
 
 
-def evaluate(predictions: pd.DataFrame) -> dict[str, dict[str, float]]:
-    return evaluate_predictions(predictions, pd.DataFrame(), CONFIG, seed=0)
+def summarise(battles: int, rejected: int = 0) -> dict[str, Any]:
+    """A summary of two files, of which train.csv is the main source."""
+    sources = [("other.csv", 7, {}), ("train.csv", battles, {"winner is missing": rejected})]
+    return {
+        "main_source": "train.csv",
+        "sources": [dict(zip(("source", "battles", "rejected"), source, strict=True)) for source in sources],
+    }
+
+
+def evaluate(predictions: pd.DataFrame, simulation_summary: dict[str, Any] | None = None) -> dict[str, Any]:
+    summary = summarise(len(predictions))
+    return evaluate_predictions(predictions, pd.DataFrame(), summary, simulation_summary or {}, CONFIG, seed=0)
 
 
 def test_metrics_equal_those_of_scikit_learn_and_are_within_their_intervals(calibrated: pd.DataFrame) -> None:
@@ -48,7 +62,7 @@ def test_metrics_equal_those_of_scikit_learn_and_are_within_their_intervals(cali
     label, probabilities = calibrated["label"], calibrated[list(LABEL_COLUMNS)].to_numpy()
     assert metrics["log_loss"]["value"] == pytest.approx(log_loss(label, probabilities))
     assert metrics["accuracy"]["value"] == pytest.approx((probabilities.argmax(axis=1) == label).mean())
-    assert (metrics.pop("battles"), metrics.pop("folds")) == (400, 1)
+    assert [metrics.pop(name) for name in ("source", "battles", "folds")] == ["train.csv", 400, 1]
     for interval in metrics.values():
         assert interval["low"] < interval["value"] < interval["high"]
 
@@ -56,6 +70,47 @@ def test_metrics_equal_those_of_scikit_learn_and_are_within_their_intervals(cali
 def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
     metrics = evaluate(make_predictions([0, 1] * 50, [[0.95, 0.03, 0.02]] * 100))
     assert metrics["expected_calibration_error"]["value"] == pytest.approx(0.45)
+
+
+def test_metrics_are_of_the_main_source_alone(calibrated: pd.DataFrame) -> None:
+    calibrated.loc[100:, "source"] = "other.csv"
+    assert evaluate(calibrated) == evaluate(calibrated[:100])
+    assert evaluate(calibrated)["battles"] == 100
+
+
+def test_the_blend_is_of_the_main_source_alone(
+    model_input: pd.DataFrame,
+    oof_bow_logits: pd.DataFrame,
+    oof_logits: pd.DataFrame,
+    cross_encoder_logits: pd.DataFrame,
+    labels: pd.DataFrame,
+) -> None:
+    calibration = fit_calibration(oof_logits, cross_encoder_logits, labels)
+    labels.loc[80:, "source"] = "other.csv"
+    predictions = predict_out_of_fold(
+        oof_logits, oof_bow_logits, cross_encoder_logits, calibration, labels, model_input
+    )
+    metrics = evaluate_predictions(predictions, oof_logits, summarise(80), {}, CONFIG, seed=0)
+    assert metrics["blend"]["blend"] == metrics["log_loss"]
+    own = fit_calibration(oof_logits, labels[["id"]], labels)
+    catboost = predict_out_of_fold(oof_logits, oof_bow_logits, labels[["id"]], own, labels, model_input)
+    expected = log_loss(labels["label"][:80], catboost[list(LABEL_COLUMNS)][:80], labels=[0, 1, 2])
+    assert metrics["blend"]["catboost"]["value"] == pytest.approx(expected)
+
+
+def test_simulated_battles_have_their_bayes_optimal_log_loss(calibrated: pd.DataFrame) -> None:
+    simulation_summary = {"train": {"battles": 400, "bayes_optimal_log_loss": 0.9}}
+    assert evaluate(calibrated, simulation_summary)["bayes_optimal_log_loss"] == 0.9
+    assert "bayes_optimal_log_loss" not in evaluate(calibrated)
+
+
+@pytest.mark.parametrize(("simulated", "expected"), [(1000, 0.9), (998, None), (1001, None)])
+def test_the_bayes_optimal_log_loss_is_that_of_all_simulated_battles_alone(
+    simulated: int, expected: float | None
+) -> None:
+    simulation_summary = {"train": {"battles": simulated, "bayes_optimal_log_loss": 0.9}}
+    assert find_bayes_optimal_log_loss(summarise(998, rejected=2), simulation_summary) == expected
+    assert find_bayes_optimal_log_loss(summarise(998, rejected=2), {}) is None
 
 
 def test_without_cross_encoders_there_is_no_blend(calibrated: pd.DataFrame) -> None:
@@ -72,7 +127,7 @@ def test_oof_losses_agree_with_the_metrics(
     losses = compute_oof_losses(model_input, oof_bow_logits, labels, update(seeds_per_fold=2), seed=0)
     calibration = fit_calibration(oof_logits, no_cross_encoder, labels)
     predictions = predict_out_of_fold(oof_logits, oof_bow_logits, no_cross_encoder, calibration, labels, model_input)
-    metrics = evaluate_predictions(predictions, oof_logits, CONFIG, seed=0)
+    metrics = evaluate_predictions(predictions, oof_logits, summarise(len(labels)), {}, CONFIG, seed=0)
     assert losses.mean() == pytest.approx(metrics["log_loss"]["value"])
 
 

@@ -1,5 +1,6 @@
 """Outputs of modelling, made up for the small battles."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +27,7 @@ def make_predictions(labels: np.ndarray, groups: np.ndarray, probabilities: np.n
     """Out-of-fold predictions with these probabilities by all base models, the baselines being the class prior."""
     oof = pd.DataFrame(
         {"id": np.arange(len(labels)), "prompt_group": groups, "label": labels.astype("int8"), "fold": np.int8(0)}
-    )
+    ).assign(source="train.csv")
     prior = np.bincount(labels, minlength=3) / len(labels)
     for prefix in ("", "prior_", "length_", ORIGINAL_ORDER, SWAPPED_ORDER, "bow_"):
         set_probabilities(oof, prior if prefix in ("prior_", "length_") else probabilities, prefix)
@@ -46,7 +47,23 @@ class Run:
     learning_curve: pd.DataFrame = field(default_factory=NO_CURVE.copy)
     cross_encoders: dict[str, Any] = field(default_factory=dict)
     ablation: pd.DataFrame = field(default_factory=NO_ABLATION.copy)
-    simulation_summary: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ingestion_summary(self) -> dict[str, Any]:
+        """The first file is the main source; files called ai are voted on by AI."""
+        sources = [
+            {
+                "source": name,
+                "format": "competition",
+                "voters": "AI" if name.startswith("ai") else "people",
+                "battles": len(battles),
+                "rejected": {"winner is missing": 2, "the same battle in another file": 1} if number else {},
+                "prompts": int(battles["prompt_group"].nunique()),
+                **dict(zip(("a", "b", "tie"), np.bincount(battles["label"], minlength=3).tolist(), strict=True)),
+            }
+            for number, (name, battles) in enumerate(self.oof_predictions.groupby("source", sort=False))
+        ]
+        return {"main_source": self.metrics["source"], "sources": sources}
 
     @property
     def feature_groups(self) -> dict[str, list[str]]:
@@ -103,7 +120,7 @@ def run(battles: pd.DataFrame, rng: np.random.Generator) -> Run:
         model_input=ids.join(features)[::-1].reset_index(drop=True),
         oof_bow_logits=ids.join(of_folds).join(bow),
         preference_model=model,
-        metrics={**dict.fromkeys(METRIC_NAMES, INTERVAL), "battles": len(battles), "folds": 3},
+        metrics={**dict.fromkeys(METRIC_NAMES, INTERVAL), "source": "train.csv", "battles": len(battles), "folds": 3},
     )
 
 
@@ -126,7 +143,18 @@ def full_run(run: Run) -> Run:
     run.ablation = pd.DataFrame(
         {"left_out": ["embedding"], "features": 3, "log_loss": 0.95, "difference": 0.05, "low": 0.01, "high": 0.1}
     )
-    run.simulation_summary = {"train": {"battles": len(run.battles), "bayes_optimal_log_loss": 0.8123}}
+    run.metrics["bayes_optimal_log_loss"] = 0.8123
     run.battles["model_a"] = ["red", "green", "blue", "grey"] * 60
     run.battles["model_b"] = ["green", "blue", "grey", "red"] * 60
+    run.battles["language"] = ["English", "German", None, "English"] * 60
+    run.battles["category"] = ["code,hard", "code", "", None] * 60
+    run.oof_predictions["fold"] = np.arange(240) % 3
+    add_source(run, "ai_votes.csv", range(200, 240))
+    run.metrics["battles"] = 200
     return run
+
+
+def add_source(run: Run, name: str, rows: Sequence[int]) -> None:
+    """Have some battles come from another file."""
+    for table in (run.oof_predictions, run.battles):
+        table.loc[list(rows), "source"] = name

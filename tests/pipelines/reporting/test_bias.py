@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from arena_preference.battles import ORIGINAL_ORDER, SWAPPED_ORDER
+from arena_preference.battles import LABEL_COLUMNS, ORIGINAL_ORDER, SWAPPED_ORDER
 from arena_preference.pipelines.reporting.bias import STYLES, measure_biases
 from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.symmetry import swap_probabilities
@@ -50,7 +50,7 @@ def measure(
     battles = pd.DataFrame({"id": oof["id"], "prompt": [["?"]] * len(oof), **responses, **columns})
     styles = np.zeros((len(oof), len(STYLES))) if styles is None else styles
     features = pd.DataFrame(styles, columns=[f"{style}__reldiff" for style in STYLES]).assign(id=oof["id"])
-    audit = measure_biases(oof, battles, features, config, seed=0)
+    audit = measure_biases(oof, battles, features, {"main_source": "train.csv"}, config, seed=0)
     assert json.loads(json.dumps(audit, allow_nan=False)) == audit
     return audit
 
@@ -77,8 +77,15 @@ def test_without_position_bias_neither_bias_nor_flips_are_measured(
 
 def test_swapping_every_battle_negates_the_margin(truth: pd.DataFrame, config: ReportingConfig) -> None:
     before = measure(truth, config)["position"]["original_order"]["value"]
-    set_probabilities(truth, swap_probabilities(truth.iloc[:, 4:7].to_numpy()), ORIGINAL_ORDER)
+    set_probabilities(truth, swap_probabilities(truth[list(LABEL_COLUMNS)].to_numpy()), ORIGINAL_ORDER)
     assert measure(truth, config)["position"]["original_order"]["value"] == pytest.approx(-before)
+
+
+def test_the_audit_is_of_the_main_source_alone(truth: pd.DataFrame, config: ReportingConfig) -> None:
+    lengths = np.tile([[5, 50]], (BATTLES, 1))
+    of_source = measure(truth[:300], config, lengths[:300])
+    truth.loc[300:, "source"] = "other.csv"
+    assert measure(truth, config, lengths) == of_source
 
 
 def test_a_model_that_trusts_the_longer_response_is_exposed_and_a_fair_one_is_not(

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from arena_preference.battles import LABEL_COLUMNS
 from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.pipelines.reporting.errors import (
     clean_text,
@@ -12,11 +13,16 @@ from arena_preference.pipelines.reporting.errors import (
 )
 from arena_preference.symmetry import swap_features, swap_probabilities
 
-from .conftest import Run, set_probabilities
+from .conftest import Run, add_source, set_probabilities
 
 
 def score(run: Run, config: ReportingConfig) -> pd.DataFrame:
-    return score_slices(run.oof_predictions, run.battles, run.model_input, config, seed=0)
+    return score_slices(run.oof_predictions, run.battles, run.model_input, run.ingestion_summary, config, seed=0)
+
+
+def count(slices: pd.DataFrame, dimension: str) -> dict[str, int]:
+    """Battles of each slice."""
+    return slices[slices["dimension"] == dimension].set_index("slice")["battles"].to_dict()
 
 
 def find(run: Run, config: ReportingConfig) -> list[dict]:
@@ -32,10 +38,9 @@ def test_the_slices_of_a_dimension_hold_every_battle_once(run: Run, config: Repo
     exclusive = slices[slices["dimension"] != "prompt kind"]
     assert exclusive.groupby("dimension")["battles"].sum().tolist() == [240] * 4
     assert ((slices["low"] <= slices["value"]) & (slices["value"] <= slices["high"])).all()
-    turns = slices[slices["dimension"] == "turns"].set_index("slice")["battles"]
-    assert turns.to_dict() == {"1 turn": 239, "3 or more": 1}
+    assert count(slices, "turns") == {"1 turn": 239, "3 or more": 1}
     # A kind without prompts has no row.
-    assert slices[slices["dimension"] == "prompt kind"]["slice"].tolist() == ["code", "none of these"]
+    assert list(count(slices, "prompt kind")) == ["code", "none of these"]
 
 
 def test_a_slice_on_which_the_predictions_fail_has_the_higher_log_loss(run: Run, config: ReportingConfig) -> None:
@@ -49,7 +54,7 @@ def test_a_slice_on_which_the_predictions_fail_has_the_higher_log_loss(run: Run,
 
 
 def test_base_models_disagree_where_a_cross_encoder_does(run: Run, config: ReportingConfig) -> None:
-    set_probabilities(run.oof_predictions, run.oof_predictions.iloc[:, 4:7].to_numpy(), "bow_")
+    set_probabilities(run.oof_predictions, run.oof_predictions[list(LABEL_COLUMNS)].to_numpy(), "bow_")
     assert score(run, config).set_index("slice")["battles"].get("some disagree") is None
     other = np.tile([0.1, 0.1, 0.8], (240, 1))
     set_probabilities(run.oof_predictions, other, "cross_encoder_")
@@ -59,6 +64,74 @@ def test_base_models_disagree_where_a_cross_encoder_does(run: Run, config: Repor
 def test_features_without_prompt_kinds_yield_no_slices_of_them(run: Run, config: ReportingConfig) -> None:
     run.model_input = run.model_input.drop(columns=["kind_code__prompt", "kind_maths__prompt"])
     assert "prompt kind" not in set(score(run, config)["dimension"])
+
+
+def test_without_names_and_with_one_file_there_are_no_slices_of_them(run: Run, config: ReportingConfig) -> None:
+    run.battles["language"] = None
+    run.battles["category"] = ""
+    assert not {"language", "category", "models", "source"} & set(score(run, config)["dimension"])
+
+
+def test_a_battle_is_in_each_of_its_categories_and_in_one_language(run: Run, config: ReportingConfig) -> None:
+    run.battles["category"] = ["hard, code", "code", None, " ,"] * 60
+    run.battles["language"] = ["German", "Chinese, simplified", "", "German"] * 60
+    slices = score(run, config)
+    assert count(slices, "category") == {"code": 120, "hard": 60, "not given": 120}
+    assert count(slices, "language") == {"German": 120, "Chinese, simplified": 60, "not given": 60}
+
+
+def test_names_with_few_battles_share_a_slice_that_counts_them(run: Run, config: ReportingConfig) -> None:
+    run.battles["language"] = ["frequent"] * 200 + [f"rare {number:02}" for number in range(40)]
+    languages = count(score(run, config), "language")
+    assert len(languages) == 13
+    assert languages["frequent"] == 200
+    assert languages["rare 10"] == 1
+    assert languages["all others: 29"] == 29
+
+
+def test_a_model_is_seen_if_it_occurs_in_another_fold(run: Run, config: ReportingConfig) -> None:
+    run.oof_predictions["fold"] = [0, 1] * 120
+    run.battles["model_a"] = ["usual", "usual", "new", "usual", "new", None] * 40
+    run.battles["model_b"] = ["usual", "usual", "usual", "usual", "newer", "usual"] * 40
+    models = count(score(run, config), "models")
+    assert models == {"both seen": 120, "one unseen": 40, "both unseen": 40, "not given": 40}
+
+
+def test_models_of_other_files_are_seen(run: Run, config: ReportingConfig) -> None:
+    run.oof_predictions["fold"] = np.arange(240) // 120
+    run.battles["model_a"], run.battles["model_b"] = "x", "y"
+    add_source(run, "other.csv", range(120, 240))
+    slices = score(run, config)
+    assert count(slices, "models") == {"both seen": 120}
+    assert count(slices, "source") == {"train.csv": 120, "other.csv": 120}
+    run.battles.loc[:119, "model_b"] = None
+    assert count(score(run, config), "models") == {}
+
+
+def test_slices_are_of_the_main_source_and_each_file_is_scored(run: Run, config: ReportingConfig) -> None:
+    right = np.eye(3)[run.oof_predictions["label"]] * 0.94 + 0.02
+    is_other = np.arange(240) >= 160
+    add_source(run, "a.csv", range(160, 240))
+    set_probabilities(run.oof_predictions, np.where(is_other[:, None], np.roll(right, 1, axis=1), right))
+    slices = score(run, config)
+    files = slices[slices["dimension"] == "source"].set_index("slice")
+    assert files.index.tolist() == ["train.csv", "a.csv"]
+    assert files["value"].tolist() == pytest.approx([-np.log(0.96), -np.log(0.02)])
+    assert files["accuracy"].tolist() == [1, 0]
+    others = slices[slices["dimension"] != "source"]
+    assert others["value"].tolist() == pytest.approx([-np.log(0.96)] * len(others))
+    assert count(slices, "turns") == {"1 turn": 160}
+
+
+def test_a_slice_has_the_log_loss_of_the_class_prior_and_the_accuracy_too(run: Run, config: ReportingConfig) -> None:
+    label = run.oof_predictions["label"].to_numpy()
+    row = score(run, config).set_index("slice").loc["1 turn"]
+    frequency = np.bincount(label) / len(label)
+    assert row["prior_log_loss"] == pytest.approx(-(frequency * np.log(frequency)).sum())
+    likeliest = run.oof_predictions[list(LABEL_COLUMNS)].to_numpy().argmax(axis=1)
+    assert row["accuracy"] == pytest.approx((likeliest == label).mean())
+    for name in ("prior_log_loss", "accuracy"):
+        assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
 
 
 def test_the_highest_loss_battles_come_first_with_what_favoured_each_side(run: Run, config: ReportingConfig) -> None:

@@ -48,7 +48,8 @@ def test_the_confusion_matrix_shows_counts_and_fractions_of_a_label() -> None:
 
 @pytest.mark.parametrize("optimal", [None, 0.8123])
 def test_the_bayes_optimal_log_loss_is_a_line_where_it_is_known(optimal: float | None) -> None:
-    figure = plot_scores({**dict.fromkeys(METRIC_NAMES, INTERVAL), "battles": 1200}, optimal)
+    metrics = {**dict.fromkeys(METRIC_NAMES, INTERVAL), "battles": 1200}
+    figure = plot_scores(metrics | ({"bayes_optimal_log_loss": optimal} if optimal else {}))
     texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert texts == (["Bayes-optimal 0.8123"] if optimal else [])
     assert "0.9000 [0.8000, 1.0000]" in title(figure)
@@ -109,6 +110,13 @@ def test_slices_have_a_panel_for_each_dimension_in_their_order() -> None:
     assert "2, 1.050" in title(figure)
 
 
+def test_names_in_the_title_of_slices_can_be_drawn() -> None:
+    slices = pd.DataFrame({"dimension": "language", "slice": ["中文 $x$"], "battles": 7, "value": 1.0})
+    figure = plot_slices(slices.assign(low=0.9, high=1.1), "language", {"log_loss": INTERVAL})
+    figure.canvas.draw()
+    assert r"\$x\$, 1.000" in title(figure)
+
+
 def test_importance_shows_the_top_features_and_adds_up_the_groups() -> None:
     importance = pd.DataFrame(
         {
@@ -125,15 +133,15 @@ def test_importance_shows_the_top_features_and_adds_up_the_groups() -> None:
     assert [bar.get_width() for bar in groups.axes[0].patches] == [70, 30]
 
 
-def test_the_most_useful_group_is_on_top_and_intervals_that_exclude_zero_are_counted() -> None:
+def test_an_ablation_has_a_row_for_each_group_and_intervals_that_exclude_zero_are_counted() -> None:
     ablation = pd.DataFrame(
         {
-            "left_out": ["embedding", "bag of words"],
-            "features": [3, 2],
-            "log_loss": [0.9, 1.0],
-            "difference": [-0.01, 0.1],
-            "low": [-0.02, 0.05],
-            "high": [0.01, 0.15],
+            "left_out": ["bag of words", "embedding"],
+            "features": [2, 3],
+            "log_loss": [1.0, 0.9],
+            "difference": [0.1, -0.01],
+            "low": [0.05, -0.02],
+            "high": [0.15, 0.01],
         }
     )
     figure = plot_ablation(ablation)

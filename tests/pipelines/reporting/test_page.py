@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from arena_preference.datasets import StoredFigure
 from arena_preference.pipelines.reporting.bias import measure_biases
 from arena_preference.pipelines.reporting.config import ReportingConfig
-from arena_preference.pipelines.reporting.errors import find_highest_loss_battles
+from arena_preference.pipelines.reporting.errors import find_highest_loss_battles, score_slices
 from arena_preference.pipelines.reporting.page import to_html, write_report
 from arena_preference.pipelines.reporting.performance import summarise_performance
 
@@ -20,7 +20,7 @@ ALWAYS = (
     *("scores", "confusion_matrix", "reliability", "probabilities", "position_bias", "verbosity_bias", "slices"),
     *("formatting_bias", "prompt_kinds", "feature_groups", "feature_importance"),
 )
-OPTIONAL = ("learning_curve", "finetuning", "self_enhancement_bias", "ablation")
+OPTIONAL = ("learning_curve", "finetuning", "self_enhancement_bias", "languages", "categories", "ablation")
 
 
 class Page(HTMLParser):
@@ -71,11 +71,11 @@ def write(run: Run, config: ReportingConfig, names: tuple[str, ...] = ALWAYS + O
     oof, battles, features = run.oof_predictions, run.battles, run.model_input
     return write_report(
         {name: draw(f"caption of {name}") for name in names},
-        summarise_performance(oof, run.metrics, run.learning_curve, run.cross_encoders, run.simulation_summary, config),
-        measure_biases(oof, battles, features, config, 0),
+        summarise_performance(oof, run.metrics, run.learning_curve, run.cross_encoders, run.ablation, config),
+        measure_biases(oof, battles, features, run.ingestion_summary, config, 0),
+        score_slices(oof, battles, features, run.ingestion_summary, config, 0),
         find_highest_loss_battles(oof, battles, features, run.oof_bow_logits, run.preference_model, config),
-        run.ablation,
-        config,
+        run.ingestion_summary,
     )
 
 
@@ -90,10 +90,10 @@ def test_the_page_is_well_formed_and_refers_to_nothing_outside(full_run: Run, co
     assert not re.search(r"url\(|@import|https?://", html)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert {alt for alt, _ in page.images} == {f"caption of {name}" for name in ALWAYS + OPTIONAL}
-    assert page.ids == ["performance", "calibration", "bias", "errors", "importance"]
+    assert page.ids == ["battles", "performance", "calibration", "bias", "errors", "importance"]
     assert page.tags.count("details") == 4
-    assert page.tags.count("caption") == 6
-    assert "240 battles · 80 prompt groups · 3 folds" in page.text
+    assert page.tags.count("caption") == 10
+    assert "200 battles · 80 prompt groups · 3 folds · of train.csv" in page.text
     assert "100 bootstrap resamples" in page.text
 
 
@@ -105,6 +105,10 @@ def test_tables_hold_the_numbers_of_the_run(full_run: Run, config: ReportingConf
         "cross encoders 0.9600 [0.9300, 0.9900]",
         "difference -0.0040 [-0.0070, -0.0010]",
         "embedding 3 0.9500 +0.0500 [+0.0100, +0.1000]",
+        "file form votes of battles rejected rows label A label B label tie prompts train.csv competition people 200 0",
+        "ai_votes.csv competition AI judges 40 3",
+        "ai_votes.csv winner is missing 2 ai_votes.csv the same battle in another file 1",
+        "Votes of AI judges, not of people: ai_votes.csv.",
         "Models with fewer battles that are not shown: 1.",
     ):
         assert row in " ".join(text.split())
@@ -113,9 +117,11 @@ def test_tables_hold_the_numbers_of_the_run(full_run: Run, config: ReportingConf
 def test_sections_without_results_are_omitted(run: Run, config: ReportingConfig) -> None:
     page = Page(write(run, config, ALWAYS))
     assert page.tags.count("img") == len(ALWAYS)
-    assert page.tags.count("caption") == 3
-    for word in ("ablation", "cross encoder", "learning curve", "self-enhancement", "bayes"):
+    assert page.tags.count("caption") == 4
+    for word in ("ablation", "cross encoder", "learning curve", "self-enhancement", "bayes", "rejected rows file"):
         assert word not in page.text.lower()
+    for word in ("all files", "AI judges", "languages", "categories", "unseen"):
+        assert word not in page.text
 
 
 def test_texts_and_names_are_shown_and_never_run(full_run: Run, config: ReportingConfig) -> None:
@@ -128,7 +134,7 @@ def test_texts_and_names_are_shown_and_never_run(full_run: Run, config: Reportin
     assert "script" not in page.tags
     assert "b" not in page.tags
     assert page.handlers == []
-    assert page.tags.count("img") == 15
+    assert page.tags.count("img") == 17
     assert page.text.count(attack) == 3 * page.tags.count("details")
     assert page.text.count("<b>red</b>") == 5
     assert "<b>part</b>" in page.text

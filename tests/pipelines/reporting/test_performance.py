@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,14 +10,19 @@ from arena_preference.battles import LABEL_COLUMNS
 from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.pipelines.reporting.performance import (
     bin_predictions,
-    find_bayes_optimal_log_loss,
     score_classes,
     summarise_performance,
 )
 
-from .conftest import Run
+from .conftest import Run, add_source
 
 BATTLES = 3000
+
+
+def summarise(run: Run, config: ReportingConfig) -> dict[str, Any]:
+    return summarise_performance(
+        run.oof_predictions, run.metrics, run.learning_curve, run.cross_encoders, run.ablation, config
+    )
 
 
 def test_perfect_predictions_are_reliable_in_every_bin(rng: np.random.Generator) -> None:
@@ -55,30 +61,14 @@ def test_the_contributions_of_the_classes_sum_to_the_log_loss(rng: np.random.Gen
     assert scores.loc[2, ["recall", "precision", "log_loss", "contribution"]].tolist() == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize(
-    ("summary", "expected"),
-    [
-        ({}, None),
-        ({"train": {"battles": 1000, "bayes_optimal_log_loss": 0.9}}, 0.9),
-        ({"train": {"battles": 1020, "bayes_optimal_log_loss": 0.9}}, 0.9),
-        ({"train": {"battles": 1021, "bayes_optimal_log_loss": 0.9}}, None),
-        ({"train": {"battles": 999, "bayes_optimal_log_loss": 0.9}}, None),
-    ],
-)
-def test_the_bayes_optimal_log_loss_is_that_of_all_simulated_battles_alone(
-    summary: dict, expected: float | None
-) -> None:
-    assert find_bayes_optimal_log_loss({"battles": 1000}, summary) == expected
-
-
 def test_the_numbers_of_all_figures_are_plain_json(run: Run, config: ReportingConfig) -> None:
     run.learning_curve = pd.DataFrame({"battles": [9.0, 5.0], "log_loss": [0.9, 1.0], "low": 0.8, "high": 1.1})
     run.cross_encoders = {"history": [{"fold": 0, "step": 2, "epoch": 1.0, "loss": None, "log_loss": 0.9}]}
-    numbers = summarise_performance(
-        run.oof_predictions, run.metrics, run.learning_curve, run.cross_encoders, run.simulation_summary, config
-    )
+    run.ablation = pd.DataFrame({"left_out": ["a", "b"], "difference": [0.1, 0.2]})
+    numbers = summarise(run, config)
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
     assert [row["battles"] for row in numbers["learning_curve"]] == [5, 9]
+    assert [row["left_out"] for row in numbers["ablation"]] == ["b", "a"]
     assert numbers["training"] == run.cross_encoders["history"]
     assert numbers["prompt_groups"] == 80
     confusion = np.array(numbers["confusion"])
@@ -89,3 +79,10 @@ def test_the_numbers_of_all_figures_are_plain_json(run: Run, config: ReportingCo
         assert sum(counts) == 240
     # The largest of three probabilities is at least a third.
     assert sum(numbers["histograms"]["largest"][:13]) == 0
+
+
+def test_the_numbers_are_of_the_battles_that_the_metrics_are_of(run: Run, config: ReportingConfig) -> None:
+    add_source(run, "other.csv", range(80, 240))
+    numbers = summarise(run, config)
+    assert np.sum(numbers["confusion"]) == sum(row["battles"] for row in numbers["classes"]) == 80
+    assert sum(numbers["histograms"]["largest"]) == 80

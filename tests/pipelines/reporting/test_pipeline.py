@@ -16,7 +16,7 @@ from .conftest import Run
 from .test_page import Page
 
 
-def test_a_run_with_everything_stores_fifteen_figures_once_and_shows_them_on_one_page(
+def test_a_run_with_everything_stores_all_figures_once_and_shows_them_on_one_page(
     full_run: Run, config: ReportingConfig, tmp_path: Path
 ) -> None:
     inputs = {
@@ -24,7 +24,7 @@ def test_a_run_with_everything_stores_fifteen_figures_once_and_shows_them_on_one
         "metrics": full_run.metrics,
         "learning_curve": full_run.learning_curve,
         "cross_encoders": full_run.cross_encoders,
-        "simulation_summary": full_run.simulation_summary,
+        "ingestion_summary": full_run.ingestion_summary,
         "train_battles": full_run.battles,
         "train_model_input": full_run.model_input,
         "oof_bow_logits": full_run.oof_bow_logits,
@@ -50,7 +50,7 @@ def test_a_run_with_everything_stores_fifteen_figures_once_and_shows_them_on_one
     SequentialRunner().run(pipeline, DataCatalog({**memory, **stored}))
 
     figures = stored["figures"].load()
-    assert len(figures) == 15
+    assert len(figures) == 17
     page = Page(stored["report"].load())
     assert sorted(page.images) == sorted((figure.title, figure.data_url) for figure in figures.values())
     assert all(figure.title for figure in figures.values())

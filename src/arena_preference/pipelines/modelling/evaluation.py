@@ -25,21 +25,30 @@ logger = logging.getLogger(__name__)
 
 
 def evaluate_predictions(
-    oof_predictions: pd.DataFrame, oof_logits: pd.DataFrame, config: ModellingConfig, seed: int
+    oof_predictions: pd.DataFrame,
+    oof_logits: pd.DataFrame,
+    ingestion_summary: dict[str, Any],
+    simulation_summary: dict[str, Any],
+    config: ModellingConfig,
+    seed: int,
 ) -> dict[str, Any]:
-    """Metrics of the out-of-fold predictions with 95 % intervals.
+    """Metrics of the out-of-fold predictions of the main source's battles with 95 % intervals.
 
     Returns:
         ``log_loss``, ``accuracy``, ``prior_log_loss``, ``length_log_loss`` and ``expected_calibration_error``, each
-        ``{value, low, high}``; ``battles`` and ``folds``. With cross encoders also ``blend``, the log losses of
-        ``cross_encoders`` alone, of ``catboost`` alone with a temperature of its own, of their ``blend``, and the
-        paired ``difference`` of the last two, negative where the cross encoders help.
+        ``{value, low, high}``; ``source``, ``battles`` and ``folds``. With cross encoders also ``blend``, the log
+        losses of ``cross_encoders`` alone, of ``catboost`` alone with a temperature of its own, of their ``blend``, and
+        the paired ``difference`` of the last two, negative where the cross encoders help. For simulated battles also
+        ``bayes_optimal_log_loss``.
     """
-    label = oof_predictions["label"].to_numpy()
-    probabilities = select_probabilities(oof_predictions)
-    bootstrap = (oof_predictions["prompt_group"], config.n_resamples, seed)
+    source = ingestion_summary["main_source"]
+    in_source = (oof_predictions["source"] == source).to_numpy()
+    scored = oof_predictions[in_source]
+    label = scored["label"].to_numpy()
+    probabilities = select_probabilities(scored)
+    bootstrap = (scored["prompt_group"], config.n_resamples, seed)
     values = {
-        f"{prefix}log_loss": compute_losses(select_probabilities(oof_predictions, prefix), label)
+        f"{prefix}log_loss": compute_losses(select_probabilities(scored, prefix), label)
         for prefix in ("", "prior_", "length_")
     }
     values["accuracy"] = (probabilities.argmax(axis=1) == label).astype(float)
@@ -51,14 +60,29 @@ def evaluate_predictions(
         own = fit_calibration(oof_logits, no_cross_encoder, oof_predictions)
         catboost = calibrate_out_of_fold(oof_logits, no_cross_encoder, own)
         losses = {
-            "cross_encoders": compute_losses(select_probabilities(oof_predictions, "cross_encoder_"), label),
-            "catboost": compute_losses(softmax(catboost, axis=1), label),
+            "cross_encoders": compute_losses(select_probabilities(scored, "cross_encoder_"), label),
+            "catboost": compute_losses(softmax(catboost[in_source], axis=1), label),
             "blend": values["log_loss"],
         }
         losses["difference"] = losses["blend"] - losses["catboost"]
         metrics["blend"] = estimate_intervals(losses, *bootstrap)
         _log_intervals(metrics["blend"])
-    return {**metrics, "battles": len(label), "folds": int(oof_predictions["fold"].nunique())}
+    optimal = find_bayes_optimal_log_loss(ingestion_summary, simulation_summary)
+    if optimal is not None:
+        metrics["bayes_optimal_log_loss"] = optimal
+    return {**metrics, "source": source, "battles": len(label), "folds": int(scored["fold"].nunique())}
+
+
+def find_bayes_optimal_log_loss(ingestion_summary: dict[str, Any], simulation_summary: dict[str, Any]) -> float | None:
+    """Bayes-optimal log loss in nats if the main source has as many rows as the simulation wrote, else None."""
+    if not simulation_summary:
+        return None
+    simulated = simulation_summary["train"]
+    for summary in ingestion_summary["sources"]:
+        rows = summary["battles"] + sum(summary["rejected"].values())
+        if summary["source"] == ingestion_summary["main_source"] and rows == simulated["battles"]:
+            return float(simulated["bayes_optimal_log_loss"])
+    return None
 
 
 def measure_learning_curve(

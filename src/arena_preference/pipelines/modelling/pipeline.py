@@ -84,7 +84,14 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
             ),
             Node(
                 evaluate_predictions,
-                inputs=["oof_predictions", "oof_logits", "params:modelling", "params:seed"],
+                inputs=[
+                    "oof_predictions",
+                    "oof_logits",
+                    "ingestion_summary",
+                    "simulation_summary",
+                    "params:modelling",
+                    "params:seed",
+                ],
                 outputs="metrics",
                 name="evaluate_predictions",
                 tags="train",

@@ -34,17 +34,22 @@ def measure_biases(
     oof_predictions: pd.DataFrame,
     battles: pd.DataFrame,
     model_input: pd.DataFrame,
+    ingestion_summary: dict[str, Any],
     config: ReportingConfig,
     seed: int,
 ) -> dict[str, Any]:
-    """Measure position, verbosity, self-enhancement and formatting bias of the out-of-fold predictions.
+    """Measure position, verbosity, self-enhancement and formatting bias of the main source's out-of-fold predictions.
 
     Returns:
         ``position``, and the rows of the tables ``verbosity``, ``self_enhancement`` and ``formatting``, as returned by
-        the functions below; ``models``, the number of models that the battles name.
+        the functions below; ``models``, the number of models that the battles name; ``n_resamples`` of the intervals.
     """
     texts = align_rows(battles, oof_predictions[ID], "train_battles")
     features = align_rows(model_input, oof_predictions[ID], "train_model_input")
+    in_source = (oof_predictions["source"] == ingestion_summary["main_source"]).to_numpy()
+    oof_predictions, texts, features = (
+        table[in_source].reset_index(drop=True) for table in (oof_predictions, texts, features)
+    )
     names, groups = texts.reindex(columns=list(MODEL_COLUMNS)), oof_predictions["prompt_group"].to_numpy()
     predicted, observed = ((1 + margin) / 2 for margin in compute_margins(oof_predictions))
     return {
@@ -53,6 +58,7 @@ def measure_biases(
         "self_enhancement": to_records(measure_self_enhancement(predicted, observed, names, groups, config, seed)),
         "formatting": to_records(measure_formatting_bias(predicted, observed, features, groups)),
         "models": int(names.stack().nunique()),
+        "n_resamples": config.n_resamples,
     }
 
 

@@ -28,7 +28,14 @@ from arena_preference.symmetry import FORM_SEPARATOR, swap_features
 from .config import ReportingConfig
 from .performance import to_records
 
+# Dimensions of the slices that have a figure or a table of their own.
 PROMPT_KIND: Final = "prompt kind"
+LANGUAGE: Final = "language"
+CATEGORY: Final = "category"
+MODELS: Final = "models"
+SOURCE: Final = "source"
+#: Languages or categories with the most battles that have a slice each; all others share one.
+_TOP_NAMES: Final = 12
 _BASE_MODELS: Final = (ORIGINAL_ORDER, SWAPPED_ORDER, "bow_", "cross_encoder_")
 # Texts in other scripts are mostly non-ASCII; accents alone stay far below.
 OTHER_SCRIPT_FRACTION: Final = 0.25
@@ -44,30 +51,38 @@ def score_slices(
     oof_predictions: pd.DataFrame,
     battles: pd.DataFrame,
     model_input: pd.DataFrame,
+    ingestion_summary: dict[str, Any],
     config: ReportingConfig,
     seed: int,
 ) -> pd.DataFrame:
-    """Compute the log loss on slices of the battles.
+    """Score slices of the main source's battles, and each source if there are several.
 
     Returns:
-        One row per slice that has battles: ``dimension``, ``slice``, ``battles``, and log loss as ``value``, ``low``,
-        ``high``. A battle may have several prompt kinds.
+        One row per slice that has battles: ``dimension``, ``slice``, ``battles``, log loss as ``value``, ``low``,
+        ``high``, and ``prior_log_loss`` and ``accuracy``, each with ``_low`` and ``_high``. A battle may be of several
+        prompt kinds and categories.
     """
+    main_source = ingestion_summary["main_source"]
     texts = align_rows(battles, oof_predictions[ID], "train_battles")
     features = align_rows(model_input, oof_predictions[ID], "train_model_input")
+    sources = _slice_sources(oof_predictions["source"], main_source)
+    in_source = (oof_predictions["source"] == main_source).to_numpy()
+    models = _slice_models(texts, oof_predictions["fold"], in_source)
+    of_source, texts, features = (
+        table[in_source].reset_index(drop=True) for table in (oof_predictions, texts, features)
+    )
     dimensions = {
         "turns": _slice_turns(texts),
         "prompt language": _slice_languages(features),
         "response length": _slice_lengths(texts),
-        "base model agreement": _slice_agreement(oof_predictions),
+        "base model agreement": _slice_agreement(of_source),
         PROMPT_KIND: _slice_prompt_kinds(features),
+        LANGUAGE: _slice_names(texts, LANGUAGE),
+        CATEGORY: _slice_names(texts, CATEGORY, separator=","),
+        MODELS: models,
     }
-    members = pd.concat({name: pd.DataFrame(slices) for name, slices in dimensions.items() if slices}, axis=1)
-    members = members.loc[:, members.any()]
-    table = members.sum().rename_axis(["dimension", "slice"]).reset_index(name="battles")
-    losses = compute_losses(select_probabilities(oof_predictions), oof_predictions["label"].to_numpy())
-    inside, groups = members.to_numpy(dtype=float), oof_predictions["prompt_group"]
-    return table.join(estimate_ratios(inside * losses[:, None], inside, groups, config.n_resamples, seed))
+    tables = [_score(name, slices, of_source, config, seed) for name, slices in dimensions.items()]
+    return pd.concat([*tables, _score(SOURCE, sources, oof_predictions, config, seed)], ignore_index=True)
 
 
 def find_highest_loss_battles(
@@ -159,6 +174,65 @@ def clean_text(text: str) -> str:
 def _select_strongest(values: pd.Series, contributions: FloatArray) -> list[dict[str, Any]]:
     table = pd.DataFrame({"feature": values.index, "value": values.to_numpy(), "contribution": contributions})
     return to_records(table[table["contribution"] > 0].nlargest(_TOP_FEATURES, "contribution"))
+
+
+def _score(
+    dimension: str, slices: Slices, oof_predictions: pd.DataFrame, config: ReportingConfig, seed: int
+) -> pd.DataFrame:
+    slices = {name: rows for name, rows in slices.items() if rows.any()}
+    if not slices:
+        return pd.DataFrame()
+    inside = np.column_stack(list(slices.values())).astype(float)
+    table = pd.DataFrame({"dimension": dimension, "slice": list(slices), "battles": inside.sum(axis=0).astype("int64")})
+    probabilities, label = select_probabilities(oof_predictions), oof_predictions["label"].to_numpy()
+    scores = {
+        ("value", "low", "high"): compute_losses(probabilities, label),
+        _name_interval("prior_log_loss"): compute_losses(select_probabilities(oof_predictions, "prior_"), label),
+        _name_interval("accuracy"): probabilities.argmax(axis=1) == label,
+    }
+    for columns, values in scores.items():
+        weighted, groups = inside * values[:, None], oof_predictions["prompt_group"]
+        table[list(columns)] = estimate_ratios(weighted, inside, groups, config.n_resamples, seed)
+    return table
+
+
+def _name_interval(name: str) -> tuple[str, str, str]:
+    return name, f"{name}_low", f"{name}_high"
+
+
+def _slice_sources(source: pd.Series, main_source: str) -> Slices:
+    """The battles of each file, the main source first; none if there is only one."""
+    names = sorted(source.unique(), key=lambda name: (name != main_source, name))
+    return {name: (source == name).to_numpy() for name in names} if len(names) > 1 else {}
+
+
+def _slice_models(battles: pd.DataFrame, fold: pd.Series, in_source: npt.NDArray[np.bool_]) -> Slices:
+    """The source's battles by how many of their two models occur in no other fold; none if none names both."""
+    names = battles.reindex(columns=list(MODEL_COLUMNS))
+    # A model that occurs in two folds occurs in the training folds of each of its battles.
+    n_folds = names.assign(fold=fold).melt("fold").groupby("value")["fold"].nunique()
+    n_unseen = sum((names[name].map(n_folds) == 1).astype(int) for name in MODEL_COLUMNS)
+    n_unseen = n_unseen.where(names.notna().all(axis=1), -1).to_numpy()[in_source]
+    numbers = {"both seen": 0, "one unseen": 1, "both unseen": 2, "not given": -1}
+    return {name: n_unseen == number for name, number in numbers.items()} if (n_unseen >= 0).any() else {}
+
+
+def _slice_names(battles: pd.DataFrame, column: str, separator: str | None = None) -> Slices:
+    """The battles of the most frequent names in a column, whose cells may hold several, of all others and of none."""
+    if column not in battles:
+        return {}
+    names = battles[column].dropna().astype(str)
+    if separator:
+        names = names.str.split(separator).explode().astype(str)
+    names = names.str.strip()
+    names = names[names != ""]
+    counts = names.value_counts()
+    ranked = sorted(counts.index, key=lambda name: (-counts[name], name))
+    chosen = {name: [name] for name in ranked[:_TOP_NAMES]}
+    if others := ranked[_TOP_NAMES:]:
+        chosen[f"all others: {len(others)}"] = others
+    slices = {name: battles.index.isin(names.index[names.isin(members)]) for name, members in chosen.items()}
+    return slices | {"not given": ~battles.index.isin(names.index)} if slices else {}
 
 
 def _slice_turns(battles: pd.DataFrame) -> Slices:

@@ -1,6 +1,6 @@
 """Node of the pipeline ``reporting`` that draws all figures. Their titles are captions with the main number."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from .drawing import (
     PANEL_TITLE,
     VERMILION,
     add_legend,
+    clean_label,
     draw_intervals,
     error_bars,
     format_feature,
@@ -31,8 +32,11 @@ from .drawing import (
     make_panels,
     select_interval,
 )
-from .errors import PROMPT_KIND
+from .errors import CATEGORY, LANGUAGE, MODELS, PROMPT_KIND, SOURCE
 from .performance import LABEL_NAMES, PROBABILITY_EDGES
+
+# Dimensions of slices with a figure of their own.
+_SLICE_FIGURES: Final = {"prompt_kinds": PROMPT_KIND, "languages": LANGUAGE, "categories": CATEGORY}
 
 
 def plot_figures(
@@ -40,23 +44,23 @@ def plot_figures(
     bias_audit: dict[str, Any],
     slice_metrics: pd.DataFrame,
     feature_importance: pd.DataFrame,
-    ablation: pd.DataFrame,
     config: ReportingConfig,
 ) -> dict[str, Figure]:
     """Draw all figures for which the run has numbers.
 
     Returns:
-        Figures by name; up to fifteen.
+        Figures by name; up to seventeen.
     """
     metrics, position = performance["metrics"], bias_audit["position"]
-    kinds = slice_metrics["dimension"] == PROMPT_KIND
+    of_each = dict(list(slice_metrics.groupby("dimension")))
+    is_elsewhere = slice_metrics["dimension"].isin([*_SLICE_FIGURES.values(), MODELS, SOURCE])
     figures = {
-        "scores": plot_scores(metrics, performance["bayes_optimal_log_loss"]),
+        "scores": plot_scores(metrics),
         "confusion_matrix": plot_confusion_matrix(np.array(performance["confusion"]), metrics["accuracy"]),
         "reliability": plot_reliability(performance["reliability"], metrics["expected_calibration_error"]),
         "probabilities": plot_probabilities(performance["histograms"]),
         "position_bias": plot_position_bias(position),
-        "slices": plot_slices(slice_metrics[~kinds], "slice", metrics),
+        "slices": plot_slices(slice_metrics[~is_elsewhere], "slice", metrics),
         "feature_groups": plot_feature_groups(feature_importance),
         "feature_importance": plot_feature_importance(feature_importance, config.top_features),
     }
@@ -66,16 +70,17 @@ def plot_figures(
         "verbosity_bias": (plot_verbosity_bias, bias_audit["verbosity"]),
         "self_enhancement_bias": (plot_self_enhancement_bias, bias_audit["self_enhancement"]),
         "formatting_bias": (plot_formatting_bias, bias_audit["formatting"]),
-        "ablation": (plot_ablation, ablation),
+        "ablation": (plot_ablation, performance["ablation"]),
     }
     figures |= {name: plot(pd.DataFrame(table)) for name, (plot, table) in optional.items() if len(table)}
-    if kinds.any():
-        ranked = slice_metrics[kinds].sort_values("value", ascending=False)
-        figures["prompt_kinds"] = plot_slices(ranked, PROMPT_KIND, metrics)
+    for name, dimension in _SLICE_FIGURES.items():
+        if dimension in of_each:
+            ranked = of_each[dimension].sort_values("value", ascending=False)
+            figures[name] = plot_slices(ranked, dimension, metrics)
     return figures
 
 
-def plot_scores(metrics: dict[str, Any], bayes_optimal_log_loss: float | None) -> Figure:
+def plot_scores(metrics: dict[str, Any]) -> Figure:
     """Draw the log loss beside those of the baselines, and the Bayes-optimal one where it is known."""
     rows = {"this model": "log_loss", "length baseline": "length_log_loss", "class prior": "prior_log_loss"}
     title = f"Log loss {format_interval(metrics['log_loss'])}, {metrics['battles']:,} battles, out of fold"
@@ -84,9 +89,10 @@ def plot_scores(metrics: dict[str, Any], bayes_optimal_log_loss: float | None) -
     draw_intervals(axes, table, BLUE, rows=[True, False, False])
     draw_intervals(axes, table, GREY, rows=[False, True, True])
     label_rows(axes, list(rows))
-    if bayes_optimal_log_loss is not None:
-        label = f"Bayes-optimal {bayes_optimal_log_loss:.4f}"
-        axes.axvline(bayes_optimal_log_loss, color=GREEN, linestyle="--", linewidth=1.5, label=label)
+    if "bayes_optimal_log_loss" in metrics:
+        optimal = metrics["bayes_optimal_log_loss"]
+        label = f"Bayes-optimal {optimal:.4f}"
+        axes.axvline(optimal, color=GREEN, linestyle="--", linewidth=1.5, label=label)
         # Only the line has a label.
         add_legend(figure)
     axes.set_xlabel("log loss (nats, lower is better), 95 % interval")
@@ -237,7 +243,7 @@ def plot_slices(slices: pd.DataFrame, name: str, metrics: dict[str, Any]) -> Fig
     panels = list(slices.groupby("dimension", sort=False))
     heights = [len(rows) + 1.2 for _, rows in panels]
     highest = slices.loc[slices["value"].idxmax()]
-    title = f"Log loss by {name}: highest for {highest['slice']}, {format_interval(highest, 3)}"
+    title = f"Log loss by {name}: highest for {clean_label(highest['slice'])}, {format_interval(highest, 3)}"
     figure, grid = make_panels(0.9 + 0.24 * sum(heights), title, heights)
     for axes, (dimension, rows) in zip(grid, panels, strict=True):
         overall = axes.axvline(metrics["log_loss"]["value"], color=GREY, linestyle="--", linewidth=1)
@@ -282,10 +288,9 @@ def plot_feature_importance(feature_importance: pd.DataFrame, top_features: int)
 
 
 def plot_ablation(ablation: pd.DataFrame) -> Figure:
-    """Draw how much the log loss rises without each feature group, the highest rise on top."""
-    ranked = ablation.sort_values("difference", ascending=False, kind="stable", ignore_index=True)
-    table, xlabel = ranked.rename(columns={"difference": "value"}), "log loss without it minus with it (nats)"
-    return _plot_differences(table, ranked["left_out"], "Ablation", f"{xlabel}, 95 % interval")
+    """Draw how much the log loss rises without each feature group."""
+    table, xlabel = ablation.rename(columns={"difference": "value"}), "log loss without it minus with it (nats)"
+    return _plot_differences(table, ablation["left_out"], "Ablation", f"{xlabel}, 95 % interval")
 
 
 def _plot_differences(table: pd.DataFrame, names: pd.Series, subject: str, xlabel: str) -> Figure:

@@ -8,9 +8,8 @@ from jinja2 import Environment, StrictUndefined
 
 from arena_preference.datasets import StoredFigure
 
-from .config import ReportingConfig
 from .drawing import format_feature, format_interval, format_percent, format_ratio, select_interval
-from .errors import ENGLISH_FRACTION, OTHER_SCRIPT_FRACTION
+from .errors import ENGLISH_FRACTION, MODELS, OTHER_SCRIPT_FRACTION, SOURCE
 from .performance import LABEL_NAMES
 
 _TEMPLATE: Final = "report.html.j2"
@@ -20,14 +19,14 @@ def write_report(
     figures: dict[str, StoredFigure],
     performance: dict[str, Any],
     bias_audit: dict[str, Any],
+    slice_metrics: pd.DataFrame,
     highest_loss_battles: list[dict[str, Any]],
-    ablation: pd.DataFrame,
-    config: ReportingConfig,
+    ingestion_summary: dict[str, Any],
 ) -> str:
     """Write one page of all figures and tables, which loads nothing from elsewhere.
 
-    Sections without a figure (no learning curve, no fine-tuning, no names of models, ...) are omitted. The titles of
-    the figures are their alternative texts.
+    Sections without a figure or table (no learning curve, no fine-tuning, no names of models, ...) are omitted. The
+    titles of the figures are their alternative texts.
 
     Returns:
         HTML, in which every text and name from the data is escaped.
@@ -41,17 +40,23 @@ def write_report(
         prompt_groups=performance["prompt_groups"],
         position=bias_audit["position"],
         hidden_models=bias_audit["models"] - len(bias_audit["self_enhancement"]),
-        tables=_tabulate(performance, bias_audit, ablation),
+        tables={
+            **_tabulate(performance, bias_audit),
+            **_tabulate_sources(ingestion_summary["sources"]),
+            **_tabulate_slices(slice_metrics),
+        },
         battles=highest_loss_battles,
         labels=LABEL_NAMES,
-        n_resamples=config.n_resamples,
+        has_several_sources=len(ingestion_summary["sources"]) > 1,
+        voted_by_ai=[row["source"] for row in ingestion_summary["sources"] if row["voters"] == "AI"],
+        n_resamples=bias_audit["n_resamples"],
         english=ENGLISH_FRACTION,
         other_script=OTHER_SCRIPT_FRACTION,
     )
 
 
-def _tabulate(performance: dict[str, Any], bias_audit: dict[str, Any], ablation: pd.DataFrame) -> dict[str, str]:
-    metrics, optimal = performance["metrics"], performance["bayes_optimal_log_loss"]
+def _tabulate(performance: dict[str, Any], bias_audit: dict[str, Any]) -> dict[str, str]:
+    metrics, optimal = performance["metrics"], performance["metrics"].get("bayes_optimal_log_loss")
     accuracy, error = format_percent(metrics["accuracy"]), format_interval(metrics["expected_calibration_error"], 3)
     scores = [
         ("this model", format_interval(metrics["log_loss"]), accuracy, error),
@@ -77,12 +82,56 @@ def _tabulate(performance: dict[str, Any], bias_audit: dict[str, Any], ablation:
         tables["verbosity"] = _tabulate_win_rates("length ratio", bins["length_ratio"].map(format_ratio), bins)
     if len(models):
         tables["self_enhancement"] = _tabulate_win_rates("model", models["model"], models)
-    if len(ablation):
-        ranked = ablation.sort_values("difference", ascending=False, kind="stable")
-        intervals = ranked.rename(columns={"difference": "value"}).to_dict("records")
+    if len(ablation := pd.DataFrame(performance["ablation"])):
+        intervals = ablation.rename(columns={"difference": "value"}).to_dict("records")
         differences = [format_interval(interval, sign=True) for interval in intervals]
-        ranked = ranked[["left_out", "features", "log_loss"]].assign(difference=differences)
-        tables["ablation"] = to_html(ranked, "Ablation, out of fold")
+        ablation = ablation[["left_out", "features", "log_loss"]].assign(difference=differences)
+        tables["ablation"] = to_html(ablation, "Ablation, out of fold")
+    return tables
+
+
+def _tabulate_sources(sources: list[dict[str, Any]]) -> dict[str, str]:
+    """Tables of what ingestion read, and of the rows that it rejected, if any."""
+    files = pd.DataFrame(
+        {
+            "file": row["source"],
+            "form": row["format"],
+            "votes of": "AI judges" if row["voters"] == "AI" else row["voters"],
+            "battles": row["battles"],
+            "rejected rows": sum(row["rejected"].values()),
+            **{f"label {name}": row[name.lower()] for name in ("A", "B", "tie")},
+            "prompts": row["prompts"],
+        }
+        for row in sources
+    )
+    rejected = [
+        {"file": row["source"], "reason": reason, "rows": count}
+        for row in sources
+        for reason, count in row["rejected"].items()
+    ]
+    tables = {"sources": to_html(files, "Files, and the battles that are used")}
+    if rejected:
+        tables["rejected"] = to_html(pd.DataFrame(rejected), "Rejected rows")
+    return tables
+
+
+def _tabulate_slices(slice_metrics: pd.DataFrame) -> dict[str, str]:
+    """Tables of the slices that have no figure, where there are any."""
+    tables = {}
+    for dimension, header in ((SOURCE, "file"), (MODELS, "models")):
+        slices = slice_metrics[slice_metrics["dimension"] == dimension]
+        if len(slices):
+            prior, accuracy = (
+                select_interval(slices, name).to_dict("records") for name in ("prior_log_loss", "accuracy")
+            )
+            columns = {
+                header: slices["slice"],
+                "battles": slices["battles"],
+                "log loss": [format_interval(interval) for interval in slices.to_dict("records")],
+                "class prior's": [format_interval(interval) for interval in prior],
+                "accuracy": [format_percent(interval) for interval in accuracy],
+            }
+            tables[dimension] = to_html(pd.DataFrame(columns), f"Scores by {header}, out of fold")
     return tables
 
 

@@ -15,8 +15,6 @@ from arena_preference.metrics import compute_losses, select_probabilities
 from .config import ReportingConfig
 
 LABEL_NAMES: Final = ("prefers A", "prefers B", "tie")
-# Ingestion rejects a few rows, so a run has fewer battles than the simulation.
-_REJECTED_FRACTION: Final = 0.02
 PROBABILITY_EDGES: Final = np.linspace(0, 1, 41)
 
 
@@ -25,39 +23,30 @@ def summarise_performance(
     metrics: dict[str, Any],
     learning_curve: pd.DataFrame,
     cross_encoders: dict[str, Any],
-    simulation_summary: dict[str, Any],
+    ablation: pd.DataFrame,
     config: ReportingConfig,
 ) -> dict[str, Any]:
-    """Return the numbers behind the figures and tables of performance and calibration.
+    """Return the numbers behind the figures and tables of performance and calibration, for the metrics' battles.
 
     Returns:
-        ``metrics``, ``prompt_groups``, ``bayes_optimal_log_loss`` (None if unknown), ``confusion`` (counts, one row per
-        label), ``histograms`` (counts of the ``largest`` probability and of each class's in 40 equal bins), and rows of
-        tables: ``classes``, ``reliability``, ``learning_curve`` and ``training``.
+        ``metrics``, ``prompt_groups``, ``confusion`` (counts, one row per label), ``histograms`` (counts of the
+        ``largest`` probability and of each class's in 40 equal bins), and rows of tables: ``classes``, ``reliability``,
+        ``learning_curve``, ``training`` and ``ablation``, by descending difference.
     """
+    oof_predictions = oof_predictions[oof_predictions["source"] == metrics["source"]]
     labels, probabilities = oof_predictions["label"].to_numpy(), select_probabilities(oof_predictions)
     columns = {"largest": probabilities.max(axis=1), **dict(zip(LABEL_COLUMNS, probabilities.T, strict=True))}
     return {
         "metrics": metrics,
         "prompt_groups": int(oof_predictions["prompt_group"].nunique()),
-        "bayes_optimal_log_loss": find_bayes_optimal_log_loss(metrics, simulation_summary),
         "classes": to_records(score_classes(probabilities, labels)),
         "confusion": confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(N_CLASSES)).tolist(),
         "reliability": to_records(bin_predictions(probabilities, labels, config.n_bins)),
         "histograms": {name: np.histogram(column, PROBABILITY_EDGES)[0].tolist() for name, column in columns.items()},
         "learning_curve": to_records(learning_curve.sort_values("battles")),
         "training": cross_encoders.get("history", []),
+        "ablation": to_records(ablation.sort_values("difference", ascending=False, kind="stable")),
     }
-
-
-def find_bayes_optimal_log_loss(metrics: dict[str, Any], simulation_summary: dict[str, Any]) -> float | None:
-    """Return the Bayes-optimal log loss in nats if the run's battles are those of the simulation."""
-    if not simulation_summary:
-        return None
-    simulated = simulation_summary["train"]["battles"]
-    if metrics["battles"] <= simulated <= metrics["battles"] * (1 + _REJECTED_FRACTION):
-        return float(simulation_summary["train"]["bayes_optimal_log_loss"])
-    return None
 
 
 def score_classes(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]]) -> pd.DataFrame:
