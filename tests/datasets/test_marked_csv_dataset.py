@@ -60,13 +60,24 @@ def test_a_marker_allows_to_overwrite(tmp_path):
     assert len(dataset(tmp_path).load()) == 1
 
 
-@pytest.mark.parametrize("found", ["train.csv", "test.csv", "train.csv.gz", "train.csv.zip"])
+@pytest.mark.parametrize(
+    "found", ["train.csv", "test.csv", "train.csv.gz", "train.csv.zip", "test.jsonl", "test.parquet.gz"]
+)
 def test_a_folder_with_a_users_table_is_rejected_and_left_alone(tmp_path, found):
     (tmp_path / found).write_bytes(b"theirs")
     with pytest.raises(DatasetError, match=rf"{found}.*simulation\.json.*--params=raw_dir=DIR"):
         dataset(tmp_path).save(TABLE)
     assert [path.name for path in tmp_path.iterdir()] == [found]
     assert (tmp_path / found).read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("found", ["train.jsonl", "train.csv.zip"])
+def test_the_same_table_in_another_form_is_rejected_because_only_one_can_be_read(tmp_path, found):
+    dataset(tmp_path).save(TABLE)
+    (tmp_path / found).write_bytes(b"theirs")
+    with pytest.raises(DatasetError, match=rf"{found} would be in the way of train\.csv"):
+        dataset(tmp_path).save(TABLE)
+    dataset(tmp_path, "test.csv").save(TABLE)
 
 
 def test_other_files_in_the_folder_do_not_matter(tmp_path):

@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "figures_dataset": ["FiguresDataset", "StoredFigure"],
         "handle_dataset": ["HandleDataset", "open_optuna_journal", "read_optional_json"],
         "marked_csv_dataset": ["MarkedCSVDataset"],
+        "marked_tables_dataset": ["MarkedTablesDataset"],
         "model_store": ["ModelStore"],
         "partitioned_parquet_dataset": ["PartitionedParquetDataset"],
         "raw_tables_dataset": ["RawTable", "RawTablesDataset"],

@@ -9,14 +9,16 @@ from kedro.io.core import DatasetError, get_filepath_str
 from kedro_datasets.pandas import CSVDataset
 
 from .atomic_write import TEMPORARY, AtomicFileSystem
+from .raw_tables_dataset import SUFFIXES, list_candidates
 
 
 class MarkedCSVDataset(CSVDataset):
     """A CSV that is only written to folders with a marker file, which shows that a pipeline wrote their tables.
 
-    The first save into a folder without any CSV writes the marker before the table, so that a killed run can be
-    repeated. A folder with a CSV, plain or compressed, but without the marker is rejected. The table is written
-    atomically, with the same bytes on every system.
+    The first save into a folder without any table writes the marker before the table, so that a killed run can be
+    repeated. A folder with a table, plain or compressed, but without the marker is rejected, and so is one with the
+    same table in another form, because readers could not tell which one is meant. The table is written atomically, with
+    the same bytes on every system.
 
     ### Example usage for the YAML API
 
@@ -48,15 +50,24 @@ class MarkedCSVDataset(CSVDataset):
         """Write the table atomically.
 
         Raises:
-            DatasetError: If the folder holds a CSV and no marker.
+            DatasetError: If the folder holds a table and no marker, or the same table in another form.
         """
-        path = PurePosixPath(get_filepath_str(self._get_save_path(), self._protocol))
+        self._claim(PurePosixPath(get_filepath_str(self._get_save_path(), self._protocol)))
+        super().save(data)
+
+    def _claim(self, path: PurePosixPath) -> None:
+        """Write the marker beside ``path``, or raise ``DatasetError`` if something there is in its way."""
         folder, marker = str(path.parent), str(path.parent / self._marker)
+        table = str(path.parent / path.stem)
         self._fs.invalidate_cache(folder)
         # Before the marker, which a parallel save writes before its table. Not `glob`: the folder's name may contain
         # brackets.
         names = [PurePosixPath(name) for name in self._fs.ls(folder, detail=False)] if self._fs.isdir(folder) else []
-        tables = sorted(name.name for name in names if ".csv" in name.suffixes and TEMPORARY not in name.suffixes)
+        tables = sorted(
+            name.name
+            for name in names
+            if (set(SUFFIXES) & set(name.suffixes) or name.name == path.stem) and TEMPORARY not in name.suffixes
+        )
         if not self._fs.exists(marker):
             if tables:
                 raise DatasetError(
@@ -66,7 +77,12 @@ class MarkedCSVDataset(CSVDataset):
                 )
             with self._fs.open(marker, "wb") as file:
                 file.write(b"{}")
-        super().save(data)
+        others = [name for name in (table, *list_candidates(table)) if name != str(path) and self._fs.exists(name)]
+        if others:
+            raise DatasetError(
+                f"{' and '.join(others)} would be in the way of {path.name}, because only one of them can be read. "
+                "Remove what you do not need and start again, or name another folder with --params=raw_dir=DIR."
+            )
 
     def _describe(self) -> dict[str, Any]:
         return {**super()._describe(), "marker": self._marker}

@@ -30,7 +30,8 @@ Row = dict[str, Any]
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 _BLOCK: Final = 2**20
-_SUFFIXES: Final = (".csv", ".jsonl", ".parquet")
+#: Suffixes of tables that can be read.
+SUFFIXES: Final = (".csv", ".jsonl", ".parquet")
 _COMPRESSED: Final = (".gz", ".zip")
 # Rows that describe a table; Parquet rows that are Python objects at once.
 _HEAD_ROWS: Final = 100
@@ -147,7 +148,7 @@ class RawTablesDataset(PathDataset[NoReturn, list[RawTable]]):
             others = (PurePosixPath(file).name for file in files if file not in chosen)
             logger.warning("%s: skipped %s", path, ", ".join(others))
         if not chosen:
-            raise DatasetError(f"The folder {path} has no file ending in {', '.join(_SUFFIXES)}. Add one.")
+            raise DatasetError(f"The folder {path} has no file ending in {', '.join(SUFFIXES)}. Add one.")
         return chosen
 
     def save(self, data: NoReturn) -> NoReturn:
@@ -260,14 +261,14 @@ def list_candidates(path: str) -> list[str]:
     """Return the files that a path of a ``RawTablesDataset`` can mean, a folder apart."""
     if path.endswith(_COMPRESSED):
         return [path]
-    plain = [path] if _find_suffix(path) else [path + suffix for suffix in _SUFFIXES]
+    plain = [path] if _find_suffix(path) else [path + suffix for suffix in SUFFIXES]
     return [name + ending for name in plain for ending in ("", *_COMPRESSED)]
 
 
 def _find_suffix(path: str) -> str:
     """Return the suffix of a known kind of file, without that of its compression; empty if there is none."""
     name = PurePosixPath(path.removesuffix(".gz").removesuffix(".zip"))
-    return name.suffix if name.suffix in _SUFFIXES else ""
+    return name.suffix if name.suffix in SUFFIXES else ""
 
 
 def _find_member(path: str, archive: zipfile.ZipFile) -> str:

@@ -34,6 +34,10 @@ class StandIn(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files = files
         self.refuses_with: int | None = None
+        self.listings: dict[str, list[str]] = {}
+        """Names of the files of the Hub's datasets."""
+        self.gates: dict[str, set[str | None]] = {}
+        """Who may have the files of a dataset, by the header with the token; all may, if it is not here."""
         self.cuts: list[int] = []
         """After how many bytes the next transfers break off."""
         self.damages = False
@@ -57,7 +61,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         file = self.path.partition("?")[0].rpartition("/")[2]
-        if self.path.startswith("/signed/"):
+        if self.path.startswith("/page/"):
+            self.send_response(200)
+            self.end_headers()
+        elif self.path.startswith("/api/"):
+            self._list()
+        elif self.path.startswith("/signed/"):
             self._transfer(file)
         else:
             self._send_on(file)
@@ -65,9 +74,24 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._send_on(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["fileName"])
 
+    def _list(self) -> None:
+        """Answer as the Hub does, which also tells strangers what a gated dataset holds."""
+        name = self.path.removeprefix("/api/datasets/").partition("/revision/")[0]
+        found = name in self.server.listings
+        siblings = [{"rfilename": file} for file in self.server.listings.get(name, [])]
+        content = json.dumps({"id": name, "sha": REVISION, "siblings": siblings}).encode()
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
     def _send_on(self, file: str) -> None:
-        self.server.tokens.append((self.command, self.headers["Authorization"]))
+        token = self.headers["Authorization"]
+        self.server.tokens.append((self.command, token))
         status = self.server.refuses_with or (302 if file in self.server.files else 404)
+        for name, admitted in self.server.gates.items():
+            if f"/{name}/" in self.path and token not in admitted:
+                status = 403 if token else 401
         self.send_response(status)
         if status == 302:
             content = self.server.files[file]
@@ -215,6 +239,7 @@ def make_options(files: dict[str, bytes]) -> Callable[..., DownloadConfig]:
     def make(source: str, test_battles: int = 39, **changes: object) -> DownloadConfig:
         known = {"train_rows": 240, "train_sha256": hashlib.sha256(files["train.csv"]).hexdigest()}
         hub = {"dataset": "acme/battles", "revision": REVISION, "test_battles": test_battles}
-        return DownloadConfig(**{"source": source, "competition": "acme", "hub": hub, **known, **changes})
+        settings = {"source": source, "competition": "acme", "hub": hub, "also": [], "datasets": {}}
+        return DownloadConfig(**{**settings, **known, **changes})
 
     return make

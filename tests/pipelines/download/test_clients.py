@@ -104,9 +104,9 @@ def test_a_file_that_changed_on_kaggle_between_two_tries_is_never_a_mixture(kagg
 @pytest.mark.parametrize(
     ("service", "status", "remedy"),
     [
-        ("hub", 401, r"401.*hf auth login.*download\.hub\.dataset"),
+        ("hub", 401, r"401.*hf auth login.*HF_TOKEN.*huggingface.co/datasets/acme/battles.*download\.hub"),
         ("hub", 403, r"403: accept the terms on huggingface.co/datasets/acme/battles, with the account of your token"),
-        ("hub", 404, r"404.*download\.hub\.dataset.*download\.hub\.revision"),
+        ("hub", 404, r"404.*name and revision in download\.hub"),
         ("hub", 429, "429.*wait"),
         ("hub", 503, "503: start again later."),
         ("kaggle", 401, "401: the token is not valid .*: make a token on kaggle.com/settings and put it into KAGGLE_"),

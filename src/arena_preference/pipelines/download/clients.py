@@ -10,13 +10,14 @@ import hashlib
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from arena_preference.datasets.atomic_write import TEMPORARY
 
-from .config import HubConfig
+from .config import FurtherDataset, HubDataset
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _SHA256_DIGITS: Final = 64
@@ -26,15 +27,43 @@ class DownloadError(RuntimeError):
     """A file that could not be fetched; the message says why and what to do."""
 
 
-def fetch_from_hub(config: HubConfig, file: str) -> Path:
+def list_on_hub(entry: FurtherDataset) -> tuple[HubDataset, list[str]]:
+    """The commit of a dataset on the Hub, and its files that match the pattern, in the order of their names.
+
+    Raises:
+        DownloadError: If the Hub cannot be reached or rejects the request, or no file matches.
+    """
+    from huggingface_hub import HfApi
+
+    where = f"The list of files of {entry.dataset} on the Hugging Face Hub"
+    with _explain(where, _list_hub_remedies(entry.dataset), "HF_HOME"), _reach_hub(where):
+        try:
+            info = HfApi().dataset_info(entry.dataset, revision=entry.revision)
+            pinned = HubDataset.model_validate({"dataset": entry.dataset, "revision": info.sha})
+            names = sorted(file.rfilename for file in info.siblings or [])
+        # The answer of a server that is no Hub, or an impossible name.
+        except (KeyError, TypeError, ValueError) as error:
+            raise DownloadError(
+                f"{where} cannot be read ({type(error).__name__}). Check its name in download.datasets, and that "
+                "HF_ENDPOINT, if set, is a Hub."
+            ) from None
+    if not (files := [name for name in names if fnmatchcase(name, entry.files)]):
+        raise DownloadError(
+            f"{entry.dataset} has no file {entry.files} at revision {pinned.revision}. It has: "
+            f"{', '.join(names)[:300]}. Correct files in download.datasets."
+        )
+    return pinned, files
+
+
+def fetch_from_hub(config: HubDataset, file: str) -> Path:
     """Path of a file of a dataset on the Hub, fetched into the cache.
 
     ``hf_hub_download`` restarts an interrupted transfer from the beginning, so its lower-level functions are used: the
     file grows under the name of its hash until it is complete.
 
     Args:
-        config: Parameters ``download.hub``.
-        file: Its name.
+        config: The dataset.
+        file: The file's name.
 
     Returns:
         Its path in the Hub's cache; the content is checked against the hash that the Hub reports.
@@ -48,29 +77,19 @@ def fetch_from_hub(config: HubConfig, file: str) -> Path:
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     where = f"{file} of {config.dataset} on the Hugging Face Hub"
-    remedies = {
-        HTTPStatus.UNAUTHORIZED: "log in with `hf auth login`, or check that download.hub.dataset is right",
-        HTTPStatus.FORBIDDEN: f"accept the terms on huggingface.co/datasets/{config.dataset}, with the account of "
-        "your token (`hf auth whoami`)",
-        HTTPStatus.NOT_FOUND: "check that download.hub.dataset and download.hub.revision are right",
-    }
+    name = PurePosixPath(file).name
     url = hf_hub_url(config.dataset, file, repo_type="dataset", revision=config.revision)
-    with _explain(where, remedies, "HF_HOME"):
-        try:
+    with _explain(where, _list_hub_remedies(config.dataset), "HF_HOME"):
+        with _reach_hub(where):
             metadata = get_hf_file_metadata(url)
-        # Transport errors of every version of the client; those with a status were rejected by the server.
-        except (OSError, HTTPError) as error:
-            if _find_status(error) is None:
-                raise _unreachable(where, "HF_HUB_OFFLINE is not set") from None
-            raise
         content = metadata.etag or ""
         if metadata.size is None or len(content) != _SHA256_DIGITS:
             raise DownloadError(f"{where} has neither size nor hash there. Check that HF_ENDPOINT, if set, is a Hub.")
         folder = cached_assets_path("arena_preference", namespace=config.dataset, subfolder=content)
-        path = folder / file
+        path = folder / name
         if path.is_file():
             return path
-        partial = folder / f"{file}{TEMPORARY}"
+        partial = folder / f"{name}{TEMPORARY}"
         with partial.open("ab") as target:
             try:
                 http_get(
@@ -79,7 +98,7 @@ def fetch_from_hub(config: HubConfig, file: str) -> Path:
                     resume_size=target.tell(),
                     headers=build_hf_headers(),
                     expected_size=metadata.size,
-                    displayed_filename=file,
+                    displayed_filename=name,
                 )
             except (OSError, HTTPError) as error:
                 if _find_status(error) is None and getattr(error, "errno", None) is None:
@@ -171,6 +190,31 @@ def _explain(where: str, remedies: Mapping[HTTPStatus, str], cache: str) -> Iter
                 f"move the cache with {cache}=DIR, and start again."
             ) from None
         raise
+
+
+@contextmanager
+def _reach_hub(where: str) -> Iterator[None]:
+    """Turn an error of the way to the Hub into a ``DownloadError``; those with a status were rejected by the server."""
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
+
+    try:
+        yield
+    # Transport errors of every version of the client.
+    except (OSError, HTTPError) as error:
+        if _find_status(error) is None:
+            raise _unreachable(where, "HF_HUB_OFFLINE is not set") from None
+        raise
+
+
+def _list_hub_remedies(dataset: str) -> dict[HTTPStatus, str]:
+    terms = f"accept the terms on huggingface.co/datasets/{dataset}"
+    where = "download.hub or download.datasets"
+    return {
+        HTTPStatus.UNAUTHORIZED: f"log in with `hf auth login`, or put a token into HF_TOKEN; {terms}, if it has any, "
+        f"with the same account; and check its name in {where}",
+        HTTPStatus.FORBIDDEN: f"{terms}, with the account of your token (`hf auth whoami`)",
+        HTTPStatus.NOT_FOUND: f"check its name and revision in {where}",
+    }
 
 
 def _find_status(error: Exception) -> HTTPStatus | None:

@@ -1,19 +1,22 @@
 """Nodes of the pipeline ``download``."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from kedro.io import DatasetError
 
 from arena_preference.battles import ID, LABEL_COLUMNS, MODEL_COLUMNS, TEXT_COLUMNS, prompt_group
 from arena_preference.datasets import RawTablesDataset
-from arena_preference.formats import FORMATS, UnusableRowError
+from arena_preference.formats import FORMATS, UnusableRowError, read_as_text
 
 from .clients import DownloadError, fetch_from_hub, fetch_from_kaggle, hash_file
-from .config import DownloadConfig
+from .config import COMPETITION, DownloadConfig
+from .further import fetch_further, select_further
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +28,14 @@ _LABEL_FILE_COLUMNS: Final = (ID, *LABEL_COLUMNS)
 
 def download_battles(
     config: DownloadConfig, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """The competition's battles, fetched from the Hub or from Kaggle.
+) -> tuple[
+    pd.DataFrame | Mapping[str, pd.DataFrame | pa.RecordBatchReader], pd.DataFrame, pd.DataFrame, dict[str, Any]
+]:
+    """The competition's battles, fetched from the Hub or from Kaggle, and further ones to train on from the Hub.
 
     Kaggle has a training and a test file. The Hub has only the training file; some of its prompt groups are held out
-    as the test file, and the labels of these battles are returned separately.
+    as the test file, and the labels of these battles are returned separately. Of further battles, those with a prompt
+    of the test file are left out.
 
     Args:
         config: Parameters ``download``.
@@ -38,7 +44,7 @@ def download_battles(
     Returns:
         Training battles and test battles, text columns as in the files; the labels of the test battles (columns id
         and the three winners, no rows if they are not known); and a summary: source, name and SHA-256 of the files,
-        and numbers of rows.
+        and numbers of rows. With further battles, the training battles are several tables by the names of their files.
 
     Raises:
         DownloadError: If a file cannot be fetched, is not a CSV with the competition's columns, or does not have the
@@ -51,6 +57,7 @@ def download_battles(
     else:
         name = f"{config.hub.dataset}@{config.hub.revision}"
         files = {_TRAIN: fetch_from_hub(config.hub, _TRAIN)}
+    further = {also: fetch_further(config.datasets[also]) for also in config.also}
     battles = _read(files[_TRAIN], _TRAIN_COLUMNS)
     hashes = {file: hash_file(path) for file, path in files.items()}
     _compare(files[_TRAIN], hashes[_TRAIN], len(battles), config)
@@ -62,7 +69,19 @@ def download_battles(
     labels = labels[list(_LABEL_FILE_COLUMNS)]
     rows = {"train": len(train), "test": len(test), "test_labels": len(labels)}
     logger.info("%s: %d battles to train on, %d to predict", name, rows["train"], rows["test"])
-    return train, test, labels, {"source": config.source, "name": name, "sha256": hashes, "rows": rows}
+    summary = {"source": config.source, "name": name, "sha256": hashes, "rows": rows}
+    if not further:
+        return train, test, labels, summary
+    held_out_groups = {prompt_group(read_as_text(cell)[0]) for cell in test["prompt"]}
+    main_file, summaries = f"{COMPETITION}.csv", {}
+    tables: dict[str, pd.DataFrame | pa.RecordBatchReader] = {main_file: train}
+    for also, found in further.items():
+        tables[f"{also}.parquet"], summaries[also] = select_further(also, found, held_out_groups)
+    logger.info(
+        "Battles to predict are like those of %s. For metrics of these, run with --params=ingestion.main_source=%s.",
+        *(main_file, main_file),
+    )
+    return tables, test, labels, {**summary, "also": summaries}
 
 
 def hold_out_groups(raw_battles: pd.DataFrame, size: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
