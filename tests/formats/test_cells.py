@@ -125,6 +125,11 @@ def test_labels_are_votes_or_probabilities(cells: tuple[Any, ...], label: tuple[
     assert read_label_columns(label_row(*cells)) == label
 
 
+def test_a_missing_label_column_is_named() -> None:
+    with pytest.raises(UnusableRowError, match="winner_tie"):
+        read_label_columns({"winner_model_a": "1", "winner_model_b": "0"})
+
+
 def test_rounded_probabilities_are_made_to_sum_to_1() -> None:
     label = read_label_columns(label_row("0.333", "0.333", "0.333"))
     assert label == pytest.approx((1 / 3, 1 / 3, 1 / 3), abs=1e-12)

@@ -144,8 +144,11 @@ def read_label_columns(row: Row) -> Label | None:
     """Label from the three winner columns: one 1 and two 0, or probabilities that sum to 1; None if all are missing.
 
     Raises:
-        UnusableRowError: If they are neither.
+        UnusableRowError: If they are neither, or a column is missing.
     """
+    absent = [column for column in LABEL_COLUMNS if column not in row]
+    if 0 < len(absent) < len(LABEL_COLUMNS):
+        raise UnusableRowError(f"the row has no {' and no '.join(absent)}")
     cells = ["" if row.get(column) is None else str(row[column]).strip() for column in LABEL_COLUMNS]
     if all(cell.lower() in MISSING for cell in cells):
         return None

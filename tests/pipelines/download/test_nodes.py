@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 import yaml
 
+from arena_preference.datasets import RawTable
 from arena_preference.pipelines.download.clients import DownloadError
 from arena_preference.pipelines.download.config import DownloadConfig
 from arena_preference.pipelines.download.nodes import download_battles, hold_out_groups
-from arena_preference.pipelines.ingestion.nodes import parse_test_battles, parse_train_battles
+from arena_preference.pipelines.ingestion.config import IngestionConfig
+from arena_preference.pipelines.ingestion.parsing import parse_test_battles, parse_train_battles
 
 from .conftest import StandIn, make_table
 
@@ -24,6 +26,17 @@ MakeOptions = Callable[..., DownloadConfig]
 
 # Kaggle's client leaves connections open after an error.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+def read(table: pd.DataFrame) -> tuple[list[RawTable], IngestionConfig]:
+    """What ingestion reads of a table that was written to a file."""
+    rows = table.to_dict(orient="records")
+    parameters = yaml.safe_load((PROJECT / "conf/base/parameters_ingestion.yml").read_text())["ingestion"]
+    return [RawTable("train.csv", "train.csv", rows, rows)], IngestionConfig(**{**parameters, "max_rejected": 1})
+
+
+def parse(table: pd.DataFrame) -> pd.DataFrame:
+    return parse_train_battles(*read(table))[0]
 
 
 def test_the_parameters_name_a_commit_and_what_is_known_of_the_file() -> None:
@@ -71,10 +84,10 @@ def test_of_the_hubs_battles_as_many_as_asked_for_become_the_test_and_their_verd
 
 def test_no_prompt_is_on_both_sides_and_every_battle_held_out_can_be_scored(table: pd.DataFrame) -> None:
     train, held_out = hold_out_groups(table, 60, 0)
-    trained, _ = parse_train_battles(train)
-    predicted, mended = parse_test_battles(held_out)
+    trained = parse(train)
+    predicted, mended = parse_test_battles(*read(held_out))
     assert mended.empty
-    assert len(parse_train_battles(held_out)[0]) == len(predicted) == 60
+    assert len(parse(held_out)) == len(predicted) == 60
     assert not set(trained["prompt_group"]) & set(predicted["prompt_group"])
 
 
@@ -91,7 +104,7 @@ def test_where_no_group_fits_a_few_battles_less_are_held_out() -> None:
 
 @pytest.mark.parametrize("size", [218, 219, 10_000])
 def test_more_battles_than_there_are_cannot_be_held_out(table: pd.DataFrame, size: int) -> None:
-    usable = len(parse_train_battles(table)[0])
+    usable = len(parse(table))
     assert usable == 218
     with pytest.raises(ValueError, match=rf"test_battles={size} .* 218"):
         hold_out_groups(table, size, 0)
@@ -126,7 +139,7 @@ def test_a_file_of_another_length_is_rejected_until_it_is_accepted(
 @pytest.mark.parametrize("source", ["hub", "kaggle"])
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(b"<html>Sign in</html>\n", "lacks the columns id, prompt"), (b"", "is empty")],
+    [(b"<html>\nSign in</html>\n", "lacks the columns id, prompt"), (b"", "is empty")],
 )
 def test_a_file_that_is_not_a_table_of_battles_is_rejected_and_removed(
     source: str, content: bytes, complaint: str, request: pytest.FixtureRequest, make_options: MakeOptions

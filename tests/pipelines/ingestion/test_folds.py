@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from arena_preference.battles import Battles, Labels, RejectedRows
+from arena_preference.battles import Battles, Labels
 from arena_preference.pipelines.ingestion.config import IngestionConfig
 from arena_preference.pipelines.ingestion.folds import assign_folds, sample_battles
 
