@@ -79,7 +79,7 @@ def test_below_an_empty_parameter_any_name_is_accepted() -> None:
 @pytest.mark.parametrize("name", ["raw_dir", "data_root"])
 @pytest.mark.parametrize("folder", [None, "", " ", "null", 7, 1e3, True, ["DIR"], {"x": 1}], ids=str)
 def test_a_folder_that_is_no_text_is_rejected(name: str, folder: Any) -> None:
-    with pytest.raises(ValueError, match=rf"{name} is .*--params={name}=DIR"):
+    with pytest.raises(ValueError, match=rf"{name} is .*--params={name}=PATH"):
         load_context(**{name: folder})
 
 
@@ -87,8 +87,9 @@ def test_the_catalog_has_the_folders_with_the_home_in_place_of_the_tilde(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    catalog = load_context(raw_dir="~/mine", data_root=Path("~")).config_loader["catalog"]
+    catalog = load_context(raw_dir="~/mine", data_root=Path("~"), test_path="~/new.parquet").config_loader["catalog"]
     assert catalog["train_raw_battles"]["filepath"] == f"{tmp_path}/mine/train"
+    assert catalog["test_raw_battles"]["filepath"] == f"{tmp_path}/new.parquet"
     assert catalog["preference_model"]["filepath"] == f"{tmp_path}/06_models/preference_model.cbm"
     with pytest.raises(ValueError, match=r"'~nobody-here/x'.* \./~nobody-here/x"):
         load_context(data_root="~nobody-here/x")

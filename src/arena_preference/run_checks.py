@@ -14,8 +14,10 @@ from kedro.framework.project import settings
 
 logger = logging.getLogger(__name__)
 
-#: Keys of --params that are not parameters: the folders that a run reads and writes.
-RUN_KEYS: Final = ("raw_dir", "data_root")
+# The folders that a run reads and writes, which globals.yml names.
+_FOLDERS: Final = ("raw_dir", "data_root")
+#: Keys of --params that are not parameters: these folders, and files in place of train.* and test.* in ``raw_dir``.
+RUN_KEYS: Final = (*_FOLDERS, "train_path", "test_path")
 
 # scikit-learn accepts no other seeds.
 _SEEDS: Final = range(2**32)
@@ -48,7 +50,7 @@ class ParameterHooks:
 
 
 class FolderHooks:
-    """Checks the paths of the folders that a run reads and writes."""
+    """Checks the paths of what a run reads and writes."""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -58,8 +60,8 @@ class FolderHooks:
             ValueError: If a path is empty, or not a text.
         """
         loader = context.config_loader
-        for name in RUN_KEYS:
-            given = loader.runtime_params.get(name, loader["globals"][name])
+        for name in (*_FOLDERS, *(loader.runtime_params.keys() & set(RUN_KEYS) - set(_FOLDERS))):
+            given = loader.runtime_params.get(name, loader["globals"].get(name))
             folder = _expand_folder(name, given)
             if folder != given:
                 loader.runtime_params[name] = folder
@@ -115,11 +117,11 @@ class OutputHooks:
 
 
 def _expand_folder(name: str, folder: Any) -> str:
-    """Return the path of a folder as text, with ``~`` expanded."""
+    """Return a path as text, with ``~`` expanded."""
     path = str(folder) if isinstance(folder, str | Path) else ""
     if path.strip().lower() in ("", "null", "none"):
         raise ValueError(
-            f"{name} is {folder!r}, but has to be the path of a folder. Set --params={name}=DIR, or {name}: DIR in "
+            f"{name} is {folder!r}, but has to be a path. Set --params={name}=PATH, or a folder in "
             "conf/*/globals.yml; there, a name that YAML reads as something else than text needs quotes, such as '007'."
         )
     try:
