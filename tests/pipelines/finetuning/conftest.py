@@ -23,6 +23,7 @@ from transformers import (
 from arena_preference.datasets import ModelStore
 from arena_preference.pipelines.finetuning.config import FinetuningConfig
 from arena_preference.pipelines.finetuning.nodes import CrossEncoders, train_cross_encoders
+from arena_preference.targets import SOFT_LABELS
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 WORDS = ["good", "bad", "the", "river", "runs", "to", "sea", "user", "assistant", "answer", "question", ":", "?"]
@@ -41,6 +42,12 @@ def make_tokenizer(chat_template: str | None) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     roles = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), SPECIAL, strict=True))
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=chat_template, **roles)
+
+
+def set_votes(table: pd.DataFrame, label: Any) -> pd.DataFrame:
+    """Give all battles plain votes."""
+    votes = dict(zip(SOFT_LABELS, np.eye(3)[label].T, strict=True))
+    return table.assign(label=np.asarray(label, dtype="int8"), **votes, weight=1.0)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -119,7 +126,7 @@ def battles() -> pd.DataFrame:
         label = 2 if quality[0] == quality[1] else int(quality[1])
         rows.append(
             {
-                "id": 2**32 + number,
+                "id": str(2**32 + number),
                 "prompt": [f"question {'abcdefghij'[number % 10]} ?"],
                 "response_a": [a],
                 "response_b": [b],
@@ -134,7 +141,13 @@ def battles() -> pd.DataFrame:
 def labels(battles: pd.DataFrame) -> pd.DataFrame:
     """Two folds."""
     fold = battles["prompt_group"].str.removeprefix("group-").astype(int) % 2
-    return battles[["id", "prompt_group", "label"]].assign(fold=fold.astype("int8"))
+    return set_votes(battles[["id", "prompt_group"]].assign(fold=fold.astype("int8")), battles["label"])
+
+
+@pytest.fixture(scope="session")
+def labelled(battles: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """The battles with the columns of their labels."""
+    return battles.assign(**labels[[*SOFT_LABELS, "weight"]])
 
 
 @pytest.fixture

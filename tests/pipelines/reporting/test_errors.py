@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from arena_preference.metrics import select_probabilities
 from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.pipelines.reporting.errors import (
     clean_text,
@@ -49,7 +50,7 @@ def test_a_slice_on_which_the_predictions_fail_has_the_higher_log_loss(run: Run,
 
 
 def test_base_models_disagree_where_a_cross_encoder_does(run: Run, config: ReportingConfig) -> None:
-    set_probabilities(run.oof_predictions, run.oof_predictions.iloc[:, 4:7].to_numpy(), "bow_")
+    set_probabilities(run.oof_predictions, select_probabilities(run.oof_predictions), "bow_")
     assert score(run, config).set_index("slice")["battles"].get("some disagree") is None
     other = np.tile([0.1, 0.1, 0.8], (240, 1))
     set_probabilities(run.oof_predictions, other, "cross_encoder_")

@@ -24,6 +24,7 @@ from arena_preference.battles import (
 )
 from arena_preference.metrics import compute_losses, estimate_ratios, select_probabilities
 from arena_preference.symmetry import FORM_SEPARATOR, swap_features
+from arena_preference.targets import read_targets
 
 from .config import ReportingConfig
 from .performance import to_records
@@ -65,7 +66,7 @@ def score_slices(
     members = pd.concat({name: pd.DataFrame(slices) for name, slices in dimensions.items() if slices}, axis=1)
     members = members.loc[:, members.any()]
     table = members.sum().rename_axis(["dimension", "slice"]).reset_index(name="battles")
-    losses = compute_losses(select_probabilities(oof_predictions), oof_predictions["label"].to_numpy())
+    losses = compute_losses(select_probabilities(oof_predictions), read_targets(oof_predictions))
     inside, groups = members.to_numpy(dtype=float), oof_predictions["prompt_group"]
     return table.join(estimate_ratios(inside * losses[:, None], inside, groups, config.n_resamples, seed))
 
@@ -89,7 +90,7 @@ def find_highest_loss_battles(
         ``{feature, value, contribution}`` by descending contribution.
     """
     labels, probabilities = oof_predictions["label"].to_numpy(), select_probabilities(oof_predictions)
-    losses, ids = compute_losses(probabilities, labels), oof_predictions[ID]
+    losses, ids = compute_losses(probabilities, read_targets(oof_predictions)), oof_predictions[ID]
     rows = np.argsort(-losses, kind="stable")[: config.highest_loss_battles]
     texts = align_rows(battles, ids, "train_battles").iloc[rows]
     features = align_rows(model_input, ids, "train_model_input").join(
