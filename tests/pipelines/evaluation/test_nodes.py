@@ -4,6 +4,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from arena_preference.battles import ID, LABEL_COLUMNS
+from arena_preference.datasets import RawTable
 from arena_preference.pipelines.evaluation.nodes import evaluate_submission
 
 
@@ -47,3 +48,16 @@ def test_labels_of_other_battles_are_rejected(
 ) -> None:
     with pytest.raises(ValueError, match=r"test_labels\.csv.*pipeline submission"):
         evaluate_submission(submission, battles, labels[:1], n_resamples=100, seed=0)
+
+
+def test_a_label_that_was_impossible_is_counted(
+    submission: pd.DataFrame, battles: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    probabilities = submission[list(LABEL_COLUMNS)] * [1, 1, 0]
+    submission[list(LABEL_COLUMNS)] = probabilities.div(probabilities.sum(axis=1), axis=0)
+    winners = pd.DataFrame(np.eye(3, dtype=int)[battles["label"]], columns=list(LABEL_COLUMNS)).astype(str)
+    rows = battles[[ID]].join(winners).to_dict("records")
+    raw = [RawTable("test_labels.csv", "test_labels.csv", rows, rows)]
+    evaluate_submission(submission, battles, raw, n_resamples=20, seed=0)
+    assert f"{(battles['label'] == 2).sum()} battles have a label whose probability is 0" in caplog.text
+    assert "modelling.tie_prior" in caplog.text
