@@ -20,6 +20,7 @@ from scipy.special import softmax
 
 from arena_preference.battles import ID, LABEL_COLUMNS
 from arena_preference.metrics import compute_losses, estimate_means, select_probabilities
+from arena_preference.targets import SOFT_LABELS, read_targets
 
 PROJECT = Path(__file__).parents[1]
 N_RESAMPLES = 2000
@@ -55,23 +56,24 @@ def main() -> None:
         }
 
     oof = predictions["with"]["out of fold"]
-    truths = {"out of fold": oof[[ID, "label", "prompt_group"]]}
+    truths = {"out of fold": oof[[*SOFT_LABELS, "prompt_group"]]}
     labels_file = raw_dir / "test_labels.csv"
     if labels_file.exists():
         groups = read_newest(data_root, "02_intermediate/test_battles")[[ID, "prompt_group"]]
-        votes = pd.read_csv(labels_file)
-        votes["label"] = votes[list(LABEL_COLUMNS)].to_numpy().argmax(axis=1)
-        truths["test"] = groups.merge(votes[[ID, "label"]], on=ID, validate="one_to_one")
+        votes = pd.read_csv(labels_file, dtype={ID: str}).rename(
+            columns=dict(zip(LABEL_COLUMNS, SOFT_LABELS, strict=True))
+        )
+        truths["test"] = groups.merge(votes[[ID, *SOFT_LABELS]], on=ID, validate="one_to_one")
 
     print(f"\n{'':<12}{'predictions':<28}{'log loss':>9}  95 % interval")
     for split, truth in truths.items():
-        labels = truth["label"].to_numpy()
+        targets = read_targets(truth)
         logits = read_newest(data_root, f"04_feature/{'test' if split == 'test' else 'train'}.cross_encoder_logits")
         without, blend = (
-            compute_losses(select_probabilities(predictions[name][split]), labels) for name in ("without", "with")
+            compute_losses(select_probabilities(predictions[name][split]), targets) for name in ("without", "with")
         )
         columns = {
-            "cross encoders alone": compute_losses(softmax(select_probabilities(logits), axis=1), labels),
+            "cross encoders alone": compute_losses(softmax(select_probabilities(logits), axis=1), targets),
             "CatBoost": without,
             "blend of both": blend,
             "difference": blend - without,

@@ -59,12 +59,30 @@ def test_the_same_seed_returns_the_same_intervals_by_name(rng: np.random.Generat
 def test_the_calibration_error_of_calibrated_probabilities_is_near_zero(rng: np.random.Generator) -> None:
     probabilities = rng.dirichlet([1, 1, 1], size=4000)
     labels = np.array([rng.choice(3, p=row) for row in probabilities])
-    error = estimate_calibration_error(probabilities, labels, 10, np.arange(4000), 100, 0)
+    error = estimate_calibration_error(probabilities, np.eye(3)[labels], 10, np.arange(4000), 100, 0)
     assert 0 <= error["low"] <= error["value"] <= error["high"] < 0.04
 
 
 def test_a_probability_of_zero_has_a_large_but_finite_loss() -> None:
-    losses = compute_losses(np.array([[0.0, 1.0, 0.0], [0.25, 0.5, 0.25]]), np.array([0, 1]))
+    losses = compute_losses(np.array([[0.0, 1.0, 0.0], [0.25, 0.5, 0.25]]), np.eye(3)[[0, 1]])
     assert np.isfinite(losses).all()
     assert losses[0] > 700
     assert losses[1] == pytest.approx(np.log(2))
+
+
+def test_the_loss_of_a_vote_has_the_bits_of_its_logarithm_and_a_soft_label_the_expected_loss(
+    rng: np.random.Generator,
+) -> None:
+    probabilities = rng.dirichlet([0.2, 0.2, 0.2], size=500)
+    label = rng.integers(3, size=500)
+    np.testing.assert_array_equal(
+        compute_losses(probabilities, np.eye(3)[label]), -np.log(probabilities[np.arange(500), label])
+    )
+    of_classes = np.column_stack([compute_losses(probabilities, np.eye(3)[[k] * 500]) for k in range(3)])
+    targets = rng.dirichlet([1, 1, 1], size=500)
+    np.testing.assert_allclose(compute_losses(probabilities, targets), (targets * of_classes).sum(axis=1))
+
+
+def test_soft_labels_that_are_the_predictions_are_calibrated(rng: np.random.Generator) -> None:
+    probabilities = rng.dirichlet([1, 1, 1], size=400)
+    assert estimate_calibration_error(probabilities, probabilities, 10, np.arange(400), 20, 0)["value"] == 0

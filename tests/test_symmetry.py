@@ -46,3 +46,9 @@ def test_a_feature_without_a_known_form_is_rejected(name: str) -> None:
 def test_features_schema_rejects_a_column_of_unknown_form() -> None:
     with pytest.raises((pandera.errors.SchemaError, ValueError)):
         Features.validate(pd.DataFrame({"id": [1], "x__double": np.ones(1, dtype="float32")}))
+
+
+def test_swapping_battles_swaps_their_soft_labels(battles: pd.DataFrame) -> None:
+    soft = battles.assign(label_winner_model_a=0.6, label_winner_model_b=0.3, label_winner_tie=0.1)
+    row = swap_battles(soft).iloc[0]
+    assert row[["label_winner_model_a", "label_winner_model_b", "label_winner_tie"]].tolist() == [0.3, 0.6, 0.1]

@@ -5,7 +5,7 @@ are not independent. In all functions, ``groups`` is the prompt group of each ro
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +22,12 @@ def select_probabilities(table: pd.DataFrame, prefix: str = "") -> FloatArray:
     return table[[f"{prefix}{name}" for name in LABEL_COLUMNS]].to_numpy(dtype=float)
 
 
-def compute_losses(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]]) -> FloatArray:
-    """Return the log loss of each battle in nats, shape (n,), from probabilities of shape (n, 3)."""
-    chosen = probabilities[np.arange(len(labels)), labels]
-    losses: FloatArray = -np.log(np.clip(chosen, np.finfo(float).tiny, 1.0))
+def compute_losses(probabilities: FloatArray, targets: FloatArray) -> FloatArray:
+    """Return the log loss of each battle in nats, shape (n,): its expected value if the label is drawn from the target.
+
+    Probabilities and targets have shape (n, 3). The target of a plain vote is 1, 0 and 0.
+    """
+    losses: FloatArray = -(targets * np.log(np.clip(probabilities, np.finfo(float).tiny, 1.0))).sum(axis=1)
     return losses
 
 
@@ -76,7 +78,7 @@ def estimate_intervals(
 
 def estimate_calibration_error(
     probabilities: FloatArray,
-    labels: npt.NDArray[np.integer[Any]],
+    targets: FloatArray,
     n_bins: int,
     groups: npt.ArrayLike,
     n_resamples: int,
@@ -84,13 +86,14 @@ def estimate_calibration_error(
 ) -> dict[str, float]:
     """Return the expected calibration error (Guo et al., 2017) of the most probable class as ``{value, low, high}``.
 
-    It is the mean gap between the probability of that class and its frequency, over bins of equal width.
+    It is the mean gap between the probability of that class and its frequency, the mean of its targets, over bins of
+    equal width.
     """
-    confidence, hit = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    confidence, hit = probabilities.max(axis=1), targets[np.arange(len(targets)), probabilities.argmax(axis=1)]
     members = np.eye(n_bins)[np.minimum((confidence * n_bins).astype(np.intp), n_bins - 1)]
     gaps = members * (confidence - hit)[:, None]
-    value = np.abs(gaps.sum(axis=0)).sum() / len(labels)
-    *of_bins, sizes = resample_sums(np.column_stack([gaps, np.ones(len(labels))]), groups, n_resamples, seed).T
+    value = np.abs(gaps.sum(axis=0)).sum() / len(targets)
+    *of_bins, sizes = resample_sums(np.column_stack([gaps, np.ones(len(targets))]), groups, n_resamples, seed).T
     errors = np.abs(of_bins).sum(axis=0) / sizes
     # Resampling adds noise to every gap, so a sum of absolute gaps is biased upwards.
     unbiased = np.maximum(errors - (errors.mean() - value), 0)

@@ -7,9 +7,9 @@ from kedro.pipeline import Pipeline
 
 from arena_preference import pipelines as packages
 
-#: Run only by name: the first two write the raw files, the third searches for parameters, the fourth needs the labels
-#: of the test file.
-ON_DEMAND = frozenset({"download", "simulation", "tuning", "evaluation"})
+#: Run only by name: the first three write raw files, the fourth searches for parameters, the last needs the labels of
+#: the test file.
+ON_DEMAND = frozenset({"download", "simulation", "distil", "tuning", "evaluation"})
 
 
 def list_pipelines() -> list[str]:

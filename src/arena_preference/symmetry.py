@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 import pandera.pandas as pa
 
-from arena_preference.battles import ID, ID_COLUMN, PREFERS_A, PREFERS_B, TIE, FloatArray
+from arena_preference.battles import ID, ID_COLUMN, LABEL_COLUMNS, PREFERS_A, PREFERS_B, SOFT_LABEL, TIE, FloatArray
 
 # A feature is named <quantity>__<form>; the form says whether swapping the responses negates it.
 FORM_SEPARATOR: Final = "__"
@@ -47,13 +47,15 @@ def swap_labels(labels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[
 
 
 def swap_probabilities(probabilities: FloatArray) -> FloatArray:
-    """Probabilities, or logits, with the columns of A and B exchanged; shape (n, 3)."""
+    """Probabilities, logits or targets with the columns of A and B exchanged; shape (n, 3)."""
     return probabilities[:, [PREFERS_B, PREFERS_A, TIE]]
 
 
 def swap_battles(battles: pd.DataFrame) -> pd.DataFrame:
     """The same battles with responses, model names and label swapped."""
-    exchanged = {"response_a": "response_b", "response_b": "response_a", "model_a": "model_b", "model_b": "model_a"}
+    soft = [f"{SOFT_LABEL}{LABEL_COLUMNS[label]}" for label in (PREFERS_A, PREFERS_B)]
+    pairs = [("response_a", "response_b"), ("model_a", "model_b"), tuple(soft)]
+    exchanged = {one: other for a, b in pairs for one, other in ((a, b), (b, a))}
     swapped = battles.rename(columns=exchanged)[list(battles.columns)]
     if "label" in swapped:
         swapped["label"] = swap_labels(swapped["label"].to_numpy())

@@ -82,3 +82,13 @@ def test_repeated_and_unknown_ids_are_rejected(
         evaluate(submission, battles, pd.concat([labels, labels[-1:]], ignore_index=True), n_resamples=100, seed=0)
     with pytest.raises(ValueError, match=r"test_labels\.csv.*pipeline submission"):
         evaluate(submission, battles, labels[:1], n_resamples=100, seed=0)
+
+
+def test_a_label_that_was_impossible_is_counted(
+    submission: pd.DataFrame, battles: pd.DataFrame, labels: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    probabilities = submission[list(LABEL_COLUMNS)] * [1, 1, 0]
+    submission[list(LABEL_COLUMNS)] = probabilities.div(probabilities.sum(axis=1), axis=0)
+    evaluate(submission, battles, labels, n_resamples=20, seed=0)
+    assert f"{(battles['label'] == 2).sum()} battles have a label whose probability is 0" in caplog.text
+    assert "modelling.tie_prior" in caplog.text

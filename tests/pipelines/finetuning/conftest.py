@@ -20,10 +20,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from arena_preference.battles import LABEL_COLUMNS, SOFT_LABEL
 from arena_preference.datasets import ModelStore
 from arena_preference.pipelines.finetuning.config import FinetuningConfig
 from arena_preference.pipelines.finetuning.nodes import CrossEncoders, train_cross_encoders
+from arena_preference.targets import SOFT_LABELS
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 WORDS = ["good", "bad", "the", "river", "runs", "to", "sea", "user", "assistant", "answer", "question", ":", "?"]
@@ -42,6 +42,12 @@ def make_tokenizer(chat_template: str | None) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     roles = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), SPECIAL, strict=True))
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=chat_template, **roles)
+
+
+def set_votes(table: pd.DataFrame, label: Any) -> pd.DataFrame:
+    """Give all battles plain votes."""
+    votes = dict(zip(SOFT_LABELS, np.eye(3)[label].T, strict=True))
+    return table.assign(label=np.asarray(label, dtype="int8"), **votes, weight=1.0)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -136,9 +142,14 @@ def battles() -> pd.DataFrame:
 def labels(battles: pd.DataFrame) -> pd.DataFrame:
     """Two folds."""
     fold = battles["prompt_group"].str.removeprefix("group-").astype(int) % 2
-    votes = pd.DataFrame(np.eye(3)[battles["label"]], columns=[f"{SOFT_LABEL}{name}" for name in LABEL_COLUMNS])
-    columns = battles[["id", "source", "prompt_group", "label"]]
-    return columns.join(votes).assign(weight=1.0, fold=fold.astype("int8"))
+    columns = battles[["id", "source", "prompt_group"]]
+    return set_votes(columns.assign(fold=fold.astype("int8")), battles["label"])
+
+
+@pytest.fixture(scope="session")
+def labelled(battles: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """The battles with the columns of their labels."""
+    return battles.assign(**labels[[*SOFT_LABELS, "weight"]])
 
 
 @pytest.fixture

@@ -134,3 +134,21 @@ def test_a_model_that_reads_padding_or_too_few_tokens_is_an_error(
     if kind != "fnet":
         fewer = config.input.model_copy(update={"max_tokens": max_tokens - 1})
         load_base(config.model_copy(update={"input": fewer}), torch.float32, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+def test_votes_have_the_loss_of_their_classes_and_soft_labels_the_mean_by_probability(
+    make_config: MakeConfig, label_smoothing: float
+) -> None:
+    cross_encoder = load(make_config, "distilbert", "pairwise", training={"label_smoothing": label_smoothing})
+    input_ids, mask = make_batch()
+    classes = torch.tensor([0, 1, 2])
+    votes = torch.eye(3)[classes]
+    with torch.inference_mode():
+        plain, other, same, doubled, soft = (
+            cross_encoder(input_ids, mask, labels).loss
+            for labels in (classes, classes.roll(1), votes, 2 * votes, 0.7 * votes + 0.3 * votes.roll(1, dims=0))
+        )
+    torch.testing.assert_close(same, plain)
+    torch.testing.assert_close(doubled, 2 * plain)
+    torch.testing.assert_close(soft, 0.7 * plain + 0.3 * other)

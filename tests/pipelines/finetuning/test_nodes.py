@@ -19,8 +19,9 @@ from arena_preference.pipelines.finetuning.nodes import (
     train_cross_encoders,
 )
 from arena_preference.symmetry import Features
+from arena_preference.targets import SOFT_LABELS
 
-from .conftest import MakeConfig, Train
+from .conftest import MakeConfig, Train, set_votes
 
 
 def change_weights(store: ModelStore, trained: CrossEncoders, change: Callable[[dict[str, Any]], Any]) -> None:
@@ -71,8 +72,8 @@ def test_a_model_never_sees_its_fold(
 ) -> None:
     config, store, trained = train()
     # Other labels in fold 0 change the model of fold 1 only.
-    changed = battles.assign(label=battles["label"].where(labels["fold"] != 0, 2).astype("int8"))
-    again = train_cross_encoders(changed, labels, store, config, seed=0)
+    changed = set_votes(labels, labels["label"].where(labels["fold"] != 0, 2))
+    again = train_cross_encoders(battles, changed, store, config, seed=0)
     (first, second), (first_again, second_again) = trained["models"], again["models"]
     assert first == first_again
     assert second["key"] != second_again["key"]
@@ -234,3 +235,18 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(
 def test_only_the_head_pointwise_has_a_pooling(make_config: MakeConfig) -> None:
     with pytest.raises(ValueError, match="pooling belongs to head pointwise"):
         make_config(head="pairwise", pooling="mean")
+
+
+def test_soft_labels_and_weights_are_part_of_a_models_identity(
+    train: Train, battles: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    config, store, trained = train()
+    in_fold_0 = labels["fold"] == 0
+    soft = labels.assign(**{name: labels[name].where(~in_fold_0, 1 / 3) for name in SOFT_LABELS})
+    heavy = labels.assign(weight=labels["weight"].where(~in_fold_0, 2.0))
+    keys = [trained["models"][1]["key"]]
+    for changed in (soft, heavy):
+        first, second = train_cross_encoders(battles, changed, store, config, seed=0)["models"]
+        assert first == trained["models"][0]
+        keys.append(second["key"])
+    assert len(set(keys)) == 3

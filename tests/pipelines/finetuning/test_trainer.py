@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.numpy import load_file
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from transformers import TrainerCallback
 
 from arena_preference.battles import Logits
 from arena_preference.datasets import ModelStore
-from arena_preference.metrics import select_probabilities
+from arena_preference.metrics import compute_losses, select_probabilities
 from arena_preference.pipelines.finetuning.callbacks import find_checkpoint
 from arena_preference.pipelines.finetuning.nodes import predict_oof_logits, predict_test_logits, train_cross_encoders
 from arena_preference.pipelines.finetuning.trainer import (
@@ -33,8 +33,9 @@ from arena_preference.pipelines.finetuning.trainer import (
     write_job,
 )
 from arena_preference.symmetry import swap_battles, swap_probabilities
+from arena_preference.targets import SOFT_LABELS, read_targets, read_votes
 
-from .conftest import MakeConfig
+from .conftest import MakeConfig, set_votes
 
 # Log loss of equal probabilities.
 UNINFORMED = np.log(3)
@@ -70,7 +71,7 @@ def dying(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def noise(battles: pd.DataFrame) -> pd.DataFrame:
     """The battles with random labels: their log loss soon rises."""
-    return battles.assign(label=np.random.default_rng(1).integers(0, 3, len(battles)).astype("int8"))
+    return set_votes(battles, np.random.default_rng(1).integers(0, 3, len(battles)))
 
 
 def compute_log_loss(logits: pd.DataFrame, labels: pd.Series) -> float:
@@ -139,12 +140,12 @@ def test_models_learn_the_rule_and_swapped_battles_have_swapped_logits_to_the_la
     ("head", "both_orders"), [("pointwise", True), ("pairwise", True), ("pairwise", False)], ids=str
 )
 def test_a_training_is_reproducible_to_the_last_bit(
-    make_config: MakeConfig, battles: pd.DataFrame, tmp_path: Path, head: str, both_orders: bool
+    make_config: MakeConfig, labelled: pd.DataFrame, tmp_path: Path, head: str, both_orders: bool
 ) -> None:
     config = make_config(head=head, training={"epochs": 1, "both_orders": both_orders})
     weights = []
     for name in "ab":
-        write_job(tmp_path / name, TrainingJob(name=name, config=config, seed=0), battles[:30])
+        write_job(tmp_path / name, TrainingJob(name=name, config=config, seed=0), labelled[:30])
         train(tmp_path / name)
         weights.append(read_weights(tmp_path / name / MODEL))
     assert all(np.array_equal(values, weights[1][name]) for name, values in weights[0].items())
@@ -192,12 +193,12 @@ def test_early_stopping_keeps_the_best_checkpoint(make_config: MakeConfig, noise
 
 @pytest.mark.slow
 def test_a_killed_training_resumes_from_its_last_checkpoint_and_ends_the_same(
-    make_config: MakeConfig, battles: pd.DataFrame, tmp_path: Path, dying: Path, caplog: pytest.LogCaptureFixture
+    make_config: MakeConfig, labelled: pd.DataFrame, tmp_path: Path, dying: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = TrainingJob(name="a", config=make_config(training={"epochs": 6}), seed=0)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
-        write_job(folder, job, battles)
+        write_job(folder, job, labelled)
     train(whole)
 
     assert subprocess.run([sys.executable, dying, killed]).returncode == -signal.SIGKILL
@@ -250,7 +251,7 @@ def test_a_resumed_training_stops_as_early_as_one_that_was_not_interrupted(
 @pytest.mark.slow
 def test_two_processes_share_each_step_and_resume_when_one_is_killed(
     make_config: MakeConfig,
-    battles: pd.DataFrame,
+    labelled: pd.DataFrame,
     tmp_path: Path,
     dying: Path,
     caplog: pytest.LogCaptureFixture,
@@ -259,7 +260,7 @@ def test_two_processes_share_each_step_and_resume_when_one_is_killed(
     config = make_config(training={"epochs": 10})
     alone, shared = tmp_path / "alone", tmp_path / "shared"
     for folder in (alone, shared):
-        write_job(folder, TrainingJob(name="a", config=config, seed=0), battles)
+        write_job(folder, TrainingJob(name="a", config=config, seed=0), labelled)
     train(alone)
     launch(shared, 2, [str(dying)])
     assert (shared / "died").exists()
@@ -288,15 +289,15 @@ def test_several_processes_train_into_the_store_and_a_failing_one_is_an_error(
 
 
 def test_training_and_prediction_switch_cudnn_attention_off(
-    make_config: MakeConfig, battles: pd.DataFrame, tmp_path: Path
+    make_config: MakeConfig, labelled: pd.DataFrame, tmp_path: Path
 ) -> None:
     config = make_config(training={"epochs": 1})
-    write_job(tmp_path, TrainingJob(name="a", config=config, seed=0), battles[:30])
+    write_job(tmp_path, TrainingJob(name="a", config=config, seed=0), labelled[:30])
     torch.backends.cuda.enable_cudnn_sdp(True)
     train(tmp_path)
     assert not torch.backends.cuda.cudnn_sdp_enabled()
     torch.backends.cuda.enable_cudnn_sdp(True)
-    predict(tmp_path / MODEL, config, battles[:30])
+    predict(tmp_path / MODEL, config, labelled[:30])
     assert not torch.backends.cuda.cudnn_sdp_enabled()
 
 
@@ -329,3 +330,16 @@ def test_of_four_bit_weights_only_adapters_and_head_are_trained(
     assert compute_log_loss(logits, battles["label"]) < 0.3 * UNINFORMED
     names = read_weights(store.path / trained["models"][0]["key"])
     assert all("lora_" in name or ".side." in name or ".tie." in name for name in names)
+
+
+def test_soft_labels_are_learned(make_config: MakeConfig, labelled: pd.DataFrame, tmp_path: Path) -> None:
+    votes = read_votes(labelled)
+    soft = labelled.assign(**dict(zip(SOFT_LABELS, (0.7 * votes + 0.1).T, strict=True)))
+    config = make_config(training={"epochs": 6, "learning_rate": 1e-2})
+    write_job(tmp_path, TrainingJob(name="a", config=config, seed=0), soft)
+    train(tmp_path)
+    probabilities = softmax(predict(tmp_path / MODEL, config, soft), axis=1)
+    loss = compute_losses(probabilities, read_targets(soft)).mean()
+    entropy = compute_losses(read_targets(soft), read_targets(soft)).mean()
+    assert entropy < loss < entropy + 0.1
+    assert entropy < min(read_log_losses(tmp_path).values()) < entropy + 0.1

@@ -11,6 +11,7 @@ from arena_preference.battles import LABEL_COLUMNS, TfidfDifferences
 from arena_preference.pipelines.modelling.bag_of_words import Arrays, fit_bow_model
 from arena_preference.pipelines.modelling.config import BagOfWordsConfig, CatBoostConfig, ModellingConfig
 from arena_preference.pipelines.modelling.fitting import fit_fold_models
+from arena_preference.targets import SOFT_LABELS
 
 CONFIG = ModellingConfig(
     bow_model=BagOfWordsConfig(C_side=1, C_tie=0.1, max_iter=100),
@@ -24,6 +25,7 @@ CONFIG = ModellingConfig(
         thread_count=1,
         task_type="CPU",
     ),
+    tie_prior=0.0,
     consensus_dropout=0.2,
     seeds_per_fold=1,
     train_sizes=(0.5, 1.0),
@@ -56,7 +58,13 @@ def swap_differences(differences: pd.DataFrame) -> pd.DataFrame:
 
 def change_labels(labels: pd.DataFrame, rows: Any) -> pd.DataFrame:
     """Give some battles another label."""
-    return labels.assign(label=np.where(rows, (labels["label"] + 1) % 3, labels["label"]).astype("int8"))
+    return set_votes(labels, np.where(rows, (labels["label"] + 1) % 3, labels["label"]))
+
+
+def set_votes(labels: pd.DataFrame, label: Any) -> pd.DataFrame:
+    """Give all battles plain votes."""
+    votes = dict(zip(SOFT_LABELS, np.eye(3)[label].T, strict=True))
+    return labels.assign(label=np.asarray(label, dtype="int8"), **votes, weight=1.0)
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from arena_preference.pipelines.modelling.bag_of_words import (
     predict_bow_logits,
 )
 from arena_preference.symmetry import Features
+from arena_preference.targets import SOFT_LABELS
 
-from .conftest import CONFIG, change_labels, make_differences, swap_differences
+from .conftest import CONFIG, change_labels, make_differences, set_votes, swap_differences
 
 
 def test_no_label_of_a_fold_reaches_its_logits(
@@ -53,3 +54,27 @@ def test_words_predict_the_better_side_and_a_swap_exchanges_the_prediction(label
 def test_a_model_of_another_vocabulary_is_rejected(tfidf_differences: pd.DataFrame, bow_model: Arrays) -> None:
     with pytest.raises(ValueError, match=r"19 words.* 20.*--params=from_run"):
         predict_bow_logits(tfidf_differences, {**bow_model, "side": bow_model["side"][1:]})
+
+
+def test_a_soft_label_counts_as_its_votes(tfidf_differences: pd.DataFrame, labels: pd.DataFrame) -> None:
+    other = change_labels(labels, labels["fold"] >= 0)
+    # Two rows with one vote each, and one row with both votes.
+    twice = pd.concat([labels, other.assign(id=other["id"] + "-2")], ignore_index=True)
+    differences = pd.concat([tfidf_differences] * 2, ignore_index=True).assign(id=twice["id"])
+    both = labels.assign(**(labels[SOFT_LABELS] + other[SOFT_LABELS]) / 2, weight=2.0)
+    model, expected = fit_bow_model(tfidf_differences, both, CONFIG)[0], fit_bow_model(differences, twice, CONFIG)[0]
+    for name, values in model.items():
+        np.testing.assert_allclose(values, expected[name], atol=2e-3)
+
+
+def test_without_ties_they_are_unlikely_and_without_a_side_the_remedy_is_named(
+    tfidf_differences: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    two_classes = set_votes(labels, labels["label"] % 2)
+    model, oof_bow_logits = fit_bow_model(tfidf_differences, two_classes, CONFIG)
+    assert not model["tie"].any()
+    assert (oof_bow_logits["bow_tie__pair"] < -4).all()
+    assert oof_bow_logits["bow_side__diff"].std() > 0
+    one_side = set_votes(labels, labels["label"].replace(1, 2))
+    with pytest.raises(ValueError, match=r"winner_model_b.*exchange the responses"):
+        fit_bow_model(tfidf_differences, one_side, CONFIG)

@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from catboost import CatBoost, CatBoostError
+from catboost import CatBoost, CatBoostClassifier, CatBoostError
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from arena_preference import device
 from arena_preference.pipelines.modelling import boosting
 from arena_preference.pipelines.modelling.fitting import join_tables
+from arena_preference.symmetry import swap_features, swap_labels, swap_probabilities
+from arena_preference.targets import read_votes
 
 from .conftest import CONFIG, update
 
@@ -42,18 +44,18 @@ def test_a_requested_gpu_that_fails_is_an_error_without_fallback(
         raise CatBoostError("CUDA driver version is insufficient")
 
     monkeypatch.setattr(boosting.CatBoostClassifier, "fit", fail)
-    features, label = model_input.drop(columns="id"), labels["label"].to_numpy()
+    features, votes = model_input.drop(columns="id"), read_votes(labels)
     on_gpu = update(catboost=CONFIG.catboost.model_copy(update={"task_type": "GPU"}))
     with pytest.raises(RuntimeError, match=r"CUDA driver.*modelling\.catboost\.task_type"):
-        boosting.fit_catboost(features, label, on_gpu, seed=0)
+        boosting.fit_catboost(features, votes, on_gpu, seed=0)
     with pytest.raises(CatBoostError):
-        boosting.fit_catboost(features, label, CONFIG, seed=0)
+        boosting.fit_catboost(features, votes, CONFIG, seed=0)
 
 
 def test_every_battle_is_learned_in_both_orders(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
-    features, label = model_input.drop(columns="id"), labels["label"].to_numpy()
+    features, label, votes = model_input.drop(columns="id"), labels["label"].to_numpy(), read_votes(labels)
     # No training battle is won by B, so B's wins are learned from swapped battles alone.
-    model = boosting.fit_catboost(features[label != 1], label[label != 1], CONFIG, seed=0)
+    model = boosting.fit_catboost(features[label != 1], votes[label != 1], CONFIG, seed=0)
     original, swapped = boosting.predict_both_orders(model, features)
     assert original.shape == swapped.shape == (len(features), 3)
     np.testing.assert_allclose(boosting.predict_logits(model, features), (original + swapped) / 2)
@@ -84,7 +86,7 @@ def test_consensus_dropout_makes_models_work_without_consensus() -> None:
     without = features.assign(consensus_support__diff=np.float32(0), consensus_answers__pair=np.float32(0))
     losses = {}
     for dropout in (0.0, 0.3):
-        model = boosting.fit_catboost(features[:400], label[:400], update(consensus_dropout=dropout), seed=0)
+        model = boosting.fit_catboost(features[:400], np.eye(3)[label[:400]], update(consensus_dropout=dropout), seed=0)
         for name, table in (("with", features), ("without", without)):
             logits = boosting.predict_logits(model, table[400:])
             losses[name, dropout] = log_loss(label[400:], softmax(logits, axis=1), labels=range(3))
@@ -92,3 +94,40 @@ def test_consensus_dropout_makes_models_work_without_consensus() -> None:
     # Without dropout, the model predicts a tie wherever there is no consensus.
     assert losses["without", 0.0] > 1.2
     assert losses["without", 0.3] < 0.95
+
+
+def make_logits(features: pd.DataFrame, label: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Logits of CatBoost itself, without consensus dropout and with an optional weight."""
+    settings = boosting.choose_settings(CONFIG.catboost, len(features))
+    model = CatBoostClassifier(
+        loss_function="MultiClass", random_seed=0, allow_writing_files=False, verbose=False, **settings
+    )
+    both = pd.concat([features, swap_features(features)], ignore_index=True)
+    weights = None if weight is None else np.tile(weight, 2)
+    model.fit(both, np.concatenate([label, swap_labels(label)]), sample_weight=weights)
+    return model.predict(features, prediction_type="RawFormulaVal")
+
+
+def test_plain_votes_are_fitted_without_weights(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
+    features = model_input.drop(columns="id")
+    model = boosting.fit_catboost(features, read_votes(labels), CONFIG, seed=0)
+    expected = make_logits(features, labels["label"].to_numpy())
+    np.testing.assert_array_equal(boosting.predict_both_orders(model, features)[0], expected)
+
+
+def test_a_soft_label_is_fitted_as_weighted_votes(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
+    features, votes = model_input.drop(columns="id"), read_votes(labels)
+    soft = 0.7 * votes + 0.3 * swap_probabilities(votes)
+    model = boosting.fit_catboost(features, soft, CONFIG, seed=0)
+    rows, label = np.nonzero(soft)
+    expected = make_logits(features.iloc[rows], label, soft[rows, label])
+    np.testing.assert_array_equal(boosting.predict_both_orders(model, features.iloc[rows])[0], expected)
+
+
+def test_without_ties_a_model_still_has_three_logits(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
+    features, votes = model_input.drop(columns="id"), read_votes(labels)
+    decided = votes[:, 2] == 0
+    model = boosting.fit_catboost(features[decided], votes[decided], CONFIG, seed=0)
+    logits = boosting.predict_logits(model, features)
+    assert logits.shape == (len(features), 3)
+    assert (logits.argmin(axis=1) == 2).all()

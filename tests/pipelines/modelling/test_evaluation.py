@@ -18,7 +18,7 @@ from arena_preference.pipelines.modelling.evaluation import (
 from arena_preference.pipelines.modelling.fitting import compute_oof_losses
 from arena_preference.pipelines.modelling.prediction import predict_out_of_fold
 
-from .conftest import CONFIG, make_differences, update
+from .conftest import CONFIG, make_differences, set_votes, update
 
 GROUPS = {
     "text": ["characters__reldiff", "characters__sum"],
@@ -30,7 +30,7 @@ GROUPS = {
 def make_predictions(label: list[int], probabilities: list[list[float]]) -> pd.DataFrame:
     ids = range(len(label))
     groups = [str(number) for number in ids]
-    table = pd.DataFrame({"id": ids, "source": "train.csv", "fold": 0, "prompt_group": groups, "label": label})
+    table = set_votes(pd.DataFrame({"id": ids, "source": "train.csv", "fold": 0, "prompt_group": groups}), label)
     for prefix in ("", "prior_", "length_"):
         table[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = probabilities
     return table
@@ -125,7 +125,7 @@ def test_oof_losses_agree_with_the_metrics(
     labels: pd.DataFrame,
 ) -> None:
     losses = compute_oof_losses(model_input, oof_bow_logits, labels, update(seeds_per_fold=2), seed=0)
-    calibration = fit_calibration(oof_logits, no_cross_encoder, labels)
+    calibration = fit_calibration(oof_logits, no_cross_encoder, labels, CONFIG)
     predictions = predict_out_of_fold(oof_logits, oof_bow_logits, no_cross_encoder, calibration, labels, model_input)
     metrics = evaluate_predictions(predictions, oof_logits, summarise(len(labels)), {}, CONFIG, seed=0)
     assert losses.mean() == pytest.approx(metrics["log_loss"]["value"])

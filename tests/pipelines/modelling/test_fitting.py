@@ -17,8 +17,9 @@ from arena_preference.pipelines.modelling.fitting import (
     list_feature_groups,
 )
 from arena_preference.symmetry import swap_features, swap_labels, swap_probabilities
+from arena_preference.targets import read_votes
 
-from .conftest import CONFIG, change_labels, swap_differences, update
+from .conftest import CONFIG, change_labels, set_votes, swap_differences, update
 
 
 def test_joined_features_have_the_rows_of_the_first_table_and_all_columns(model_input: pd.DataFrame) -> None:
@@ -65,7 +66,7 @@ def test_shuffled_labels_are_not_predicted_better_than_by_the_prior(
         prior = np.tile(label.value_counts(normalize=True).sort_index(), (len(label), 1))
         return float(log_loss(label, prior) - log_loss(label, softmax(average_orders(logits), axis=1)))
 
-    shuffled = labels.assign(label=labels["label"].sample(frac=1, random_state=1).to_numpy())
+    shuffled = set_votes(labels, labels["label"].sample(frac=1, random_state=1).to_numpy())
     bow_logits = fit_bow_model(tfidf_differences, shuffled, CONFIG)[1]
     assert compute_gain(oof_logits, labels["label"]) > 0.15
     shuffled_logits = fit_fold_models(model_input, bow_logits, shuffled, CONFIG, seed=0)[1]
@@ -87,12 +88,12 @@ def test_logits_of_the_ensemble_are_the_mean_of_the_models_with_consecutive_seed
     model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
     ensemble, _ = fit_fold_models(model_input, oof_bow_logits, labels, update(seeds_per_fold=2), seed=5)
-    label, asked = labels["label"].to_numpy(), join_tables(model_input, oof_bow_logits, "oof_bow_logits")
+    votes, asked = read_votes(labels), join_tables(model_input, oof_bow_logits, "oof_bow_logits")
     logits = []
     for fold in range(3):
         features = join_tables(model_input, select_fold_logits(oof_bow_logits, fold), "").drop(columns="id")
         rows = (labels["fold"] != fold).to_numpy()
-        models = [fit_catboost(features[rows], label[rows], CONFIG, seed) for seed in (5, 6)]
+        models = [fit_catboost(features[rows], votes[rows], CONFIG, seed) for seed in (5, 6)]
         logits += [predict_logits(model, asked) for model in models]
     assert not np.array_equal(logits[0], logits[1])
     np.testing.assert_allclose(predict_logits(ensemble, asked), np.mean(logits, axis=0), rtol=1e-9, atol=1e-12)
@@ -120,7 +121,7 @@ def test_training_does_not_depend_on_which_side_is_called_a(
     model_input: pd.DataFrame, tfidf_differences: pd.DataFrame, labels: pd.DataFrame, oof_logits: pd.DataFrame
 ) -> None:
     swapped_input = pd.concat([model_input[["id"]], swap_features(model_input.drop(columns="id"))], axis=1)
-    swapped_labels = labels.assign(label=swap_labels(labels["label"].to_numpy()))
+    swapped_labels = set_votes(labels, swap_labels(labels["label"].to_numpy()))
     bow_logits = fit_bow_model(swap_differences(tfidf_differences), swapped_labels, CONFIG)[1]
     swapped = fit_fold_models(swapped_input, bow_logits, swapped_labels, CONFIG, seed=0)[1]
     logits, expected = average_orders(oof_logits), swap_probabilities(average_orders(swapped))

@@ -24,7 +24,7 @@ from arena_preference.pipelines.modelling.fitting import join_tables
 from arena_preference.pipelines.modelling.prediction import predict_out_of_fold, predict_preferences
 from arena_preference.symmetry import swap_features, swap_probabilities
 
-from .conftest import swap_differences
+from .conftest import CONFIG, swap_differences
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def oof_predictions(
     labels: pd.DataFrame,
     model_input: pd.DataFrame,
 ) -> pd.DataFrame:
-    calibration = fit_calibration(oof_logits, cross_encoder_logits, labels)
+    calibration = fit_calibration(oof_logits, cross_encoder_logits, labels, CONFIG)
     # Rows are in several orders, because tables are aligned by id.
     return predict_out_of_fold(
         oof_logits, oof_bow_logits[::-1], cross_encoder_logits, calibration, labels[::-1], model_input[::-1]
@@ -58,7 +58,7 @@ def test_without_cross_encoders_final_logits_are_the_mean_of_both_orders(
     labels: pd.DataFrame,
     model_input: pd.DataFrame,
 ) -> None:
-    calibration = fit_calibration(oof_logits, no_cross_encoder, labels)
+    calibration = fit_calibration(oof_logits, no_cross_encoder, labels, CONFIG)
     table = predict_out_of_fold(oof_logits, oof_bow_logits, no_cross_encoder, calibration, labels, model_input)
     OutOfFoldPredictions.validate(table)
     assert not any(name.startswith("cross_encoder_") for name in table)
@@ -101,7 +101,8 @@ def test_swapping_sides_swaps_predictions_exactly(
     swapped_logits[list(LABEL_COLUMNS)] = swap_probabilities(select_probabilities(cross_encoder_logits))
 
     def predict(*tables: pd.DataFrame) -> Any:
-        return select_probabilities(predict_preferences(*tables, bow_model, ensemble, {"cross_encoder_weight": 0.3}))
+        calibration = {"cross_encoder_weight": 0.3, "tie_prior": None}
+        return select_probabilities(predict_preferences(*tables, bow_model, ensemble, calibration))
 
     original = predict(model_input, tfidf_differences, cross_encoder_logits)
     swapped = predict(swapped_input, swap_differences(tfidf_differences), swapped_logits)
@@ -123,7 +124,7 @@ def test_predictions_are_the_softmax_of_the_blended_logits(
     if weight is not None:
         logits += weight * select_probabilities(cross_encoder_logits.sort_index())
     used = no_cross_encoder if weight is None else cross_encoder_logits
-    calibration = {"cross_encoder_weight": weight}
+    calibration = {"cross_encoder_weight": weight, "tie_prior": None}
     predictions = predict_preferences(model_input, tfidf_differences, used, bow_model, ensemble, calibration)
     Predictions.validate(predictions)
     assert predictions["id"].tolist() == model_input["id"].tolist()
@@ -141,6 +142,6 @@ def test_cross_encoders_must_be_on_or_off_as_when_the_model_was_fitted(
     weight: float | None,
 ) -> None:
     other = cross_encoder_logits if weight is None else no_cross_encoder
-    calibration = {"cross_encoder_weight": weight}
+    calibration = {"cross_encoder_weight": weight, "tie_prior": None}
     with pytest.raises(ValueError, match=r"finetuning\.enabled"):
         predict_preferences(model_input, tfidf_differences, other, bow_model, ensemble, calibration)

@@ -12,6 +12,7 @@ from scipy.special import softmax
 
 from arena_preference.battles import LABEL_COLUMNS, ORIGINAL_ORDER, SWAPPED_ORDER
 from arena_preference.pipelines.reporting.config import ReportingConfig
+from arena_preference.targets import SOFT_LABELS
 
 INTERVAL = {"value": 0.9, "low": 0.8, "high": 1.0}
 METRIC_NAMES = ("log_loss", "accuracy", "expected_calibration_error", "prior_log_loss", "length_log_loss")
@@ -28,6 +29,7 @@ def make_predictions(labels: np.ndarray, groups: np.ndarray, probabilities: np.n
     oof = pd.DataFrame(
         {"id": np.arange(len(labels)), "prompt_group": groups, "label": labels.astype("int8"), "fold": np.int8(0)}
     ).assign(source="train.csv")
+    oof[SOFT_LABELS] = np.eye(3)[labels]
     prior = np.bincount(labels, minlength=3) / len(labels)
     for prefix in ("", "prior_", "length_", ORIGINAL_ORDER, SWAPPED_ORDER, "bow_"):
         set_probabilities(oof, prior if prefix in ("prior_", "length_") else probabilities, prefix)

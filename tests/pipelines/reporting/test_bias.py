@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from arena_preference.battles import LABEL_COLUMNS, ORIGINAL_ORDER, SWAPPED_ORDER
+from arena_preference.battles import ORIGINAL_ORDER, SWAPPED_ORDER
+from arena_preference.metrics import select_probabilities
 from arena_preference.pipelines.reporting.bias import STYLES, measure_biases
 from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.symmetry import swap_probabilities
@@ -77,7 +78,7 @@ def test_without_position_bias_neither_bias_nor_flips_are_measured(
 
 def test_swapping_every_battle_negates_the_margin(truth: pd.DataFrame, config: ReportingConfig) -> None:
     before = measure(truth, config)["position"]["original_order"]["value"]
-    set_probabilities(truth, swap_probabilities(truth[list(LABEL_COLUMNS)].to_numpy()), ORIGINAL_ORDER)
+    set_probabilities(truth, swap_probabilities(select_probabilities(truth)), ORIGINAL_ORDER)
     assert measure(truth, config)["position"]["original_order"]["value"] == pytest.approx(-before)
 
 

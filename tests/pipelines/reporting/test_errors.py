@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arena_preference.battles import LABEL_COLUMNS
+from arena_preference.metrics import select_probabilities
 from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.pipelines.reporting.errors import (
     clean_text,
@@ -54,7 +54,7 @@ def test_a_slice_on_which_the_predictions_fail_has_the_higher_log_loss(run: Run,
 
 
 def test_base_models_disagree_where_a_cross_encoder_does(run: Run, config: ReportingConfig) -> None:
-    set_probabilities(run.oof_predictions, run.oof_predictions[list(LABEL_COLUMNS)].to_numpy(), "bow_")
+    set_probabilities(run.oof_predictions, select_probabilities(run.oof_predictions), "bow_")
     assert score(run, config).set_index("slice")["battles"].get("some disagree") is None
     other = np.tile([0.1, 0.1, 0.8], (240, 1))
     set_probabilities(run.oof_predictions, other, "cross_encoder_")
@@ -128,7 +128,7 @@ def test_a_slice_has_the_log_loss_of_the_class_prior_and_the_accuracy_too(run: R
     row = score(run, config).set_index("slice").loc["1 turn"]
     frequency = np.bincount(label) / len(label)
     assert row["prior_log_loss"] == pytest.approx(-(frequency * np.log(frequency)).sum())
-    likeliest = run.oof_predictions[list(LABEL_COLUMNS)].to_numpy().argmax(axis=1)
+    likeliest = select_probabilities(run.oof_predictions).argmax(axis=1)
     assert row["accuracy"] == pytest.approx((likeliest == label).mean())
     for name in ("prior_log_loss", "accuracy"):
         assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]

@@ -28,20 +28,20 @@ def summarise(run: Run, config: ReportingConfig) -> dict[str, Any]:
 def test_perfect_predictions_are_reliable_in_every_bin(rng: np.random.Generator) -> None:
     probabilities = rng.dirichlet([2, 2, 2], size=BATTLES)
     labels = np.array([rng.choice(3, p=row) for row in probabilities])
-    bins = bin_predictions(probabilities, labels, 5)
+    bins = bin_predictions(probabilities, np.eye(3)[labels], 5)
     assert bins.groupby("label").size().tolist() == [5, 5, 5]
     np.testing.assert_allclose(bins["value"], bins["predicted"], atol=0.07)
 
 
 def test_overconfident_predictions_leave_the_diagonal(rng: np.random.Generator) -> None:
-    bins = bin_predictions(rng.dirichlet([0.3] * 3, size=BATTLES), rng.integers(3, size=BATTLES), 5)
+    bins = bin_predictions(rng.dirichlet([0.3] * 3, size=BATTLES), np.eye(3)[rng.integers(3, size=BATTLES)], 5)
     highest = bins[bins["label"] == 0].iloc[-1]
     assert highest["predicted"] - highest["value"] > 0.4
     assert highest["high"] < highest["predicted"]
 
 
 def test_the_interval_of_a_bin_is_wilsons_also_without_a_hit() -> None:
-    bins = bin_predictions(np.full((50, 3), 1 / 3), np.zeros(50, dtype=int), 2)
+    bins = bin_predictions(np.full((50, 3), 1 / 3), np.tile([1.0, 0.0, 0.0], (50, 1)), 2)
     ties = bins[bins["label"] == 2].iloc[0]
     expected = binomtest(0, 25).proportion_ci(method="wilson")
     assert ties[["value", "low", "high"]].tolist() == pytest.approx([0, expected.low, expected.high], abs=1e-4)
@@ -50,7 +50,7 @@ def test_the_interval_of_a_bin_is_wilsons_also_without_a_hit() -> None:
 
 def test_the_contributions_of_the_classes_sum_to_the_log_loss(rng: np.random.Generator) -> None:
     probabilities, labels = rng.dirichlet([2, 2, 2], size=BATTLES), rng.integers(2, size=BATTLES)
-    scores = score_classes(probabilities, labels)
+    scores = score_classes(probabilities, labels, np.eye(3)[labels])
     assert scores["contribution"].sum() == pytest.approx(-np.log(probabilities[np.arange(BATTLES), labels]).mean())
     assert scores["battles"].tolist() == [*np.bincount(labels), 0]
     likeliest = probabilities.argmax(axis=1)

@@ -24,6 +24,7 @@ MODELLING = ModellingConfig(
         thread_count=1,
         task_type="CPU",
     ),
+    tie_prior=0.0,
     consensus_dropout=0.2,
     seeds_per_fold=8,
     train_sizes=(),

@@ -12,6 +12,7 @@ from arena_preference.datasets import RawTable
 from arena_preference.formats import UnusableRowError
 from arena_preference.formats.cells import read_id, read_label_columns
 from arena_preference.metrics import compute_losses, estimate_intervals, select_probabilities
+from arena_preference.targets import SOFT_LABELS, read_targets
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +43,15 @@ def evaluate_submission(
             "%d battles are scored: the submission has %d, and %d labels are known.",
             *(len(scored), len(submission), len(known)),
         )
-    probabilities, label = select_probabilities(scored), scored["label"].to_numpy()
+    probabilities, label, targets = select_probabilities(scored), scored["label"].to_numpy(), read_targets(scored)
+    if impossible := int(((targets > 0) & (probabilities == 0)).any(axis=1).sum()):
+        logger.warning(
+            "%d battles have a label whose probability is 0, which costs 708 nats each. If they are ties, which the "
+            "training battles had none of, set modelling.tie_prior and run the pipeline modelling again.",
+            impossible,
+        )
     values = {
-        "log_loss": compute_losses(probabilities, label),
+        "log_loss": compute_losses(probabilities, targets),
         "accuracy": (probabilities.argmax(axis=1) == label).astype(float),
     }
     metrics = estimate_intervals(values, scored["prompt_group"], n_resamples, seed)
@@ -65,8 +72,8 @@ def _read_labels(tables: Sequence[RawTable]) -> pd.DataFrame:
                 raise ValueError(
                     f"Row {number} of {table.path} cannot be used: {reason}. Correct or remove it."
                 ) from None
-            rows.append((name, int(np.argmax(label))))
-    known = pd.DataFrame(rows, columns=[ID, "label"])
+            rows.append((name, int(np.argmax(label)), *label))
+    known = pd.DataFrame(rows, columns=[ID, "label", *SOFT_LABELS])
     if repeated := known.loc[known[ID].duplicated(), ID].unique().tolist():
         raise ValueError(
             f"{len(repeated)} ids occur more than once in {tables[0].path}, the first: {', '.join(repeated[:5])}. Keep "

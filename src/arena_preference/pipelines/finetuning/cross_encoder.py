@@ -30,7 +30,7 @@ class CrossEncoder(nn.Module):
         Args:
             input_ids: Token ids, shape (battles, 2, tokens), or (battles, 1, tokens) to read one order only.
             attention_mask: Same shape; 1 for tokens, 0 for padding, which is on the right.
-            labels: Shape (battles,).
+            labels: Classes, shape (battles,), or votes, shape (battles, 3): probabilities times the battle's weight.
 
         Returns:
             ``logits``, float32, shape (battles, 3); with labels also ``loss``, their mean cross entropy.
@@ -39,10 +39,17 @@ class CrossEncoder(nn.Module):
         loss = None
         if labels is not None:
             # Each order counts like a battle of its own.
-            loss = functional.cross_entropy(
-                logits.flatten(0, 1), labels.repeat_interleave(logits.shape[1]), label_smoothing=self.label_smoothing
-            )
+            loss = self._compute_loss(logits.flatten(0, 1), labels.repeat_interleave(logits.shape[1], dim=0))
         return SequenceClassifierOutput(loss=loss, logits=logits.mean(dim=1))
+
+    def _compute_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if labels.ndim == 1:
+            return functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        weights = labels.sum(dim=1, keepdim=True)
+        losses = functional.cross_entropy(
+            logits, labels / weights, reduction="none", label_smoothing=self.label_smoothing
+        )
+        return (weights.squeeze(1) * losses).mean()
 
     @abstractmethod
     def predict_orders(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, inputs: int) -> torch.Tensor:

@@ -15,6 +15,7 @@ from arena_preference.battles import ID, LABEL_COLUMNS, N_CLASSES, TEXT_COLUMNS,
 from arena_preference.datasets import ModelStore
 from arena_preference.pretrained import find_model, hash_model
 from arena_preference.symmetry import swap_probabilities
+from arena_preference.targets import SOFT_LABELS, are_plain, read_votes
 
 from .config import FinetuningConfig
 
@@ -50,7 +51,10 @@ def train_cross_encoders(
         return {}
     _check_installed(config)
     base = hash_model(find_model(config.model, config.revision))
-    fold = align_rows(labels, battles[ID], "labels")["fold"].to_numpy()
+    aligned = align_rows(labels, battles[ID], "labels")
+    fold = aligned["fold"].to_numpy()
+    battles = battles[[ID, *TEXT_COLUMNS, "prompt_group"]].reset_index(drop=True)
+    battles = battles.join(aligned[["label", *SOFT_LABELS, "weight"]])
     models: list[dict[str, Any]] = []
     history: list[dict[str, Any]] = []
     for number in [*np.unique(fold).tolist(), *([ALL_FOLDS] if config.refit else [])]:
@@ -190,6 +194,9 @@ def _read_history(folder: Path) -> list[dict[str, Any]]:
 def _make_key(battles: pd.DataFrame, config: FinetuningConfig, base: str, seed: int) -> str:
     """Hash everything that the result of a training depends on."""
     digest = hashlib.sha256(f"{config.model_dump_json(exclude=_NOT_LEARNED)} {base} {seed}\n".encode())
+    votes = read_votes(battles)
+    if not are_plain(votes):
+        digest.update(votes.tobytes())
     for *texts, label, group in battles[[*TEXT_COLUMNS, "label", "prompt_group"]].itertuples(index=False):
         digest.update(f"{label} {group} {[_to_text(turns) for turns in texts]}\n".encode())
     return digest.hexdigest()[:32]

@@ -26,10 +26,11 @@ from sklearn.model_selection import GroupShuffleSplit
 from torch.nn.utils.rnn import pad_sequence
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
-from arena_preference.battles import N_CLASSES
+from arena_preference.battles import N_CLASSES, FloatArray
 from arena_preference.device import avoid_cudnn_attention, select_devices, select_dtype
 from arena_preference.metrics import compute_losses
 from arena_preference.pretrained import find_model, load_tokenizer, quiet_transformers
+from arena_preference.targets import are_plain, read_votes
 
 from .callbacks import LOG_LOSS, CommitCheckpoint, EarlyStopping, ProgressLog, find_checkpoint
 from .config import FinetuningConfig
@@ -56,7 +57,7 @@ class TrainingJob(BaseModel):
 
 
 def write_job(folder: Path, job: TrainingJob, battles: pd.DataFrame) -> None:
-    """Prepare a folder for ``train``; checkpoints in it are kept."""
+    """Prepare a folder for ``train``; checkpoints in it are kept. The battles have the columns of their labels."""
     folder.mkdir(parents=True, exist_ok=True)
     battles.to_parquet(folder / _BATTLES, index=False)
     (folder / _JOB).write_text(job.model_dump_json(indent=2), encoding="utf-8")
@@ -80,7 +81,7 @@ def train(folder: Path, callbacks: Sequence[TrainerCallback] = ()) -> None:
     inputs = BattleTokenizer(tokenizer, config).tokenize(battles)
     splitter = GroupShuffleSplit(1, test_size=config.training.validation_fraction, random_state=job.seed)
     training, validation = next(splitter.split(battles, groups=battles["prompt_group"]))
-    labels = battles["label"].tolist()
+    labels = _list_labels(read_votes(battles))
 
     def select(rows: npt.NDArray[np.intp], orders: int) -> list[dict[str, Any]]:
         return [{"inputs": inputs[row][:orders], "labels": labels[row]} for row in rows]
@@ -185,7 +186,7 @@ def collate(items: Sequence[dict[str, Any]], pad_token: int) -> dict[str, torch.
     """Make a batch of battles, padded on the right to the longest input.
 
     Args:
-        items: ``inputs``, the arrays of token ids of a battle, and optionally ``labels``.
+        items: ``inputs``, the arrays of token ids of a battle, and optionally ``labels``, a class or votes for each.
         pad_token: Id of the padding token.
 
     Returns:
@@ -280,9 +281,16 @@ def _sort_by_length(inputs: Sequence[Inputs], rows: npt.NDArray[np.intp]) -> npt
     return rows[np.argsort(-lengths, kind="stable")]
 
 
+def _list_labels(votes: FloatArray) -> list[Any]:
+    """Class of each battle; its votes if some have soft labels or weights, scaled so that battles have 1 on average."""
+    labels = votes.argmax(axis=1) if are_plain(votes) else votes * len(votes) / votes.sum()
+    return labels.tolist()
+
+
 def _compute_log_loss(output: EvalPrediction) -> dict[str, float]:
-    probabilities = softmax(np.asarray(output.predictions, dtype=float), axis=1)
-    return {LOG_LOSS: float(compute_losses(probabilities, np.asarray(output.label_ids)).mean())}
+    probabilities, labels = softmax(np.asarray(output.predictions, dtype=float), axis=1), np.asarray(output.label_ids)
+    votes = np.eye(N_CLASSES)[labels] if labels.ndim == 1 else labels
+    return {LOG_LOSS: float(compute_losses(probabilities, votes).sum() / votes.sum())}
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from arena_preference.battles import ID, LABEL_COLUMNS
 from arena_preference.formats import FORMATS
+from arena_preference.targets import SOFT_LABELS
 
 from .config import IngestionConfig
-from .parsing import SOFT_LABELS, check_rejected, count_reasons
+from .parsing import check_rejected, count_reasons
 
 logger = logging.getLogger(__name__)
 

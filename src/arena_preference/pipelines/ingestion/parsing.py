@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from arena_preference.battles import DESCRIPTION_COLUMNS, ID, LABEL_COLUMNS, SOFT_LABEL, TEXT_COLUMNS, prompt_group
+from arena_preference.battles import DESCRIPTION_COLUMNS, ID, TEXT_COLUMNS, prompt_group
 from arena_preference.datasets import RawTable
 from arena_preference.formats import (
     Battle,
@@ -19,12 +19,12 @@ from arena_preference.formats import (
     find_format,
     read_as_text,
 )
+from arena_preference.targets import SOFT_LABELS
 
 from .config import IngestionConfig
 
 logger = logging.getLogger(__name__)
 
-SOFT_LABELS: Final = [f"{SOFT_LABEL}{name}" for name in LABEL_COLUMNS]
 # The types of the columns that may be absent, and of those that are not texts or lists.
 _TYPES: Final = {
     **dict.fromkeys(DESCRIPTION_COLUMNS, str),

@@ -9,12 +9,12 @@ import pandas as pd
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from arena_preference.battles import ID, PREFERS_A, TIE, FloatArray, align_rows
+from arena_preference.battles import ID, LABEL_COLUMNS, PREFERS_A, TIE, FloatArray, align_rows
+from arena_preference.targets import list_examples, read_votes
 
 from .config import BagOfWordsConfig, ModellingConfig
 
 Arrays = dict[str, npt.NDArray[Any]]
-IntArray = npt.NDArray[np.integer[Any]]
 
 #: Log-odds of A against B, and of a tie against a preference.
 BOW_COLUMNS: Final = ("bow_side__diff", "bow_tie__pair")
@@ -33,16 +33,19 @@ def fit_bow_model(
         The average model: ``side`` and ``tie``, shape (words,), and ``tie_intercept``, shape (1,). And the out-of-fold
         log-odds: id, fold, for each fold k ``bow_side__diff_<k>`` and ``bow_tie__pair_<k>``, by models that have seen
         no label of fold k, and ``bow_side__diff`` and ``bow_tie__pair``, those of the battle's own fold.
+
+    Raises:
+        ValueError: If no battle outside a pair of folds is won by A, or none by B.
     """
     aligned = align_rows(labels, tfidf_differences[ID], "labels")
-    label, fold = aligned["label"].to_numpy(), aligned["fold"].to_numpy()
+    votes, fold = read_votes(aligned), aligned["fold"].to_numpy()
     differences = _build_matrix(tfidf_differences)
     numbers = np.unique(fold)
     logits = {number: np.zeros((len(fold), len(BOW_COLUMNS))) for number in numbers}
     models = []
     for pair in combinations(numbers, 2):
         rows = np.flatnonzero(~np.isin(fold, pair))
-        models.append(_fit_regressions(differences[rows], label[rows], config.bow_model))
+        models.append(_fit_regressions(differences[rows], votes[rows], config.bow_model))
         of_pair = _compute_logits(differences, models[-1])
         for number, other in (pair, pair[::-1]):
             logits[number][fold == other] = of_pair[fold == other]
@@ -87,15 +90,28 @@ def _build_matrix(tfidf_differences: pd.DataFrame) -> Any:
     return sparse.csr_matrix((np.concatenate(weights.to_list()), np.concatenate(words.to_list()), starts), shape=shape)
 
 
-def _fit_regressions(differences: Any, label: IntArray, config: BagOfWordsConfig) -> Arrays:
+def _fit_regressions(differences: Any, votes: FloatArray, config: BagOfWordsConfig) -> Arrays:
     """Fit which side wins on the differences, and whether there is a tie on their absolute values.
 
     The first has no intercept and the second sees no sign, so swapping the sides of any battle changes neither.
     """
-    decided = np.flatnonzero(label != TIE)
+    sides, ties = votes[:, :TIE], votes[:, TIE]
+    if not sides.any(axis=0).all():
+        absent = LABEL_COLUMNS[int(np.argmin(sides.any(axis=0)))]
+        raise ValueError(
+            f"No battle of {len(votes)} that the bag-of-words model is fitted on has the label {absent}. Add battles "
+            "with it, or exchange the responses of half of the battles together with their labels."
+        )
+    rows, classes, weights = list_examples(sides)
     side = LogisticRegression(C=config.C_side, fit_intercept=False, max_iter=config.max_iter)
-    side.fit(differences[decided], label[decided] == PREFERS_A)
-    tie = LogisticRegression(C=config.C_tie, max_iter=config.max_iter).fit(abs(differences), label == TIE)
+    side.fit(differences[rows], classes == PREFERS_A, weights)
+    if not ties.any():
+        # Laplace's rule of succession, since a regression needs both classes.
+        intercept = np.array([-np.log1p(votes.sum())])
+        return {"side": side.coef_[0], "tie": np.zeros(differences.shape[1]), "tie_intercept": intercept}
+    rows, classes, weights = list_examples(np.column_stack([sides.sum(axis=1), ties]))
+    tie = LogisticRegression(C=config.C_tie, max_iter=config.max_iter)
+    tie.fit(abs(differences)[rows], classes == 1, weights)
     return {"side": side.coef_[0], "tie": tie.coef_[0], "tie_intercept": tie.intercept_}
 
 

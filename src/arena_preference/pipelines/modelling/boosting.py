@@ -6,18 +6,20 @@ import numpy as np
 import pandas as pd
 from catboost import CatBoost, CatBoostClassifier, CatBoostError, Pool
 
-from arena_preference.battles import CONSENSUS, FloatArray
+from arena_preference.battles import CONSENSUS, TIE, FloatArray
 from arena_preference.symmetry import swap_features, swap_labels, swap_probabilities
+from arena_preference.targets import list_examples
 
-from .bag_of_words import IntArray
 from .config import CatBoostConfig, ModellingConfig
 
 # With fewer battles a GPU is no faster than 16 cores, and its models, which cannot use rsm, are worse.
 _MIN_BATTLES_FOR_GPU: Final = 20_000
 
 
-def fit_catboost(features: pd.DataFrame, label: IntArray, config: ModellingConfig, seed: int) -> CatBoostClassifier:
+def fit_catboost(features: pd.DataFrame, votes: FloatArray, config: ModellingConfig, seed: int) -> CatBoostClassifier:
     """Fit a three-class model on every battle in both orders; the seed is CatBoost's and the consensus dropout's.
+
+    CatBoost has no soft labels: a battle is fitted once per class with ``votes``, shape (n, 3), weighted by them.
 
     Raises:
         RuntimeError: If a GPU was requested and CatBoost cannot use one.
@@ -27,8 +29,15 @@ def fit_catboost(features: pd.DataFrame, label: IntArray, config: ModellingConfi
         loss_function="MultiClass", random_seed=seed, allow_writing_files=False, verbose=False, **settings
     )
     features = _drop_consensus(features, config.consensus_dropout, seed)
-    both_orders = pd.concat([features, swap_features(features)], ignore_index=True)
-    pool = Pool(both_orders, np.concatenate([label, swap_labels(label)]))
+    rows, label, weights = list_examples(votes)
+    if TIE not in label:
+        # CatBoost has logits for the classes that it has seen. A tie without weight adds its own and changes nothing.
+        weights = np.append(np.ones(len(rows)) if weights is None else weights, 0.0)
+        rows, label = np.append(rows, 0), np.append(label, TIE)
+    examples = features.iloc[rows]
+    both_orders = pd.concat([examples, swap_features(examples)], ignore_index=True)
+    weights = None if weights is None else np.tile(weights, 2)
+    pool = Pool(both_orders, np.concatenate([label, swap_labels(label)]), weight=weights)
     try:
         return model.fit(pool)
     except CatBoostError as reason:

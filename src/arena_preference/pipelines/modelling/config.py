@@ -33,6 +33,7 @@ class ModellingConfig(Config):
 
     bow_model: BagOfWordsConfig
     catboost: CatBoostConfig
+    tie_prior: float = Field(ge=0, lt=1)
     consensus_dropout: float = Field(ge=0, lt=1)
     seeds_per_fold: int = Field(ge=1, le=100)
     train_sizes: tuple[Annotated[float, Field(gt=0, le=1)], ...]

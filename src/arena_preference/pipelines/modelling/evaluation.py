@@ -14,10 +14,11 @@ from arena_preference.metrics import (
     estimate_intervals,
     select_probabilities,
 )
+from arena_preference.targets import read_targets, read_votes
 
 from .bag_of_words import BOW_COLUMNS
 from .boosting import fit_catboost, predict_logits
-from .calibration import calibrate_out_of_fold, fit_calibration
+from .calibration import calibrate_out_of_fold, choose_tie_prior, fit_calibration, set_tie_prior
 from .config import ModellingConfig
 from .fitting import compute_oof_losses
 
@@ -44,24 +45,26 @@ def evaluate_predictions(
     source = ingestion_summary["main_source"]
     in_source = (oof_predictions["source"] == source).to_numpy()
     scored = oof_predictions[in_source]
-    label = scored["label"].to_numpy()
+    label, targets = scored["label"].to_numpy(), read_targets(scored)
     probabilities = select_probabilities(scored)
     bootstrap = (scored["prompt_group"], config.n_resamples, seed)
     values = {
-        f"{prefix}log_loss": compute_losses(select_probabilities(scored, prefix), label)
+        f"{prefix}log_loss": compute_losses(select_probabilities(scored, prefix), targets)
         for prefix in ("", "prior_", "length_")
     }
     values["accuracy"] = (probabilities.argmax(axis=1) == label).astype(float)
     metrics: dict[str, Any] = estimate_intervals(values, *bootstrap)
-    metrics["expected_calibration_error"] = estimate_calibration_error(probabilities, label, config.n_bins, *bootstrap)
+    metrics["expected_calibration_error"] = estimate_calibration_error(
+        probabilities, targets, config.n_bins, *bootstrap
+    )
     _log_intervals(metrics)
     if "cross_encoder_winner_tie" in oof_predictions:
         no_cross_encoder = oof_logits[[ID]]
-        own = fit_calibration(oof_logits, no_cross_encoder, oof_predictions)
+        own = fit_calibration(oof_logits, no_cross_encoder, oof_predictions, config)
         catboost = calibrate_out_of_fold(oof_logits, no_cross_encoder, own)
         losses = {
-            "cross_encoders": compute_losses(select_probabilities(scored, "cross_encoder_"), label),
-            "catboost": compute_losses(softmax(catboost[in_source], axis=1), label),
+            "cross_encoders": compute_losses(select_probabilities(scored, "cross_encoder_"), targets),
+            "catboost": compute_losses(catboost[in_source], targets),
             "blend": values["log_loss"],
         }
         losses["difference"] = losses["blend"] - losses["catboost"]
@@ -98,7 +101,7 @@ def measure_learning_curve(
         interval ``low`` to ``high``.
     """
     aligned = align_rows(labels, model_input[ID], "labels")
-    label, groups, fold = aligned["label"].to_numpy(), aligned["prompt_group"], aligned["fold"].to_numpy()
+    votes, groups, fold = read_votes(aligned), aligned["prompt_group"], aligned["fold"].to_numpy()
     features = model_input.drop(columns=ID)
     catboost = config.catboost.model_copy(update={"iterations": config.learning_curve_iterations})
     config = config.model_copy(update={"catboost": catboost})
@@ -112,12 +115,13 @@ def measure_learning_curve(
             held_out = fold == number
             chosen = ~held_out & (rank <= np.quantile(rank[~held_out], fraction))
             # At least one battle of each class, so that a small set can be fitted.
-            for missing in np.setdiff1d(range(N_CLASSES), label[chosen]):
-                chosen[np.flatnonzero(~held_out & (label == missing))[0]] = True
-            model = fit_catboost(features[chosen], label[chosen], config, seed)
+            for missing in np.flatnonzero(votes[~held_out].any(axis=0) & ~votes[chosen].any(axis=0)):
+                chosen[np.flatnonzero(~held_out & (votes[:, missing] > 0))[0]] = True
+            model = fit_catboost(features[chosen], votes[chosen], config, seed)
             logits[held_out] = predict_logits(model, features[held_out])
             sizes.append(chosen.sum())
-        losses = {"log_loss": compute_losses(softmax(logits, axis=1), label)}
+        probabilities = set_tie_prior(softmax(logits, axis=1), choose_tie_prior(votes, config))
+        losses = {"log_loss": compute_losses(probabilities, read_targets(aligned))}
         interval = estimate_intervals(losses, groups, config.n_resamples, seed)["log_loss"]
         points.append((np.mean(sizes), *interval.values()))
         logger.info("learning curve: log loss %.4f with %.0f battles", interval["value"], np.mean(sizes))

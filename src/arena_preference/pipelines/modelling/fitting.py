@@ -19,6 +19,7 @@ from arena_preference.battles import (
     has_values,
 )
 from arena_preference.metrics import compute_losses
+from arena_preference.targets import read_targets, read_votes
 
 from .bag_of_words import BOW_COLUMNS, select_fold_logits
 from .boosting import fit_catboost, predict_both_orders
@@ -61,7 +62,7 @@ def fit_preference_model(
         calibration (see ``fit_calibration``); and the out-of-fold logits (see ``fit_fold_models``).
     """
     model, oof_logits = fit_fold_models(model_input, oof_bow_logits, labels, config, seed)
-    calibration = fit_calibration(oof_logits, cross_encoder_logits, labels)
+    calibration = fit_calibration(oof_logits, cross_encoder_logits, labels, config)
     scale, bias = model.get_scale_and_bias()
     temperature = calibration["temperature"]
     model.set_scale_and_bias(scale / temperature, list(np.asarray(bias) / temperature))
@@ -78,16 +79,16 @@ def fit_fold_models(
         orders, columns ``catboost_<order>_order_<label>``.
     """
     aligned = align_rows(labels, model_input[ID], "labels")
-    label, fold = aligned["label"].to_numpy(), aligned["fold"].to_numpy()
+    targets, votes, fold = read_targets(aligned), read_votes(aligned), aligned["fold"].to_numpy()
     models, logits = [], np.empty((2, len(fold), N_CLASSES))
     for number in np.unique(fold):
         bow_logits = select_fold_logits(oof_bow_logits, number)
         features = join_tables(model_input, bow_logits, "oof_bow_logits").drop(columns=ID)
         held_out = fold == number
         seeds = range(seed, seed + config.seeds_per_fold)
-        of_fold = [fit_catboost(features[~held_out], label[~held_out], config, seed) for seed in seeds]
+        of_fold = [fit_catboost(features[~held_out], votes[~held_out], config, seed) for seed in seeds]
         logits[:, held_out] = np.mean([predict_both_orders(model, features[held_out]) for model in of_fold], axis=0)
-        loss = compute_losses(softmax(logits[:, held_out].mean(axis=0), axis=1), label[held_out]).mean()
+        loss = compute_losses(softmax(logits[:, held_out].mean(axis=0), axis=1), targets[held_out]).mean()
         logger.info("fold %d: log loss %.4f on %d battles", number, loss, held_out.sum())
         models += of_fold
     oof_logits = aligned[[ID, "fold"]].copy()
@@ -103,10 +104,9 @@ def compute_oof_losses(
     single = config.model_copy(update={"seeds_per_fold": 1})
     _, oof_logits = fit_fold_models(model_input, oof_bow_logits, labels, single, seed)
     no_cross_encoder = oof_logits[[ID]]
-    calibration = fit_calibration(oof_logits, no_cross_encoder, labels)
-    logits = calibrate_out_of_fold(oof_logits, no_cross_encoder, calibration)
-    label = align_rows(labels, model_input[ID], "labels")["label"].to_numpy()
-    return compute_losses(softmax(logits, axis=1), label)
+    calibration = fit_calibration(oof_logits, no_cross_encoder, labels, config)
+    probabilities = calibrate_out_of_fold(oof_logits, no_cross_encoder, calibration)
+    return compute_losses(probabilities, read_targets(align_rows(labels, model_input[ID], "labels")))
 
 
 def join_tables(features: pd.DataFrame, others: pd.DataFrame, name: str) -> pd.DataFrame:

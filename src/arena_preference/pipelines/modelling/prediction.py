@@ -11,7 +11,6 @@ from sklearn.linear_model import LogisticRegression
 from arena_preference.battles import (
     ID,
     LABEL_COLUMNS,
-    N_CLASSES,
     ORIGINAL_ORDER,
     SWAPPED_ORDER,
     FloatArray,
@@ -19,10 +18,11 @@ from arena_preference.battles import (
     length_features,
 )
 from arena_preference.metrics import select_probabilities
+from arena_preference.targets import list_examples, read_votes
 
 from .bag_of_words import BOW_COLUMNS, Arrays, predict_bow_logits
 from .boosting import predict_logits
-from .calibration import calibrate_out_of_fold, read_logits, select_fold_values
+from .calibration import calibrate_out_of_fold, read_logits, select_fold_values, set_tie_prior
 from .fitting import join_tables
 
 
@@ -42,15 +42,17 @@ def predict_out_of_fold(
     """
     ids, fold = oof_logits[ID], oof_logits["fold"]
     aligned = align_rows(labels, ids, "labels")
-    label = aligned["label"].to_numpy()
-    final = softmax(calibrate_out_of_fold(oof_logits, cross_encoder_logits, calibration), axis=1)
+    votes = read_votes(aligned)
+    final = calibrate_out_of_fold(oof_logits, cross_encoder_logits, calibration)
     lengths = _compute_length_features(align_rows(model_input, ids, "train_model_input"))
-    probabilities = {"": final, "prior_": np.empty_like(final), "length_": np.empty_like(final)}
+    probabilities = {"": final, "prior_": np.empty_like(final), "length_": np.zeros_like(final)}
     for number in np.unique(fold):
         held_out = (fold == number).to_numpy()
-        probabilities["prior_"][held_out] = np.bincount(label[~held_out], minlength=N_CLASSES) / (~held_out).sum()
-        regression = LogisticRegression(max_iter=1000).fit(lengths[~held_out], label[~held_out])
-        probabilities["length_"][held_out] = regression.predict_proba(lengths[held_out])
+        others = votes[~held_out]
+        probabilities["prior_"][held_out] = others.sum(axis=0) / others.sum()
+        rows, label, weights = list_examples(others)
+        regression = LogisticRegression(max_iter=1000).fit(lengths[~held_out][rows], label, weights)
+        probabilities["length_"][np.ix_(held_out, regression.classes_)] = regression.predict_proba(lengths[held_out])
     temperature = select_fold_values(calibration, "temperature", fold)
     for order in (ORIGINAL_ORDER, SWAPPED_ORDER):
         probabilities[order] = softmax(select_probabilities(oof_logits, order) / temperature, axis=1)
@@ -61,7 +63,9 @@ def predict_out_of_fold(
     if cross_encoder is not None:
         probabilities["cross_encoder_"] = softmax(cross_encoder, axis=1)
     tables = [
-        pd.DataFrame(values, columns=[f"{prefix}{name}" for name in LABEL_COLUMNS])
+        pd.DataFrame(
+            set_tie_prior(values, calibration["tie_prior"]), columns=[f"{prefix}{name}" for name in LABEL_COLUMNS]
+        )
         for prefix, values in probabilities.items()
     ]
     return pd.concat([aligned, *tables], axis=1)
@@ -95,7 +99,8 @@ def predict_preferences(
     logits = predict_logits(preference_model, join_tables(model_input, bow_logits, "tfidf_differences"))
     if cross_encoder is not None:
         logits += weight * cross_encoder
-    predictions = pd.DataFrame(softmax(logits, axis=1), columns=list(LABEL_COLUMNS))
+    probabilities = set_tie_prior(softmax(logits, axis=1), calibration["tie_prior"])
+    predictions = pd.DataFrame(probabilities, columns=list(LABEL_COLUMNS))
     predictions.insert(0, ID, model_input[ID].to_numpy())
     return predictions
 

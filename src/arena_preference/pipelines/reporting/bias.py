@@ -23,6 +23,7 @@ from arena_preference.battles import (
 )
 from arena_preference.metrics import estimate_intervals, estimate_ratios, select_probabilities
 from arena_preference.symmetry import FORM_SEPARATOR
+from arena_preference.targets import read_targets
 
 from .config import ReportingConfig
 from .performance import to_records
@@ -64,9 +65,7 @@ def measure_biases(
 
 def compute_margins(oof_predictions: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
     """Return A minus B, shape (n,), of the final probabilities and of the votes."""
-    label = oof_predictions["label"].to_numpy()
-    votes = (label == PREFERS_A).astype(float) - (label == PREFERS_B)
-    return subtract_b(select_probabilities(oof_predictions)), votes
+    return subtract_b(select_probabilities(oof_predictions)), subtract_b(read_targets(oof_predictions))
 
 
 def subtract_b(probabilities: FloatArray) -> FloatArray:

@@ -24,6 +24,7 @@ from arena_preference.battles import (
 )
 from arena_preference.metrics import compute_losses, estimate_ratios, select_probabilities
 from arena_preference.symmetry import FORM_SEPARATOR, swap_features
+from arena_preference.targets import read_targets
 
 from .config import ReportingConfig
 from .performance import to_records
@@ -104,7 +105,7 @@ def find_highest_loss_battles(
         ``{feature, value, contribution}`` by descending contribution.
     """
     labels, probabilities = oof_predictions["label"].to_numpy(), select_probabilities(oof_predictions)
-    losses, ids = compute_losses(probabilities, labels), oof_predictions[ID]
+    losses, ids = compute_losses(probabilities, read_targets(oof_predictions)), oof_predictions[ID]
     rows = np.argsort(-losses, kind="stable")[: config.highest_loss_battles]
     texts = align_rows(battles, ids, "train_battles").iloc[rows]
     features = align_rows(model_input, ids, "train_model_input").join(
@@ -184,11 +185,11 @@ def _score(
         return pd.DataFrame()
     inside = np.column_stack(list(slices.values())).astype(float)
     table = pd.DataFrame({"dimension": dimension, "slice": list(slices), "battles": inside.sum(axis=0).astype("int64")})
-    probabilities, label = select_probabilities(oof_predictions), oof_predictions["label"].to_numpy()
+    probabilities, targets = select_probabilities(oof_predictions), read_targets(oof_predictions)
     scores = {
-        ("value", "low", "high"): compute_losses(probabilities, label),
-        _name_interval("prior_log_loss"): compute_losses(select_probabilities(oof_predictions, "prior_"), label),
-        _name_interval("accuracy"): probabilities.argmax(axis=1) == label,
+        ("value", "low", "high"): compute_losses(probabilities, targets),
+        _name_interval("prior_log_loss"): compute_losses(select_probabilities(oof_predictions, "prior_"), targets),
+        _name_interval("accuracy"): probabilities.argmax(axis=1) == oof_predictions["label"].to_numpy(),
     }
     for columns, values in scores.items():
         weighted, groups = inside * values[:, None], oof_predictions["prompt_group"]

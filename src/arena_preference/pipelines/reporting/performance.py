@@ -11,6 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from arena_preference.battles import LABEL_COLUMNS, N_CLASSES, FloatArray
 from arena_preference.metrics import compute_losses, select_probabilities
+from arena_preference.targets import read_targets
 
 from .config import ReportingConfig
 
@@ -34,14 +35,15 @@ def summarise_performance(
         ``learning_curve``, ``training`` and ``ablation``, by descending difference.
     """
     oof_predictions = oof_predictions[oof_predictions["source"] == metrics["source"]]
-    labels, probabilities = oof_predictions["label"].to_numpy(), select_probabilities(oof_predictions)
+    labels, targets = oof_predictions["label"].to_numpy(), read_targets(oof_predictions)
+    probabilities = select_probabilities(oof_predictions)
     columns = {"largest": probabilities.max(axis=1), **dict(zip(LABEL_COLUMNS, probabilities.T, strict=True))}
     return {
         "metrics": metrics,
         "prompt_groups": int(oof_predictions["prompt_group"].nunique()),
-        "classes": to_records(score_classes(probabilities, labels)),
+        "classes": to_records(score_classes(probabilities, labels, targets)),
         "confusion": confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(N_CLASSES)).tolist(),
-        "reliability": to_records(bin_predictions(probabilities, labels, config.n_bins)),
+        "reliability": to_records(bin_predictions(probabilities, targets, config.n_bins)),
         "histograms": {name: np.histogram(column, PROBABILITY_EDGES)[0].tolist() for name, column in columns.items()},
         "learning_curve": to_records(learning_curve.sort_values("battles")),
         "training": cross_encoders.get("history", []),
@@ -49,8 +51,8 @@ def summarise_performance(
     }
 
 
-def score_classes(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]]) -> pd.DataFrame:
-    """Score each class on its own.
+def score_classes(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]], targets: FloatArray) -> pd.DataFrame:
+    """Score each class on its own; a soft label's loss is shared out by its probabilities, shape (n, 3).
 
     Returns:
         One row per class: ``label``, ``battles``, ``fraction`` of all battles, ``mean_probability``, ``precision`` and
@@ -59,7 +61,9 @@ def score_classes(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]
     """
     likeliest, classes = probabilities.argmax(axis=1), range(N_CLASSES)
     precision, recall, _, battles = precision_recall_fscore_support(labels, likeliest, labels=classes, zero_division=0)
-    losses = np.bincount(labels, compute_losses(probabilities, labels), minlength=N_CLASSES)
+    shares = [compute_losses(probabilities, targets * of_class) for of_class in np.eye(N_CLASSES)]
+    losses = np.column_stack(shares).sum(axis=0)
+    expected = targets.sum(axis=0)
     return pd.DataFrame(
         {
             "label": LABEL_NAMES,
@@ -68,13 +72,13 @@ def score_classes(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]
             "mean_probability": probabilities.mean(axis=0),
             "precision": precision,
             "recall": recall,
-            "log_loss": losses / np.maximum(battles, 1),
+            "log_loss": np.divide(losses, expected, out=np.zeros(N_CLASSES), where=expected > 0),
             "contribution": losses / len(labels),
         }
     )
 
 
-def bin_predictions(probabilities: FloatArray, labels: npt.NDArray[np.integer[Any]], n_bins: int) -> pd.DataFrame:
+def bin_predictions(probabilities: FloatArray, targets: FloatArray, n_bins: int) -> pd.DataFrame:
     """Compare predicted and observed frequencies of each class over bins of equal counts.
 
     Returns:
@@ -84,7 +88,7 @@ def bin_predictions(probabilities: FloatArray, labels: npt.NDArray[np.integer[An
     rows = []
     for label, predicted in enumerate(probabilities.T):
         for members in np.array_split(np.argsort(predicted, kind="stable"), min(n_bins, len(predicted))):
-            hits = np.count_nonzero(labels[members] == label)
+            hits = targets[members, label].sum()
             low, high = proportion_confint(hits, len(members), method="wilson")
             rows.append((label, predicted[members].mean(), hits / len(members), low, high))
     return pd.DataFrame(rows, columns=["label", "predicted", "value", "low", "high"])

@@ -86,6 +86,7 @@ def _identify_study(tables: Sequence[pd.DataFrame], modelling: ModellingConfig, 
     used: Any = {
         "bow_model": True,
         "consensus_dropout": True,
+        "tie_prior": True,
         "catboost": CatBoostConfig.model_fields.keys() - config.space,
     }
     digest.update(modelling.model_dump_json(include=used).encode())
