@@ -18,12 +18,12 @@ _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 #: What programs write for a cell without a value.
 MISSING: Final = frozenset({"", "nan", "null", "none", "<na>"})
 _FLAGS: Final = {"false": 0.0, "true": 1.0}
+BOTH_BAD: Final = frozenset({"tie (bothbad)", "both_bad", "bothbad"})
 _WINNERS: Final[dict[str, Label]] = {
     **dict.fromkeys(("model_a", "a", "response_a", "model_1", "response_1"), (1.0, 0.0, 0.0)),
     **dict.fromkeys(("model_b", "b", "response_b", "model_2", "response_2"), (0.0, 1.0, 0.0)),
-    **dict.fromkeys(("tie", "tie (bothbad)", "both_bad", "bothbad"), (0.0, 0.0, 1.0)),
+    **dict.fromkeys(("tie", *BOTH_BAD), (0.0, 0.0, 1.0)),
 }
-BOTH_BAD: Final = frozenset({"tie (bothbad)", "both_bad", "bothbad"})
 # Three probabilities that were rounded to two digits.
 _TOLERANCE: Final = 0.0151
 
@@ -37,17 +37,23 @@ def parse_turns(cell: str) -> Turns:
     Raises:
         UnusableRowError: If the cell is not a list of texts and nulls.
     """
-    try:
-        turns = json.loads(cell, strict=False, parse_constant=lambda _: None)
-    # A list nested a thousand levels deep exhausts the parser's recursion limit.
-    except (ValueError, RecursionError):
-        turns = _parse_python_list(cell)
+    turns = parse_literal(cell)
     if not isinstance(turns, list):
         raise UnusableRowError("not a list")
     return check_turns(turns)
 
 
-def _parse_python_list(cell: str) -> Any:
+def parse_literal(cell: str) -> Any:
+    """A value as JSON or Python writes it, without running any code; NaN is None.
+
+    Raises:
+        UnusableRowError: If the cell is neither.
+    """
+    try:
+        return json.loads(cell, strict=False, parse_constant=lambda _: None)
+    # A list nested a thousand levels deep exhausts the parser's recursion limit.
+    except (ValueError, RecursionError):
+        pass
     try:
         return ast.literal_eval(cell.strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError):

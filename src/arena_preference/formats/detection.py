@@ -2,12 +2,14 @@
 
 from typing import Final
 
+from .arena import ARENA
 from .competition import COMPETITION
 from .format import Format, Row
+from .messages import MESSAGES
 from .plain import PLAIN
 
 #: All forms by name. A file has the first one that matches, so the more specific ones come first.
-FORMATS: Final[dict[str, Format]] = {form.name: form for form in (COMPETITION, PLAIN)}
+FORMATS: Final[dict[str, Format]] = {form.name: form for form in (COMPETITION, ARENA, MESSAGES, PLAIN)}
 
 
 def find_format(path: str, head: list[Row], name: str | None = None) -> Format:
