@@ -36,6 +36,8 @@ _COMPRESSED: Final = (".gz", ".zip")
 # Rows that describe a table; Parquet rows that are Python objects at once.
 _HEAD_ROWS: Final = 100
 _BATCH_ROWS: Final = 1000
+# How deep JSON may be nested, far from the recursion limit of whatever reads the rows or writes them.
+_LEVELS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -322,6 +324,11 @@ def _read_json_lines(path: str, text: IO[str]) -> Iterator[Row]:
             ) from None
         if not isinstance(row, dict):
             raise DatasetError(f"Line {number} of {path} is not a JSON object. Each line has to be one.")
+        if line.count("[") + line.count("{") > _LEVELS and _is_deeper(row, _LEVELS):
+            raise DatasetError(
+                f"Line {number} of {path} is nested more than {_LEVELS} levels deep. Write what is nested as text, or "
+                "remove it."
+            )
         yield row
 
 
@@ -349,6 +356,11 @@ def _read_cells(path: str, text: IO[str]) -> Iterator[list[str]]:
             f"{path} has a quote that is not closed, in line {reader.line_num} or above, so that rows run together "
             f"({error}). Was the file truncated? Close the quote, and write a quote inside a cell as two."
         ) from error
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    nested = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_is_deeper(each, levels - 1) for each in nested if isinstance(each, dict | list))
 
 
 def _split(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:

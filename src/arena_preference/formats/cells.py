@@ -18,12 +18,12 @@ _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 #: What programs write for a cell without a value.
 MISSING: Final = frozenset({"", "nan", "null", "none", "<na>"})
 _FLAGS: Final = {"false": 0.0, "true": 1.0}
+BOTH_BAD: Final = frozenset({"tie (bothbad)", "both_bad", "bothbad"})
 _WINNERS: Final[dict[str, Label]] = {
     **dict.fromkeys(("model_a", "a", "response_a", "model_1", "response_1"), (1.0, 0.0, 0.0)),
     **dict.fromkeys(("model_b", "b", "response_b", "model_2", "response_2"), (0.0, 1.0, 0.0)),
-    **dict.fromkeys(("tie", "tie (bothbad)", "both_bad", "bothbad"), (0.0, 0.0, 1.0)),
+    **dict.fromkeys(("tie", *BOTH_BAD), (0.0, 0.0, 1.0)),
 }
-BOTH_BAD: Final = frozenset({"tie (bothbad)", "both_bad", "bothbad"})
 # Three probabilities that were rounded to two digits.
 _TOLERANCE: Final = 0.0151
 

@@ -2,9 +2,11 @@
 
 from typing import Final
 
+from .arena import ARENA
 from .competition import COMPETITION
 from .format import Format, Row
 from .helpsteer import HELPSTEER2, HELPSTEER3
+from .messages import MESSAGES
 from .nectar import NECTAR
 from .plain import PLAIN
 from .ppe import PPE
@@ -17,6 +19,8 @@ FORMATS: Final[dict[str, Format]] = {
     form.name: form
     for form in (
         COMPETITION,
+        ARENA,
+        MESSAGES,
         HELPSTEER3,
         HELPSTEER2,
         NECTAR,

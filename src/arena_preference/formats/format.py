@@ -13,7 +13,13 @@ Battle = dict[str, Any]
 
 
 class UnusableRowError(ValueError):
-    """A row that does not fit its form. The message is the reason shown to the user, a quoted cell behind a colon."""
+    """A row that does not fit its form. The message is the reason shown to the user, a quoted cell behind a colon.
+
+    Attributes:
+        battle: What of the row can be predicted nevertheless; None if that is for ingestion to say.
+    """
+
+    battle: Battle | None = None
 
 
 class ExcludedRowError(UnusableRowError):

@@ -19,12 +19,14 @@ from arena_preference.formats import (
     find_format,
     read_as_text,
 )
+from arena_preference.formats.cells import read_id, repair_text
 from arena_preference.targets import SOFT_LABELS
 
 from .config import IngestionConfig
 
 logger = logging.getLogger(__name__)
 
+_OF_THE_VOTE: Final = ("label", "weight", "tie_kind")
 # The types of the columns that may be absent, and of those that are not texts or lists.
 _TYPES: Final = {
     **dict.fromkeys(DESCRIPTION_COLUMNS, str),
@@ -75,9 +77,11 @@ def parse_train_battles(raw_battles: Sequence[RawTable], config: IngestionConfig
 def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Battles to predict. No id is lost: in a row that cannot be parsed, each cell is read as one turn of plain text.
 
+    A row that training would leave out is predicted from its texts.
+
     Returns:
         Battles (schema ``Battles``, without label), one for each row of the file, in the order of the ids; and the rows
-        that were read as plain text (``RejectedRows``).
+        that training would reject, with what cannot be parsed as plain text (``RejectedRows``).
 
     Raises:
         ValueError: If the file has no known form, or an id is missing or occurs twice, so that the submission could not
@@ -91,17 +95,16 @@ def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig)
             try:
                 (battle,) = form.parse(row)
             except UnusableRowError as reason:
-                cells = {column: read_as_text(row.get(column)) for column in TEXT_COLUMNS}
-                battle = {ID: row.get(ID, row.get("question_id")), **{column: cells[column][0] for column in cells}}
-                details = "; ".join(f"{column} is {problem}" for column, (_, problem) in cells.items() if problem)
-                repaired.append(_reject(table.name, row, details or str(reason), True))
+                battle, details = (reason.battle, "") if reason.battle else _read_as_text(row)
+                is_fault = not isinstance(reason, ExcludedRowError)
+                repaired.append(_reject(table.name, row, details or str(reason), is_fault))
             except ValueError:
                 raise ValueError(
                     f"Row {number + 1} of {table.path} has several battles, and one is predicted for each row. Write "
                     "each pair of responses into a row of its own."
                 ) from None
             try:
-                unlabelled = {name: value for name, value in battle.items() if name not in ("label", "weight")}
+                unlabelled = {name: value for name, value in battle.items() if name not in _OF_THE_VOTE}
                 battles.append(_complete_battle(unlabelled, row, table, form, number))
             except UnusableRowError as reason:
                 raise ValueError(
@@ -110,6 +113,13 @@ def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig)
                 ) from None
     rejected = _tabulate_rejected(repaired)
     return _tabulate_battles("test", battles, rejected), rejected
+
+
+def _read_as_text(row: Row) -> tuple[Battle, str]:
+    """A battle from a row that fits no form, and what is wrong with its cells."""
+    cells = {column: read_as_text(row.get(column)) for column in TEXT_COLUMNS}
+    details = "; ".join(f"{column} is {problem}" for column, (_, problem) in cells.items() if problem)
+    return {ID: None, **{column: turns for column, (turns, _) in cells.items()}}, details
 
 
 def check_rejected(rejected: pd.DataFrame, n_battles: int, config: IngestionConfig) -> None:
@@ -171,7 +181,9 @@ def _parse_labelled(form: Format, row: Row, table: RawTable, number: int, config
 def _complete_battle(battle: Battle, row: Row, table: RawTable, form: Format, number: int) -> Battle:
     """Add id, if the form has none, file, form, row and prompt group; raise ``UnusableRowError`` without an id."""
     if battle[ID] is None:
-        if {ID, "question_id"} & row.keys():
+        battle[ID] = read_id(row, ID if ID in row else "question_id")
+    if battle[ID] is None:
+        if any({ID, "question_id"} & other.keys() for other in (row, *table.head)):
             raise UnusableRowError("id is missing")
         battle[ID] = str(number)
     battle |= {"source": table.name, "format": form.name, "row": number, "prompt_group": prompt_group(battle["prompt"])}
@@ -207,7 +219,7 @@ def _reject(source: str, row: Row, reason: str, is_fault: bool) -> dict[str, Any
     raw_id = row.get(ID, row.get("question_id"))
     return {
         "source": source,
-        ID: None if raw_id is None else str(raw_id),
+        ID: None if raw_id is None else repair_text(str(raw_id)),
         "reason": reason,
         "is_fault": is_fault,
         "raw_row": json.dumps(row, default=str),
