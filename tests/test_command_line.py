@@ -115,7 +115,7 @@ def test_so_it_does_with_the_project_s_own_commands(command: str, option: str) -
         ("--load-versions=metrics:1,labels:2,metrics:3", "metrics is given several versions"),
         ("--pipelines=ingestion,submision", "'submision'. Did you mean 'submission'?"),
         ("--pipeline=submision", "'submision'. Did you mean 'submission'?"),
-        ("--pipeline=zzz", "'zzz'. There are __default__, download,"),
+        ("--pipeline=zzz", "'zzz'. There are __default__, distil, download,"),
     ],
 )
 def test_what_a_run_cannot_mean_is_one_line_and_no_run(

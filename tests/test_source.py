@@ -16,6 +16,7 @@ FUNCTIONS = {"eval", "exec"}
 STOCK_TYPES = {
     "json.JSONDataset",
     "pandas.CSVDataset",
+    "pandas.JSONDataset",
     "pandas.ParquetDataset",
     "partitions.PartitionedDataset",
     "text.TextDataset",

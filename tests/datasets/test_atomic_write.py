@@ -25,6 +25,7 @@ CONF = Path(__file__).parents[2] / "conf"
 TABLE = pd.DataFrame({"id": [1]})
 STOCK: dict[str, Any] = {
     "pandas.CSVDataset": TABLE,
+    "pandas.JSONDataset": TABLE,
     "pandas.ParquetDataset": TABLE,
     "json.JSONDataset": {"log_loss": 1.0},
     "text.TextDataset": "a page",

@@ -21,10 +21,14 @@ from arena_preference.formats.cells import repair_text
 from arena_preference.pipelines.ingestion.config import IngestionConfig
 from arena_preference.pipelines.ingestion.parsing import parse_test_battles, parse_train_battles
 
+from . import examples_pairs
 from .examples import EXAMPLES, Row
 
 MakeConfig = Callable[..., IngestionConfig]
 Parse = Callable[[list[RawTable], IngestionConfig], tuple[pd.DataFrame, pd.DataFrame]]
+
+
+ALL_EXAMPLES = {**EXAMPLES, **examples_pairs.EXAMPLES}
 
 
 def nest(depth: int, make: Callable[[Any], Any]) -> Any:
@@ -58,7 +62,7 @@ def list_places(value: Any) -> list[tuple[Any, Any]]:
 @st.composite
 def mutated_rows(draw: st.DrawFn, name: str) -> list[Row]:
     # Not a copy, in which rows would still share what they have in common.
-    rows: list[Row] = json.loads(json.dumps(EXAMPLES[name]))
+    rows: list[Row] = json.loads(json.dumps(ALL_EXAMPLES[name]))
     for _ in range(draw(st.integers(1, 8))):
         row = draw(st.sampled_from(rows))
         container, key = draw(st.sampled_from([(row, "new"), *list_places(row)]))
@@ -103,7 +107,7 @@ def check_tables(battles: pd.DataFrame, rejected: pd.DataFrame) -> None:
 
 
 def check_train(rows: list[Row], make_config: MakeConfig) -> None:
-    read, result = parse_file("train", rows, parse_train_battles, make_config(max_rejected=1))
+    read, result = parse_file("train", rows, parse_train_battles, make_config(max_rejected=1, allow_benchmarks=True))
     if result is None:
         return
     battles, rejected = result
@@ -125,11 +129,13 @@ def check_test(rows: list[Row], make_config: MakeConfig) -> None:
     for number, battle_id, form in zip(battles["row"], battles["id"], battles["format"], strict=True):
         raw = find_id(read[number])
         expected = str(number) if raw is None else repair_text(str(raw).strip())
-        assert battle_id == expected or (form == "arena" and battle_id.startswith(f"{expected}:"))
+        # Ids that are not unique by themselves are joined with what makes them so.
+        joined = {"arena": battle_id.startswith(f"{expected}:"), "rewardbench": battle_id.endswith(f"/{expected}")}
+        assert battle_id == expected or joined.get(form)
 
 
 @pytest.mark.parametrize("check", [check_train, check_test])
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", ALL_EXAMPLES)
 def test_a_file_is_refused_by_name_or_every_row_is_accounted_for(
     name: str, check: Callable[..., None], make_config: MakeConfig
 ) -> None:

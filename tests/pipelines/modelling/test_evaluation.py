@@ -85,14 +85,14 @@ def test_the_blend_is_of_the_main_source_alone(
     cross_encoder_logits: pd.DataFrame,
     labels: pd.DataFrame,
 ) -> None:
-    calibration = fit_calibration(oof_logits, cross_encoder_logits, labels)
+    calibration = fit_calibration(oof_logits, cross_encoder_logits, labels, CONFIG)
     labels.loc[80:, "source"] = "other.csv"
     predictions = predict_out_of_fold(
         oof_logits, oof_bow_logits, cross_encoder_logits, calibration, labels, model_input
     )
     metrics = evaluate_predictions(predictions, oof_logits, summarise(80), {}, CONFIG, seed=0)
     assert metrics["blend"]["blend"] == metrics["log_loss"]
-    own = fit_calibration(oof_logits, labels[["id"]], labels)
+    own = fit_calibration(oof_logits, labels[["id"]], labels, CONFIG)
     catboost = predict_out_of_fold(oof_logits, oof_bow_logits, labels[["id"]], own, labels, model_input)
     expected = log_loss(labels["label"][:80], catboost[list(LABEL_COLUMNS)][:80], labels=[0, 1, 2])
     assert metrics["blend"]["catboost"]["value"] == pytest.approx(expected)

@@ -28,6 +28,7 @@ def run(
 
     def run_pipeline(labels: pd.DataFrame, **changes: Any) -> dict[str, Any]:
         inputs: dict[str, Any] = {"labels": labels, "params:modelling": update(**changes), "params:seed": 0}
+        inputs |= {"simulation_summary": {}, "ingestion_summary": {"main_source": "train.csv", "sources": []}}
         for split in ("train", "test"):
             tables = {f"{group}_features": table for group, table in {**groups, "text": model_input}.items()}
             tables |= {"tfidf_differences": tfidf_differences, "cross_encoder_logits": cross_encoder_logits}

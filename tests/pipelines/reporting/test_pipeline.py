@@ -71,6 +71,7 @@ def test_a_run_with_everything_stores_all_figures_once_and_shows_them_on_one_pag
 
 def test_a_run_without_ties_is_reported(full_run: Run, config: ReportingConfig, tmp_path: Path) -> None:
     oof = full_run.oof_predictions
+    oof["source"] = full_run.metrics["source"]
     oof["label"] = (oof["label"] % 2).astype("int8")
     oof[SOFT_LABELS] = np.eye(3)[oof["label"]]
     for prefix in ("", "prior_", "length_", ORIGINAL_ORDER, SWAPPED_ORDER, "bow_"):
@@ -82,5 +83,5 @@ def test_a_run_without_ties_is_reported(full_run: Run, config: ReportingConfig, 
     assert (tie["battles"], tie["log_loss"], tie["precision"], tie["recall"]) == (0, 0, 0, 0)
     assert np.sum(performance["confusion"], axis=1).tolist() == [*np.bincount(oof["label"]), 0]
     assert {row["value"] for row in performance["reliability"] if row["label"] == 2} == {0}
-    assert len(stored["figures"].load()) == 15
+    assert len(stored["figures"].load()) == 17
     assert len(stored["report"].load()) > 0
