@@ -1,6 +1,7 @@
 """From raw rows to battles."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -181,6 +182,9 @@ def test_a_battle_in_several_files_counts_once_also_mirrored_and_the_main_source
     assert "a.csv/1" in rejected["reason"][0]
     battles, _ = parse_train_battles([first, second], make_config(main_source="b.csv"))
     assert battles["id"].tolist() == ["a.csv/2", "b.csv/1", "b.csv/3"]
+    largest = replace(second, rows=[*second.rows, raw_row(id="4", prompt='["Who?"]')])
+    battles, _ = parse_train_battles([first, largest], make_config())
+    assert battles["id"].tolist() == ["a.csv/2", "b.csv/1", "b.csv/3", "b.csv/4"]
 
 
 def test_equal_rows_of_one_file_are_votes_of_several_people() -> None:

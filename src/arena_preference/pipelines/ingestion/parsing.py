@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -195,6 +196,7 @@ def _drop_duplicates(battles: list[Battle], main_source: str | None) -> tuple[li
 
     The main source comes first, then the files by name. Within a file, equal rows are votes of several people.
     """
+    main_source = main_source or Counter(battle["source"] for battle in battles).most_common(1)[0][0]
     seen: dict[Any, Battle] = {}
     kept, dropped = [], []
     for battle in sorted(battles, key=lambda each: (each["source"] != main_source, each["source"])):
