@@ -82,3 +82,16 @@ def test_every_dataset_has_an_entry_whose_folder_is_its_layer(
         if FOLDERS[layer] not in Path(entry["filepath"]).parts:
             misplaced[name] = entry["filepath"]
     assert misplaced == {}
+
+
+def test_layers_follow_the_flow_as_kedro_viz_needs_to_show_them(
+    registered: dict[str, Pipeline], catalog: CatalogConfigResolver
+) -> None:
+    def find_layer(name: str) -> int:
+        return list(FOLDERS).index(catalog.resolve_pattern(name)["metadata"]["kedro-viz"]["layer"])
+
+    backwards = []
+    for node in registered["__default__"].nodes:
+        inputs = {name: find_layer(name) for name in node.inputs if not name.startswith("params:")}
+        backwards += [(name, output) for output in node.outputs for name in inputs if inputs[name] > find_layer(output)]
+    assert backwards == []

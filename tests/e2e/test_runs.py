@@ -153,7 +153,7 @@ def test_submission_reads_whatever_the_test_file_holds_now(
     in_order = submission.loc[battles["id"].astype(int), ["winner_model_a", "winner_model_b", "winner_tie"]]
     exchanged = submission.loc[swapped["id"].astype(int), ["winner_model_b", "winner_model_a", "winner_tie"]]
     np.testing.assert_allclose(exchanged.to_numpy(), in_order.to_numpy(), rtol=0, atol=1e-9)
-    report = pd.read_parquet(newest(data_root, "08_reporting/test_rejected_rows.parquet"))
+    report = pd.read_parquet(newest(data_root, "02_intermediate/test_rejected_rows.parquet"))
     assert report["id"].tolist() == ["12"]
 
 
