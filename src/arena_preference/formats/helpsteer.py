@@ -16,7 +16,7 @@ _SPEAKER: Final = re.compile(r"\s*<extra_id_1>(User|Assistant)\n")
 
 
 def _matches_3(columns: Set[str], head: list[Row]) -> bool:
-    return columns >= {"context", "response1", "response2", "overall_preference"}
+    return columns >= {"context", "response1", "response2"}
 
 
 def _parse_3(row: Row) -> Iterator[Battle]:

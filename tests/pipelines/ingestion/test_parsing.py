@@ -153,6 +153,12 @@ def test_a_test_row_that_does_not_fit_keeps_its_texts_in_every_form(columns: tup
     assert rejected["reason"].str.contains(f"{columns[0]} is missing|no prompt").tolist() == [True]
 
 
+def test_a_test_file_of_helpsteer3_needs_no_preferences() -> None:
+    battles, rejected = parse_test({"context": [{"role": "user", "content": "q"}], "response1": "a", "response2": "b"})
+    assert (battles["format"][0], list(battles["response_b"][0])) == ("helpsteer3", ["b"])
+    assert rejected.empty
+
+
 def test_a_missing_test_id_is_an_error_with_file_and_row_also_in_a_later_chunk() -> None:
     with pytest.raises(ValueError, match=r"Row 2 of folder/test\.csv.*id"):
         parse_test(raw_row(id="1"), raw_row(id=""))
