@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
@@ -14,9 +15,9 @@ from arena_preference.pretrained import EMBEDDED_MODEL, EMBEDDED_REVISION
 PROJECT = Path(__file__).parents[1]
 
 
-def load_context(env: str) -> Any:
+def load_context(env: str, **params: Any) -> Any:
     bootstrap_project(PROJECT)
-    with KedroSession.create(PROJECT, env=env) as session:
+    with KedroSession.create(PROJECT, env=env, runtime_params=params) as session:
         return session.load_context()
 
 
@@ -34,6 +35,15 @@ def test_every_environment_has_valid_parameters_for_all_pipelines_and_needs_no_m
     assert (encoder["model"], encoder["revision"]) == (EMBEDDED_MODEL, EMBEDDED_REVISION)
     assert not parameters["embedding"]["reward_model"]["enabled"]
     assert not parameters["finetuning"]["enabled"]
+
+
+@pytest.mark.filterwarnings("ignore:Accessing the 'model_fields' attribute:DeprecationWarning")
+def test_a_stored_submission_has_the_ids_as_they_are_written(tmp_path: Path) -> None:
+    ids = ["007", "7", "NA", "1e5", "4294967297"]
+    rows = pd.DataFrame({"id": ids, "winner_model_a": 0.5, "winner_model_b": 0.3, "winner_tie": 0.2})
+    catalog = load_context("base", data_root=str(tmp_path)).catalog
+    catalog.save("submission", rows)
+    pd.testing.assert_frame_equal(catalog.load("submission"), rows)
 
 
 @pytest.mark.parametrize(("env", "folder"), [("base", "data/01_raw/demo"), ("kaggle", "data/01_raw/kaggle")])

@@ -295,6 +295,12 @@ def test_parquet_is_read_with_its_nested_types(tmp_path: Path, suffix: str) -> N
     assert [chunk.rows for (chunk,) in chunks] == [ROWS[:1], ROWS[1:]]
 
 
+def test_a_missing_number_in_parquet_is_none(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [7.0, float("nan")], "prompt": ["a", "b"]}), tmp_path / "test.parquet")
+    (table,) = RawTablesDataset(filepath=(tmp_path / "test").as_posix()).load()
+    assert [row["id"] for row in table.rows] == [7.0, None]
+
+
 def test_a_truncated_parquet_file_is_rejected(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "test.parquet")
     (tmp_path / "test.parquet").write_bytes((tmp_path / "test.parquet").read_bytes()[:-8])

@@ -75,6 +75,7 @@ def test_text_without_surrogates_is_left_alone(text: str) -> None:
         ("null", "not a list"),
         ('[["nested"]]', "items other than texts"),
         ("[1]", "items other than texts"),
+        ("[{[1]: 2}]", "neither JSON"),
         ("('a', 'b')", "not a list"),
     ],
 )

@@ -211,7 +211,9 @@ class RawTablesDataset(PathDataset[NoReturn, list[RawTable]]):
                 # A decompressed file cannot be read backwards, where Parquet starts.
                 source = file if file.seekable() and not isinstance(file, gzip.GzipFile) else io.BytesIO(file.read())
                 for batch in pq.ParquetFile(source).iter_batches(_BATCH_ROWS):
-                    yield from batch.to_pylist()
+                    for row in batch.to_pylist():
+                        # NaN, which is not equal to itself, is a missing number, as in JSON lines.
+                        yield {name: None if value != value else value for name, value in row.items()}
             except (pa.ArrowException, OSError) as reason:
                 raise DatasetError(
                     f"{path} is corrupted or not a Parquet file ({reason}). Copy or download it again."

@@ -56,7 +56,7 @@ def parse_literal(cell: str) -> Any:
         pass
     try:
         return ast.literal_eval(cell.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         raise UnusableRowError("neither JSON nor a Python list") from None
 
 

@@ -8,14 +8,11 @@ from arena_preference.battles import ID, TEXT_COLUMNS
 from .cells import MISSING, Turns, parse_turns, read_id, read_label_columns, read_optional
 from .format import Battle, Format, Row, UnusableRowError
 
-# Arena 55k and the competition's train.csv and test.csv.
-_REQUIRED: Final = frozenset({ID, *TEXT_COLUMNS})
-
 
 def _matches(columns: Set[str], head: list[Row]) -> bool:
     cells = [row.get(column) for row in head for column in TEXT_COLUMNS]
     are_lists = [isinstance(cell, str) and cell.lstrip().startswith("[") for cell in cells]
-    return columns >= _REQUIRED and 2 * sum(are_lists) > len(are_lists)
+    return columns >= set(TEXT_COLUMNS) and 2 * sum(are_lists) > len(are_lists)
 
 
 def _parse(row: Row) -> Iterator[Battle]:

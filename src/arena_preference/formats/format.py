@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from arena_preference.battles import TEXT_COLUMNS
+
 #: A row as the file has it: texts in CSV; numbers, lists and mappings in JSON lines and Parquet.
 Row = dict[str, Any]
 
@@ -36,6 +38,7 @@ class Format:
         parse: The battles of a row, most often one; raises ``UnusableRowError``.
         voters: Who the labels are from.
         is_benchmark: Whether the battles are published to evaluate models, so that training on them spoils that.
+        columns: Those of the prompt and of both responses, where a test row that does not fit still has texts.
     """
 
     name: str
@@ -43,3 +46,4 @@ class Format:
     parse: Callable[[Row], Iterable[Battle]]
     voters: Literal["people", "AI"] = "people"
     is_benchmark: bool = False
+    columns: tuple[str, ...] = TEXT_COLUMNS

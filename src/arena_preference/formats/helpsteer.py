@@ -16,7 +16,7 @@ _SPEAKER: Final = re.compile(r"\s*<extra_id_1>(User|Assistant)\n")
 
 
 def _matches_3(columns: Set[str], head: list[Row]) -> bool:
-    return columns >= {"context", "response1", "response2", "overall_preference"}
+    return columns >= {"context", "response1", "response2"}
 
 
 def _parse_3(row: Row) -> Iterator[Battle]:
@@ -56,5 +56,5 @@ def _read_battle(row: Row, context: Sequence[Message], responses: tuple[str, str
     return {**battle, "label": (1.0, 0.0, 0.0) if strength < 0 else (0.0, 1.0, 0.0), "weight": abs(strength)}
 
 
-HELPSTEER3: Final = Format("helpsteer3", _matches_3, _parse_3)
-HELPSTEER2: Final = Format("helpsteer2", _matches_2, _parse_2)
+HELPSTEER3: Final = Format("helpsteer3", _matches_3, _parse_3, columns=("context", "response1", "response2"))
+HELPSTEER2: Final = Format("helpsteer2", _matches_2, _parse_2, columns=("prompt", "response_1", "response_2"))

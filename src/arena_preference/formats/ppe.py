@@ -27,4 +27,4 @@ def _parse(row: Row) -> Iterator[Battle]:
     }
 
 
-PPE: Final = Format("ppe", _matches, _parse, is_benchmark=True)
+PPE: Final = Format("ppe", _matches, _parse, is_benchmark=True, columns=("prompt", "response_1", "response_2"))

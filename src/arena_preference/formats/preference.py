@@ -50,4 +50,7 @@ def _complete(prompt: list[Message], messages: list[Message], column: str) -> li
     return messages
 
 
-PREFERENCE: Final = Format("preference", _matches, _parse)
+#: Columns of the texts.
+PAIR_COLUMNS: Final = ("prompt", "chosen", "rejected")
+
+PREFERENCE: Final = Format("preference", _matches, _parse, columns=PAIR_COLUMNS)

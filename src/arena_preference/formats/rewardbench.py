@@ -8,6 +8,7 @@ from arena_preference.battles import ID
 
 from .cells import read_id, read_optional, read_text, read_text_or_turns
 from .format import Battle, Format, Row, UnusableRowError
+from .preference import PAIR_COLUMNS
 from .sides import draw_sides
 
 
@@ -37,4 +38,4 @@ def _read_id(row: Row) -> str | None:
     return number if number is None or subset is None else f"{subset}/{number}"
 
 
-REWARDBENCH: Final = Format("rewardbench", _matches, _parse, is_benchmark=True)
+REWARDBENCH: Final = Format("rewardbench", _matches, _parse, is_benchmark=True, columns=PAIR_COLUMNS)

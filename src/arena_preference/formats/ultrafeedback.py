@@ -7,7 +7,7 @@ from arena_preference.battles import ID
 
 from .cells import read_id, read_number
 from .format import Battle, Format, Row, UnusableRowError
-from .preference import read_pair
+from .preference import PAIR_COLUMNS, read_pair
 from .sides import draw_sides
 
 
@@ -25,4 +25,4 @@ def _parse(row: Row) -> Iterator[Battle]:
     yield {ID: read_id(row), "prompt": prompt, **draw_sides(chosen, rejected, is_tie=better == worse)}
 
 
-ULTRAFEEDBACK: Final = Format("ultrafeedback", _matches, _parse, voters="AI")
+ULTRAFEEDBACK: Final = Format("ultrafeedback", _matches, _parse, voters="AI", columns=PAIR_COLUMNS)

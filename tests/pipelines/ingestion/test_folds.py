@@ -86,6 +86,8 @@ def test_the_summary_counts_what_was_read_by_file(battles: pd.DataFrame) -> None
     assert assign_folds(of_files, rejected, make_config(main_source="b.csv"), 0)[1]["main_source"] == "b.csv"
     with pytest.raises(ValueError, match=r"main_source=c\.csv.*a\.csv, b\.csv"):
         assign_folds(of_files, rejected, make_config(main_source="c.csv"), seed=0)
+    with pytest.raises(ValueError, match=r"source_weights has c, .*a\.csv, b\.csv"):
+        assign_folds(of_files, rejected, make_config(source_weights={"a.csv": 2, "c": 2}), seed=0)
 
 
 def test_too_few_prompt_groups_or_battles_of_a_class_are_errors_with_possible_advice(battles: pd.DataFrame) -> None:
@@ -103,6 +105,19 @@ def test_too_few_prompt_groups_or_battles_of_a_class_are_errors_with_possible_ad
 def test_battles_without_ties_have_folds(battles: pd.DataFrame) -> None:
     labels = assign(battles[battles["label"] < 2].reset_index(drop=True))
     assert set(labels["label"]) == {0, 1}
+
+
+def test_a_class_may_be_the_likeliest_of_no_soft_label(battles: pd.DataFrame) -> None:
+    decided = battles[battles["label"] < 2].reset_index(drop=True)
+    sides = np.eye(2)[decided["label"]]
+    soft = decided.assign(
+        label_winner_model_a=0.5 * sides[:, 0] + 0.2,
+        label_winner_model_b=0.5 * sides[:, 1] + 0.2,
+        label_winner_tie=0.1,
+    )
+    assert assign(soft)["label_winner_tie"].eq(0.1).all()
+    one_tie = soft.assign(label=np.where(soft.index == 0, 2, soft["label"]).astype(np.int8))
+    assert assign(one_tie)["label"].eq(2).sum() == 1
 
 
 def test_a_class_in_a_single_prompt_group_is_an_error_that_names_it(battles: pd.DataFrame) -> None:

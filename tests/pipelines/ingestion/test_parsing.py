@@ -136,6 +136,30 @@ def test_no_test_id_is_lost_and_what_is_left_of_a_broken_cell_is_kept() -> None:
     assert "label" not in battles
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("prompt", "chosen", "rejected"),
+        ("prompt", "response_1", "response_2", "preference_strength"),
+        ("context", "response1", "response2", "overall_preference"),
+        ("prompt", "response_1", "response_2", "winner", "model_a", "model_b"),
+        ("prompt", "response_a", "response_b", "winner"),
+    ],
+)
+def test_a_test_row_that_does_not_fit_keeps_its_texts_in_every_form(columns: tuple[str, ...]) -> None:
+    texts = dict(zip(columns, ("", '["a"]', "b"), strict=False))
+    battles, rejected = parse_test(dict.fromkeys(columns, "tie") | texts)
+    battle = battles.iloc[0]
+    assert [list(battle[name]) for name in ("prompt", "response_a", "response_b")] == [[], ['["a"]'], ["b"]]
+    assert rejected["reason"].str.contains(f"{columns[0]} is missing|no prompt").tolist() == [True]
+
+
+def test_a_test_file_of_helpsteer3_needs_no_preferences() -> None:
+    battles, rejected = parse_test({"context": [{"role": "user", "content": "q"}], "response1": "a", "response2": "b"})
+    assert (battles["format"][0], list(battles["response_b"][0])) == ("helpsteer3", ["b"])
+    assert rejected.empty
+
+
 def test_a_missing_test_id_is_an_error_with_file_and_row_also_in_a_later_chunk() -> None:
     with pytest.raises(ValueError, match=r"Row 2 of folder/test\.csv.*id"):
         parse_test(raw_row(id="1"), raw_row(id=""))
@@ -147,6 +171,12 @@ def test_a_missing_test_id_is_an_error_with_file_and_row_also_in_a_later_chunk()
 def test_rows_without_a_column_id_are_numbered() -> None:
     texts = {"prompt": "Why?", "response_a": "a", "response_b": "b", "winner": "tie"}
     assert parse(texts, texts)[0]["id"].tolist() == ["0", "1"]
+
+
+def test_lists_of_turns_are_read_as_such_also_without_ids() -> None:
+    row = {name: cell for name, cell in raw_row().items() if name != "id"}
+    battles, _ = parse(row)
+    assert (battles["format"][0], battles["id"][0], list(battles["prompt"][0])) == ("competition", "0", ["Why?"])
 
 
 def test_responses_may_have_different_numbers_of_turns() -> None:

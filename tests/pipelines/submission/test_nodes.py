@@ -4,8 +4,10 @@ import pytest
 
 from arena_preference.pipelines.submission.nodes import make_submission
 
-BATTLES = pd.DataFrame({"id": ["007", "3", "4294967297"], "source": "test.csv", "row": [0, 2, 1]})
-LABELS = pd.DataFrame({"id": ["8", "9"]})
+BATTLES = pd.DataFrame(
+    {"id": ["007", "3", "4294967297"], "source": "test.csv", "row": [0, 2, 1], "prompt_group": ["x", "y", "z"]}
+)
+LABELS = pd.DataFrame({"id": ["8", "3"], "source": "train.csv", "prompt_group": ["x", "other"]})
 
 
 @pytest.fixture
@@ -51,5 +53,9 @@ def test_ids_of_training_battles_are_counted_in_a_warning(
 ) -> None:
     make_submission(predictions, BATTLES, LABELS)
     assert caplog.text == ""
-    make_submission(predictions, BATTLES, pd.DataFrame({"id": ["4294967297", "3", "9"]}))
+    own = pd.DataFrame({"id": ["4294967297", "3", "9"], "source": "a.csv", "prompt_group": ["z", "y", "x"]})
+    make_submission(predictions, BATTLES, own)
+    assert "2 of the 3 ids" in caplog.text
+    caplog.clear()
+    make_submission(predictions, BATTLES, own.assign(id="a.csv/" + own["id"]))
     assert "2 of the 3 ids" in caplog.text

@@ -1,6 +1,7 @@
 """Nodes of the pipeline ``ingestion`` that draw folds and a sample."""
 
 import logging
+import warnings
 from itertools import combinations
 from typing import Any
 
@@ -14,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from arena_preference.battles import ID, LABEL_COLUMNS
 from arena_preference.formats import FORMATS
-from arena_preference.targets import SOFT_LABELS
+from arena_preference.targets import SOFT_LABELS, read_targets
 
 from .config import IngestionConfig
 from .parsing import check_rejected, count_reasons
@@ -41,7 +42,10 @@ def assign_folds(
     check_rejected(rejected, len(battles), config)
     n_splits, labels = config.n_splits, battles["label"].to_numpy()
     groups = _connect_groups(battles, config)
-    classes, counts = np.unique(labels, return_counts=True)
+    table = _tabulate_labels(battles)
+    # A soft label has several classes.
+    has_class = read_targets(table) > 0
+    classes, counts = np.flatnonzero(has_class.any(axis=0)), has_class.sum(axis=0)
     if len(classes) == 1:
         raise ValueError(
             f"All {len(battles)} training battles have the label {LABEL_COLUMNS[classes[0]]}, so there is nothing to "
@@ -52,29 +56,29 @@ def assign_folds(
         raise ValueError(
             f"{n_groups} prompt groups are too few for {n_splits} folds, which take whole groups. {_advise(n_groups)}"
         )
-    if counts.min() < n_splits:
+    rarest = classes[counts[classes].argmin()]
+    if counts[rarest] < n_splits:
         raise ValueError(
-            f"Only {counts.min()} training battles have the label {LABEL_COLUMNS[classes[counts.argmin()]]}; each of "
-            f"the {n_splits} folds needs at least one. {_advise(counts.min())}"
+            f"Only {counts[rarest]} training battles have the label {LABEL_COLUMNS[rarest]}; each of the {n_splits} "
+            f"folds needs at least one. {_advise(counts[rarest])}"
         )
     splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
     fold = np.empty(len(battles), dtype=np.int8)
-    for number, (_, held_out) in enumerate(splitter.split(battles, labels, groups)):
-        fold[held_out] = number
+    with warnings.catch_warnings():
+        # A class that soft labels contain may rarely be the likeliest one.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        for number, (_, held_out) in enumerate(splitter.split(battles, labels, groups)):
+            fold[held_out] = number
     # Bag-of-words models are fitted on the battles outside each pair of folds.
     for pair in combinations(range(n_splits), 2):
-        absent = np.setdiff1d(classes, labels[~np.isin(fold, pair)])
+        absent = np.setdiff1d(classes, np.flatnonzero(has_class[~np.isin(fold, pair)].any(axis=0)))
         if len(absent):
             raise ValueError(
                 f"All battles with the label {LABEL_COLUMNS[absent[0]]} are in folds {pair[0]} and {pair[1]}, because "
                 "they share prompt groups, so a model that is fitted outside of them could not learn it. Add battles "
                 "or change seed."
             )
-    table = battles[[ID, "source", "prompt_group", "label"]].assign(fold=fold, weight=1.0)
-    table[SOFT_LABELS] = np.eye(len(LABEL_COLUMNS))[labels]
-    for name in {"weight", *SOFT_LABELS} & set(battles):
-        table[name] = battles[name].fillna(table[name])
-    return table, _summarise(battles, rejected, config)
+    return table.assign(fold=fold), _summarise(battles, rejected, config)
 
 
 def sample_battles(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> pd.DataFrame:
@@ -85,6 +89,15 @@ def sample_battles(battles: pd.DataFrame, config: IngestionConfig, seed: int) ->
     groups = battles["prompt_group"].to_numpy(dtype=object)
     chance = hash_array(groups, hash_key=f"{seed:016x}", categorize=False) / 2**64
     return battles[chance <= config.sample_fraction].reset_index(drop=True)
+
+
+def _tabulate_labels(battles: pd.DataFrame) -> pd.DataFrame:
+    """The columns of ``Labels`` but the fold."""
+    table = battles[[ID, "source", "prompt_group", "label"]].assign(weight=1.0)
+    table[SOFT_LABELS] = np.eye(len(LABEL_COLUMNS))[battles["label"]]
+    for name in {"weight", *SOFT_LABELS} & set(battles):
+        table[name] = battles[name].fillna(table[name])
+    return table
 
 
 def _connect_groups(battles: pd.DataFrame, config: IngestionConfig) -> npt.NDArray[np.integer[Any]]:
@@ -123,6 +136,10 @@ def _summarise(battles: pd.DataFrame, rejected: pd.DataFrame, config: IngestionC
     main_source = config.main_source or str(sizes.index[0])
     if main_source not in sizes:
         raise ValueError(f"ingestion.main_source={main_source} is none of the files: {', '.join(sorted(sizes.index))}.")
+    if unknown := sorted(config.source_weights.keys() - set(sizes.index)):
+        raise ValueError(
+            f"ingestion.source_weights has {', '.join(unknown)}, but the files are: {', '.join(sorted(sizes.index))}."
+        )
     sources = []
     for name, of_source in battles.groupby("source"):
         form = FORMATS[of_source["format"].iloc[0]]

@@ -96,7 +96,7 @@ def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig)
             try:
                 (battle,) = form.parse(row)
             except UnusableRowError as reason:
-                battle, details = (reason.battle, "") if reason.battle else _read_as_text(row)
+                battle, details = (reason.battle, "") if reason.battle else _read_as_text(row, form)
                 is_fault = not isinstance(reason, ExcludedRowError)
                 repaired.append(_reject(table.name, row, details or str(reason), is_fault))
             except ValueError:
@@ -116,10 +116,14 @@ def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig)
     return _tabulate_battles("test", battles, rejected), rejected
 
 
-def _read_as_text(row: Row) -> tuple[Battle, str]:
-    """A battle from a row that fits no form, and what is wrong with its cells."""
-    cells = {column: read_as_text(row.get(column)) for column in TEXT_COLUMNS}
-    details = "; ".join(f"{column} is {problem}" for column, (_, problem) in cells.items() if problem)
+def _read_as_text(row: Row, form: Format) -> tuple[Battle, str]:
+    """A battle from a row that does not fit its form, and what is wrong with cells that are lists written as text."""
+    values = [row.get(column) for column in form.columns]
+    is_written = form.name == "competition"
+    if not is_written:
+        values = [[value] if isinstance(value, str) and value else value for value in values]
+    cells = dict(zip(TEXT_COLUMNS, map(read_as_text, values), strict=True))
+    details = "; ".join(f"{column} is {problem}" for column, (_, problem) in cells.items() if problem and is_written)
     return {ID: None, **{column: turns for column, (turns, _) in cells.items()}}, details
 
 

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 def make_submission(predictions: pd.DataFrame, battles: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """Put the predictions of the test battles into the competition's format.
 
-    A warning counts ids that training battles have as well.
+    A warning counts ids that training battles of the same prompt have as well.
 
     Returns:
         Columns id, winner_model_a, winner_model_b, winner_tie; the ids as the test file has them, in its order.
@@ -21,14 +21,18 @@ def make_submission(predictions: pd.DataFrame, battles: pd.DataFrame, labels: pd
     Raises:
         ValueError: If the predictions are not those of the battles, or a row is not a distribution.
     """
-    expected = battles.sort_values(["source", "row"])[ID]
-    ordered = align_rows(predictions, expected, "test_predictions")
-    shared = np.intersect1d(expected, labels[ID])
+    battles = battles.sort_values(["source", "row"])
+    ordered = align_rows(predictions, battles[ID], "test_predictions")
+    # Of several training files, each id stands behind its file's name.
+    own_ids = [name.removeprefix(f"{source}/") for name, source in zip(labels[ID], labels["source"], strict=True)]
+    keys = [ID, "prompt_group"]
+    shared = battles[keys].merge(labels.assign(**{ID: own_ids})[keys].drop_duplicates())
     if len(shared):
         logger.warning(
-            "%d of the %d ids of the test file are also ids of training battles, the first: %s. If they are the same "
-            "battles, the model has seen their labels, and its predictions for them look better than it is.",
-            *(len(shared), len(expected), shared[0]),
+            "%d of the %d ids of the test file are also ids of training battles with the same prompt, the first: %s. "
+            "If they are the same battles, the model has seen their labels, and its predictions for them look better "
+            "than it is.",
+            *(len(shared), len(battles), shared[ID][0]),
         )
     probabilities = ordered[list(LABEL_COLUMNS)].to_numpy()
     whole = np.isfinite(probabilities).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) <= 1e-6)
