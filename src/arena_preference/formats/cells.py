@@ -163,6 +163,11 @@ def read_label_columns(row: Row) -> Label | None:
     return (a / total, b / total, tie / total)
 
 
+def read_label(row: Row) -> Label | None:
+    """Label from the three winner columns or, without them, from the column winner; None if it is missing."""
+    return read_label_columns(row) if set(LABEL_COLUMNS) & row.keys() else read_winner(row)
+
+
 def read_optional(row: Row, **columns: str) -> dict[str, str]:
     """Optional columns of a battle from columns of the row, without those that are missing."""
     values = {name: read_text(row, column) for name, column in columns.items()}

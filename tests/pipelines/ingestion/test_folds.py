@@ -52,9 +52,15 @@ def test_folds_never_split_what_one_person_voted_on(battles: pd.DataFrame, name:
     pd.testing.assert_frame_equal(split, assign(battles))
 
 
-def test_people_who_connect_most_battles_are_an_error_that_names_the_parameter(battles: pd.DataFrame) -> None:
-    with pytest.raises(ValueError, match=r"240 of 240 .*judge.*ingestion\.fold_groups=\[\]"):
-        assign(battles.assign(judge="one"))
+def test_people_who_connect_most_battles_are_split_with_a_warning(
+    battles: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = battles["prompt_group"].str.removeprefix("group-").astype(int) // 4
+    known = battles.assign(judge="one", session=[f"s{person}" for person in people])
+    labels, summary = assign_folds(known, NONE_REJECTED, make_config(), seed=0)
+    assert summary["fold_groups"] == ["prompt_group", "session"]
+    assert "240 of 240 battles" in caplog.text
+    assert labels.groupby(known["session"])["fold"].nunique().max() == 1
 
 
 def test_people_of_different_files_are_different(battles: pd.DataFrame) -> None:

@@ -217,6 +217,18 @@ def test_a_battle_in_several_files_counts_once_also_mirrored_and_the_main_source
     assert battles["id"].tolist() == ["a.csv/2", "b.csv/1", "b.csv/3", "b.csv/4"]
 
 
+def test_a_soft_label_is_the_same_battle_only_if_it_has_the_same_probabilities() -> None:
+    tie = {"winner_model_a": "0.5", "winner_model_b": "0.5", "winner_tie": "0"}
+    mirrored = raw_row(id="2", response_a='["No idea."]', response_b='["Because."]', **tie)
+    tables = [
+        raw_table(*rows, name=name, n_files=2)
+        for name, rows in (("a.csv", [raw_row(id="1", **tie)]), ("b.csv", [mirrored, raw_row(id="3")]))
+    ]
+    battles, rejected = parse_train_battles(tables, make_config())
+    assert battles["id"].tolist() == ["b.csv/2", "b.csv/3"]
+    assert len(rejected) == 1
+
+
 def test_equal_rows_of_one_file_are_votes_of_several_people() -> None:
     assert len(parse(raw_row(id="1"), raw_row(id="2"))[0]) == 2
 

@@ -3,7 +3,7 @@
 import logging
 import warnings
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +22,21 @@ from .parsing import check_rejected, count_reasons
 
 logger = logging.getLogger(__name__)
 
+# The largest group that folds must not split, in sizes of a fold.
+_LARGEST_GROUP: Final = 1.5
+
 
 def assign_folds(
     battles: pd.DataFrame, rejected: pd.DataFrame, config: IngestionConfig, seed: int
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Labels of the training battles, with stratified folds, and a summary of what was read.
 
-    Folds never split a prompt group, nor the battles that share a value of one of ``config.fold_groups``.
+    Folds never split a prompt group, nor the battles that share a value of one of ``config.fold_groups``, as far as
+    that leaves folds of similar size.
 
     Returns:
-        Schema ``Labels``, and the summary: ``main_source``, ``sources`` (a list of mappings: ``source``, ``format``,
+        Schema ``Labels``, and the summary: ``main_source``, ``fold_groups`` (the columns whose values folds do not
+        split), ``sources`` (a list of mappings: ``source``, ``format``,
         ``voters``, ``battles``, ``rejected`` by reason, ``prompts``, and the labels ``a``, ``b`` and ``tie``).
 
     Raises:
@@ -41,7 +46,7 @@ def assign_folds(
     """
     check_rejected(rejected, len(battles), config)
     n_splits, labels = config.n_splits, battles["label"].to_numpy()
-    groups = _connect_groups(battles, config)
+    groups, group_columns = _group_battles(battles, config)
     table = _tabulate_labels(battles)
     # A soft label has several classes.
     has_class = read_targets(table) > 0
@@ -78,7 +83,7 @@ def assign_folds(
                 "they share prompt groups, so a model that is fitted outside of them could not learn it. Add battles "
                 "or change seed."
             )
-    return table.assign(fold=fold), _summarise(battles, rejected, config)
+    return table.assign(fold=fold), {**_summarise(battles, rejected, config), "fold_groups": group_columns}
 
 
 def sample_battles(battles: pd.DataFrame, config: IngestionConfig, seed: int) -> pd.DataFrame:
@@ -100,35 +105,41 @@ def _tabulate_labels(battles: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _connect_groups(battles: pd.DataFrame, config: IngestionConfig) -> npt.NDArray[np.integer[Any]]:
-    """Number of the group of each battle that folds must not split.
+def _group_battles(battles: pd.DataFrame, config: IngestionConfig) -> tuple[npt.NDArray[np.integer[Any]], list[str]]:
+    """Number of the group of each battle that folds must not split, and the columns that connect battles.
 
-    Raises:
-        ValueError: If sessions and judges connect more than half of the battles.
+    In some data common prompts connect most people, and folds could not be of similar size. Then the last of
+    ``config.fold_groups`` is left out, with a warning.
     """
-    prompts = pd.factorize(battles["prompt_group"])[0]
-    names = [name for name in config.fold_groups if name in battles]
-    if not names:
-        return prompts
-    members, keys, n_keys = [np.arange(len(battles))], [prompts], prompts.max() + 1
+    names = ["prompt_group", *(name for name in config.fold_groups if name in battles)]
+    while True:
+        groups = _connect(battles, names)
+        largest = np.bincount(groups).max()
+        if len(names) == 1 or largest <= _LARGEST_GROUP * len(battles) / config.n_splits:
+            return groups, names
+        logger.warning(
+            "%d of %d battles are connected by equal prompts, %s. Folds of similar size have to split what one %s "
+            "voted on, so metrics may be better than for new people.",
+            *(largest, len(battles), " and ".join(names[1:]), names[-1]),
+        )
+        names.pop()
+
+
+def _connect(battles: pd.DataFrame, names: list[str]) -> npt.NDArray[np.integer[Any]]:
+    """Number of the connected component of each battle, if equal values of a column connect battles."""
+    members, keys, n_keys = [], [], 0
     for name in names:
         # People of different files are different people.
-        codes = pd.factorize(battles["source"] + "/" + battles[name])[0]
+        values = battles[name] if name == "prompt_group" else battles["source"] + "/" + battles[name]
+        codes = pd.factorize(values)[0]
         known = np.flatnonzero(codes >= 0)
         members.append(known)
         keys.append(codes[known] + n_keys)
         n_keys += codes.max() + 1
     row, column = np.concatenate(members), np.concatenate(keys)
     graph = coo_array((np.ones(len(row)), (row, column + len(battles))), shape=(len(battles) + n_keys,) * 2)
-    groups = connected_components(graph, directed=False)[1][: len(battles)]
-    largest = np.bincount(groups).max()
-    if largest > max(len(battles) / 2, np.bincount(prompts).max()):
-        raise ValueError(
-            f"{largest} of {len(battles)} battles are connected by prompts, {' and '.join(names)}, so that "
-            "folds cannot divide them. With --params='ingestion.fold_groups=[]' folds split what one person voted on, "
-            "and the metrics may be better than for new people."
-        )
-    return groups
+    components: npt.NDArray[np.integer[Any]] = connected_components(graph, directed=False)[1][: len(battles)]
+    return components
 
 
 def _summarise(battles: pd.DataFrame, rejected: pd.DataFrame, config: IngestionConfig) -> dict[str, Any]:

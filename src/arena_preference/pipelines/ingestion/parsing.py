@@ -21,6 +21,7 @@ from arena_preference.formats import (
     read_as_text,
 )
 from arena_preference.formats.cells import read_id, repair_text
+from arena_preference.symmetry import swap_probabilities
 from arena_preference.targets import SOFT_LABELS
 
 from .config import IngestionConfig
@@ -216,9 +217,9 @@ def _drop_duplicates(battles: list[Battle], main_source: str | None) -> tuple[li
 
 def _identify(battle: Battle) -> tuple[str, str]:
     a, b = (json.dumps(battle[column]) for column in TEXT_COLUMNS[1:])
-    label, swapped = battle["label"], {0: 1, 1: 0}.get(battle["label"], battle["label"])
+    label = np.array([[battle.get(name, k == battle["label"]) for k, name in enumerate(SOFT_LABELS)]], dtype=float)
     prompt = json.dumps(battle["prompt"])
-    return f"{prompt}{a}{b}{label}", f"{prompt}{b}{a}{swapped}"
+    return f"{prompt}{a}{b}{label.tolist()}", f"{prompt}{b}{a}{swap_probabilities(label).tolist()}"
 
 
 def _reject(source: str, row: Row, reason: str, is_fault: bool) -> dict[str, Any]:
