@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io.core import DatasetError
+from kedro.pipeline import Pipeline, node
 
-from arena_preference.run_checks import OutputHooks, ParameterHooks
+from arena_preference.run_checks import FolderHooks, OutputHooks, ParameterHooks
 
 PROJECT = Path(__file__).parents[1]
 
@@ -93,6 +95,29 @@ def test_the_catalog_has_the_folders_with_the_home_in_place_of_the_tilde(
     assert catalog["preference_model"]["filepath"] == f"{tmp_path}/06_models/preference_model.cbm"
     with pytest.raises(ValueError, match=r"'~nobody-here/x'.* \./~nobody-here/x"):
         load_context(data_root="~nobody-here/x")
+
+
+@pytest.mark.parametrize(
+    ("given", "splits", "is_allowed"),
+    [
+        ({"train_path": "a.csv"}, ("train", "test"), False),
+        ({"test_path": "a.csv"}, ("train", "test"), False),
+        ({"train_path": "a.csv"}, ("train",), True),
+        ({"train_path": "a.csv", "test_path": "b.csv"}, ("train", "test"), True),
+        ({"test_path": "a.csv", "raw_dir": "DIR"}, ("train", "test"), True),
+        ({}, ("train", "test"), True),
+    ],
+)
+def test_a_file_of_ones_own_does_not_meet_the_default_file_of_the_other_split(
+    given: dict[str, str], splits: tuple[str, ...], is_allowed: bool
+) -> None:
+    hooks = FolderHooks()
+    hooks.after_context_created(load_context(**given))
+    pipeline = Pipeline([node(len, f"{split}_raw_battles", f"{split}_battles") for split in splits])
+    with (
+        nullcontext() if is_allowed else pytest.raises(ValueError, match=r"train_path.*test_path|test_path.*train_path")
+    ):
+        hooks.before_pipeline_run(pipeline)
 
 
 def test_a_folder_of_an_environment_is_read_like_one_of_the_command_line(

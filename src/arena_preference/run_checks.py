@@ -11,6 +11,7 @@ from typing import Any, Final
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import settings
+from kedro.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ _FOLDERS: Final = ("raw_dir", "data_root")
 #: Keys of --params that are not parameters: these folders, and files in place of train.* and test.* in ``raw_dir``.
 RUN_KEYS: Final = (*_FOLDERS, "train_path", "test_path")
 
+_RAW_BATTLES: Final = {"train_raw_battles", "test_raw_battles"}
 # scikit-learn accepts no other seeds.
 _SEEDS: Final = range(2**32)
 _DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -52,6 +54,8 @@ class ParameterHooks:
 class FolderHooks:
     """Checks the paths of what a run reads and writes."""
 
+    _given: set[str]
+
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Expand ``~`` in --params and globals.yml, before the catalog uses them.
@@ -60,11 +64,27 @@ class FolderHooks:
             ValueError: If a path is empty, or not a text.
         """
         loader = context.config_loader
+        self._given = set(loader.runtime_params)
         for name in (*_FOLDERS, *(loader.runtime_params.keys() & set(RUN_KEYS) - set(_FOLDERS))):
             given = loader.runtime_params.get(name, loader["globals"].get(name))
             folder = _expand_folder(name, given)
             if folder != given:
                 loader.runtime_params[name] = folder
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Check that a file of one's own does not meet the default file of the other split.
+
+        Raises:
+            ValueError: If only one of ``train_path`` and ``test_path`` is given to a run that reads both.
+        """
+        paths = {"train_path", "test_path"}
+        missing = paths - self._given
+        if len(missing) == 1 and "raw_dir" not in self._given and pipeline.inputs() >= _RAW_BATTLES:
+            raise ValueError(
+                f"--params has {(paths - missing).pop()} and no {missing.pop()}, so the other file would be that of the "
+                "default raw_dir. Name it too, or run one split with --tags=train or --tags=test."
+            )
 
 
 class OutputHooks:
