@@ -82,8 +82,8 @@ class FolderHooks:
         missing = paths - self._given
         if len(missing) == 1 and "raw_dir" not in self._given and pipeline.inputs() >= _RAW_BATTLES:
             raise ValueError(
-                f"--params has {(paths - missing).pop()} and no {missing.pop()}, so the other file would be that of the "
-                "default raw_dir. Name it too, or run one split with --tags=train or --tags=test."
+                f"--params has {(paths - missing).pop()} and no {missing.pop()}, so the other file would be the "
+                "default one. Name it too, or run one split with --tags=train or --tags=test."
             )
 
 
