@@ -73,3 +73,16 @@ def test_plain_rows_have_texts_or_lists() -> None:
     }
     (unlabelled,) = FORMATS["plain"].parse({name: PLAIN[name] for name in ("prompt", "response_a", "response_b")})
     assert (unlabelled["id"], unlabelled["label"]) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["competition", "plain"])
+def test_the_label_is_in_three_columns_or_in_winner(name: str) -> None:
+    three = {"winner_model_a": "0", "winner_model_b": "0", "winner_tie": "1"}
+    for columns, label in (
+        ({"winner": "B"}, (0, 1, 0)),
+        (three, (0, 0, 1)),
+        ({**three, "winner": "ant"}, (0, 0, 1)),
+        ({**dict.fromkeys(three, ""), "winner": "model_a"}, (1, 0, 0)),
+    ):
+        (battle,) = FORMATS[name].parse({**COMPETITION, **columns})
+        assert battle["label"] == label

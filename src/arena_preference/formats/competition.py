@@ -5,7 +5,7 @@ from typing import Final
 
 from arena_preference.battles import ID, TEXT_COLUMNS
 
-from .cells import MISSING, Turns, parse_turns, read_id, read_label_columns, read_optional
+from .cells import MISSING, Turns, parse_turns, read_id, read_label, read_optional
 from .format import Battle, Format, Row, UnusableRowError
 
 # Arena 55k and the competition's train.csv and test.csv.
@@ -22,7 +22,7 @@ def _parse(row: Row) -> Iterator[Battle]:
     yield {
         ID: read_id(row),
         **{column: _read_turns(row, column) for column in TEXT_COLUMNS},
-        "label": read_label_columns(row),
+        "label": read_label(row),
         **read_optional(row, model_a="model_a", model_b="model_b", language="language"),
     }
 

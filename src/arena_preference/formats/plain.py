@@ -5,7 +5,7 @@ from typing import Final
 
 from arena_preference.battles import ID, TEXT_COLUMNS
 
-from .cells import read_id, read_label_columns, read_optional, read_text_or_turns, read_winner
+from .cells import read_id, read_label, read_optional, read_text_or_turns
 from .format import Battle, Format, Row
 
 
@@ -17,7 +17,7 @@ def _parse(row: Row) -> Iterator[Battle]:
     yield {
         ID: read_id(row),
         **{column: read_text_or_turns(row, column) for column in TEXT_COLUMNS},
-        "label": read_winner(row) if "winner" in row else read_label_columns(row),
+        "label": read_label(row),
         **read_optional(row, model_a="model_a", model_b="model_b", language="language"),
     }
 

@@ -131,8 +131,16 @@ def test_no_test_id_is_lost_and_what_is_left_of_a_broken_cell_is_kept() -> None:
     assert list(battles["response_b"][2]) == ["[1]"]
     assert list(battles["response_a"][3]) == ["Because, plainly."]
     assert rejected["id"].tolist() == ["9", "8"]
-    assert rejected["reason"][1].count(";") == 2
+    assert rejected["reason"].tolist() == ["response_a is neither JSON nor a Python list", "prompt is missing"]
     assert "label" not in battles
+
+
+def test_in_a_plain_test_row_only_the_cell_that_is_missing_is_called_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="arena_preference"):
+        battles, rejected = parse_test({"id": "1", "prompt": "Why?", "response_a": "a", "response_b": None})
+    assert [list(battles[column][0]) for column in ("prompt", "response_a", "response_b")] == [["Why?"], ["a"], []]
+    assert rejected["reason"].tolist() == ["response_b is missing"]
+    assert "test.csv: format plain" in caplog.text
 
 
 def test_a_missing_test_id_is_an_error_with_file_and_row_also_in_a_later_chunk() -> None:

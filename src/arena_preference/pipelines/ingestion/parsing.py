@@ -51,7 +51,7 @@ def parse_train_battles(raw_battles: Sequence[RawTable], config: IngestionConfig
     battles: list[Battle] = []
     rejected: list[dict[str, Any]] = []
     for table in raw_battles:
-        form = find_format(table.path, table.head, config.format)
+        form = _find_format(table, config)
         _check_table(table, form, config)
         n_before = len(battles)
         for number, row in enumerate(table.rows, start=table.first_row):
@@ -90,14 +90,16 @@ def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig)
     battles: list[Battle] = []
     repaired: list[dict[str, Any]] = []
     for table in raw_battles:
-        form = find_format(table.path, table.head, config.format)
+        form = _find_format(table, config)
         for number, row in enumerate(table.rows, start=table.first_row):
             try:
                 (battle,) = form.parse(row)
             except UnusableRowError as reason:
-                battle, details = (reason.battle, "") if reason.battle else _read_as_text(row)
-                is_fault = not isinstance(reason, ExcludedRowError)
-                repaired.append(_reject(table.name, row, details or str(reason), is_fault))
+                battle = reason.battle or {
+                    ID: None,
+                    **{column: read_as_text(row.get(column)) for column in TEXT_COLUMNS},
+                }
+                repaired.append(_reject(table.name, row, str(reason), not isinstance(reason, ExcludedRowError)))
             except ValueError:
                 raise ValueError(
                     f"Row {number + 1} of {table.path} has several battles, and one is predicted for each row. Write "
@@ -113,13 +115,6 @@ def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig)
                 ) from None
     rejected = _tabulate_rejected(repaired)
     return _tabulate_battles("test", battles, rejected), rejected
-
-
-def _read_as_text(row: Row) -> tuple[Battle, str]:
-    """A battle from a row that fits no form, and what is wrong with its cells."""
-    cells = {column: read_as_text(row.get(column)) for column in TEXT_COLUMNS}
-    details = "; ".join(f"{column} is {problem}" for column, (_, problem) in cells.items() if problem)
-    return {ID: None, **{column: turns for column, (turns, _) in cells.items()}}, details
 
 
 def check_rejected(rejected: pd.DataFrame, n_battles: int, config: IngestionConfig) -> None:
@@ -138,8 +133,16 @@ def check_rejected(rejected: pd.DataFrame, n_battles: int, config: IngestionConf
         )
 
 
+def _find_format(table: RawTable, config: IngestionConfig) -> Format:
+    """Return the form of a file, and log it once."""
+    form = find_format(table.path, table.head, config.format)
+    if table.first_row == 0:
+        logger.info("%s: format %s", table.name, form.name)
+    return form
+
+
 def _check_table(table: RawTable, form: Format, config: IngestionConfig) -> None:
-    """Reject a file that is not to be trained on, and log the form of each that is."""
+    """Reject a file that is not to be trained on, and warn of one without votes of people."""
     if form.is_benchmark and not config.allow_benchmarks:
         raise ValueError(
             f"{table.path} has the form {form.name}, whose battles are published to evaluate models; a model that was "
@@ -150,10 +153,8 @@ def _check_table(table: RawTable, form: Format, config: IngestionConfig) -> None
             f"{table.path} is one of {table.n_files} files, which cannot be read in chunks, because a battle may be in "
             "two of them. Set chunk_rows to null in the environment's globals.yml."
         )
-    if table.first_row == 0:
-        logger.info("%s: format %s", table.name, form.name)
-        if form.voters == "AI":
-            logger.warning("%s: the labels are of AI judges, not of people.", table.name)
+    if table.first_row == 0 and form.voters == "AI":
+        logger.warning("%s: the labels are of AI judges, not of people.", table.name)
 
 
 def _parse_labelled(form: Format, row: Row, table: RawTable, number: int, config: IngestionConfig) -> list[Battle]:
