@@ -75,7 +75,9 @@ def test_unusable_training_rows_are_rejected_whole_and_counted(caplog: pytest.Lo
 def test_more_rejected_rows_than_allowed_stop_the_run_with_the_reasons() -> None:
     rows = [raw_row(id=str(number)) for number in range(99)]
     parse(*rows, raw_row(id="x", prompt="Why?"), max_rejected=0.01)
-    with pytest.raises(ValueError, match=r"2 of 101 .*max_rejected=0\.01.*prompt is .*ingestion\.max_rejected=1"):
+    with pytest.raises(
+        ValueError, match=r"2 of 101 .*max_rejected=0\.01.*prompt is .* x in train\.csv.*ingestion\.max_rejected=1"
+    ):
         parse(*rows, raw_row(id="x", prompt="Why?"), raw_row(id="y", prompt="Why?"), max_rejected=0.01)
 
 
@@ -98,6 +100,12 @@ def test_soft_labels_have_probabilities_and_the_likeliest_class() -> None:
 def test_a_training_file_without_a_usable_row_is_an_error_with_the_reasons() -> None:
     with pytest.raises(ValueError, match=r"None of the 1 rows of folder/train\.csv, .*prompt is neither"):
         parse(raw_row(prompt="Why?"))
+
+
+def test_a_winner_that_is_no_side_is_shown() -> None:
+    texts = {name: raw_row()[name] for name in ("prompt", "response_a", "response_b")}
+    with pytest.raises(ValueError, match=r"winner is unknown': 1.* 12 in train\.csv: winner is unknown: 'ant'"):
+        parse({"id": "12", **texts, "winner": "ant"})
 
 
 def test_ids_that_differ_in_writing_differ_and_a_repeated_one_is_an_error() -> None:

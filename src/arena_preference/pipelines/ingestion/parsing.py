@@ -53,7 +53,7 @@ def parse_train_battles(raw_battles: Sequence[RawTable], config: IngestionConfig
     for table in raw_battles:
         form = _find_format(table, config)
         _check_table(table, form, config)
-        n_before = len(battles)
+        n_before, n_rejected = len(battles), len(rejected)
         for number, row in enumerate(table.rows, start=table.first_row):
             try:
                 battles += _parse_labelled(form, row, table, number, config)
@@ -62,7 +62,7 @@ def parse_train_battles(raw_battles: Sequence[RawTable], config: IngestionConfig
         if len(battles) == n_before:
             raise ValueError(
                 f"None of the {len(table.rows)} rows of {table.path}, read as {form.name}, can be used. Reasons: "
-                f"{count_reasons(_tabulate_rejected(rejected))}. docs/data.md has the forms; "
+                f"{_describe(_tabulate_rejected(rejected[n_rejected:]))}. docs/data.md has the forms; "
                 "ingestion.format names one."
             )
     if len(raw_battles) > 1:
@@ -128,7 +128,7 @@ def check_rejected(rejected: pd.DataFrame, n_battles: int, config: IngestionConf
     if fraction > config.max_rejected:
         raise ValueError(
             f"{len(faults)} of {len(rejected) + n_battles} training rows ({fraction:.1%}) cannot be used, more than "
-            f"ingestion.max_rejected={config.max_rejected}. Reasons: {count_reasons(faults)}. Correct them, or train "
+            f"ingestion.max_rejected={config.max_rejected}. Reasons: {_describe(faults)}. Correct them, or train "
             "without them with --params=ingestion.max_rejected=1."
         )
 
@@ -230,6 +230,12 @@ def _reject(source: str, row: Row, reason: str, is_fault: bool) -> dict[str, Any
 def count_reasons(rejected: pd.DataFrame) -> dict[str, int]:
     """Count equal reasons, without the cells that they quote, in descending order."""
     return dict(rejected["reason"].map(lambda reason: reason.partition(":")[0]).value_counts().items())
+
+
+def _describe(rejected: pd.DataFrame) -> str:
+    """The reasons, and the first row with the cell that its reason quotes."""
+    first = rejected.iloc[0]
+    return f"{count_reasons(rejected)}; the first row has the id {first[ID]} in {first['source']}: {first['reason']}"
 
 
 def _tabulate_rejected(rejected: list[dict[str, Any]]) -> pd.DataFrame:
