@@ -5,7 +5,7 @@ import pytest
 from arena_preference.pipelines.submission.nodes import make_submission
 
 BATTLES = pd.DataFrame({"id": ["007", "3", "4294967297"], "source": "test.csv", "row": [0, 2, 1]})
-LABELS = pd.DataFrame({"id": ["8", "9"]})
+LABELS = pd.DataFrame({"id": ["8", "9"], "source": "train.csv"})
 
 
 @pytest.fixture
@@ -51,5 +51,8 @@ def test_ids_of_training_battles_are_counted_in_a_warning(
 ) -> None:
     make_submission(predictions, BATTLES, LABELS)
     assert caplog.text == ""
-    make_submission(predictions, BATTLES, pd.DataFrame({"id": ["4294967297", "3", "9"]}))
+    make_submission(predictions, BATTLES, LABELS.assign(id=["3", "9"]))
+    assert "1 of the 3 ids" in caplog.text
+    several = pd.DataFrame({"id": ["a.csv/4294967297", "b.csv/3", "b.csv/9"], "source": ["a.csv", "b.csv", "b.csv"]})
+    make_submission(predictions, BATTLES, several)
     assert "2 of the 3 ids" in caplog.text

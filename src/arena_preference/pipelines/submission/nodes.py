@@ -23,7 +23,9 @@ def make_submission(predictions: pd.DataFrame, battles: pd.DataFrame, labels: pd
     """
     expected = battles.sort_values(["source", "row"])[ID]
     ordered = align_rows(predictions, expected, "test_predictions")
-    shared = np.intersect1d(expected, labels[ID])
+    # With several training files, ids stand behind the file's name.
+    trained = [name.removeprefix(f"{source}/") for name, source in zip(labels[ID], labels["source"], strict=True)]
+    shared = np.intersect1d(expected, trained)
     if len(shared):
         logger.warning(
             "%d of the %d ids of the test file are also ids of training battles, the first: %s. If they are the same "
