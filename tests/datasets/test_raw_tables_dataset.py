@@ -158,7 +158,8 @@ def test_a_quote_that_is_never_closed_is_rejected(tmp_path: Path, rows: bytes) -
         (b'{"id": 1}\n{"id": 2}\n', "id, prompt, response_a"),
         (b"id,Prompt,response_a\n1,x,y\n", "column prompt.*id, Prompt, response_a"),
         (b"id,prompt,response_a,prompt\n1,x,y,z\n", "column prompt more than once"),
-        (b"id;prompt;response_a\n1;2;3\n", "id;prompt;response_a.*commas"),
+        (b"id;prompt;response_a\n1;2;3\n", "id;prompt;response_a.*semicolons.*commas"),
+        (b"id\tprompt\tresponse_a\n1\ta, b, c, d\te\n", "tabs.*commas"),
         (b"\x89PNG\r\n\x1a\n\xff\xfe", "id, prompt, response_a"),
         ("id,prompt,response_a\n1,a,b\n".encode("utf-16-le"), "id, prompt, response_a"),
         (b'id,prompt,response_a\n1,"never closed,x\n', "quote"),
@@ -207,6 +208,15 @@ def test_a_missing_file_is_an_error_that_names_the_path_and_the_parameter(tmp_pa
     assert not make_dataset(tmp_path).exists()
     with pytest.raises(DatasetError, match=r"/test\.csv, \.jsonl or \.parquet.*raw_dir=DIR"):
         make_dataset(tmp_path).load()
+
+
+def test_a_missing_file_is_an_error_that_lists_what_the_folder_has(tmp_path: Path) -> None:
+    for content in ("is empty", "has: Test.CSV", "has: Test.CSV, test.xlsx"):
+        with pytest.raises(DatasetError, match=rf"The folder {content}\."):
+            make_dataset(tmp_path).load()
+        (tmp_path / ("test.xlsx" if (tmp_path / "Test.CSV").exists() else "Test.CSV")).touch()
+    with pytest.raises(DatasetError, match="The folder does not exist"):
+        make_dataset(tmp_path / "misspelt").load()
 
 
 def test_a_short_remainder_is_part_of_the_last_chunk(tmp_path: Path) -> None:
@@ -270,7 +280,8 @@ def test_json_lines_keep_nested_values_and_numbers_as_they_are_written(tmp_path:
     ("content", "message"),
     [
         ('{"id": 1}\n{"id": 2, "prompt": "cut o', r"Line 2 of .*test\.jsonl is not JSON .*truncated"),
-        ('[{"id": 1}]\n', r"Line 1 of .*test\.jsonl is not a JSON object"),
+        ('[{"id": 1}]\n', r"Line 1 of .*test\.jsonl is not a JSON object.*array.*lines=True"),
+        ('[\n {"id": 1}\n]\n', r"Line 1 of .*test\.jsonl is not JSON .*array.*lines=True"),
         ("[" * 100_000, "Line 1"),
         ("\n\n", "no rows"),
     ],

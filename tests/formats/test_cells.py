@@ -77,6 +77,8 @@ def test_text_without_surrogates_is_left_alone(text: str) -> None:
         ("[1]", "items other than texts"),
         ("[{[1]: 2}]", "neither JSON"),
         ("('a', 'b')", "not a list"),
+        ("['a' 'b']", "without commas"),
+        ("['a'\n \"it's\"]", "without commas"),
     ],
 )
 def test_a_cell_that_is_not_a_list_of_texts_is_rejected_with_its_reason(cell: str, reason: str) -> None:
@@ -188,24 +190,18 @@ def test_a_missing_text_is_rejected_with_its_column(value: Any, reason: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("value", "turns", "problem"),
+    ("value", "turns"),
     [
-        ('["a", null]', ["a", None], None),
-        (["a"], ["a"], None),
-        ("Because, plainly.", ["Because, plainly."], "neither JSON"),
-        ("[1]", ["[1]"], "items other"),
-        (3, ["3"], "not a list"),
-        ({"a": 1}, ['{"a": 1}'], "not a list|neither JSON"),
-        ("nan", [], "missing"),
-        ("NULL", [], "missing"),
-        (None, [], "missing"),
+        ('["a", null]', ["a", None]),
+        (["a"], ["a"]),
+        ("Because, plainly.", ["Because, plainly."]),
+        ("[1]", ["[1]"]),
+        (3, ["3"]),
+        ({"a": 1}, ['{"a": 1}']),
+        ("nan", []),
+        ("NULL", []),
+        (None, []),
     ],
 )
-def test_any_value_becomes_turns_and_says_what_is_wrong(
-    value: Any, turns: list[str | None], problem: str | None
-) -> None:
-    read, found = read_as_text(value)
-    assert read == turns
-    assert (found is None) == (problem is None)
-    if problem:
-        assert any(part in found for part in problem.split("|"))
+def test_any_value_becomes_turns(value: Any, turns: list[str | None]) -> None:
+    assert read_as_text(value) == turns

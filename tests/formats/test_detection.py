@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from arena_preference.formats import FORMATS, find_format
+from arena_preference.formats import FORMATS, UnusableRowError, find_format
 
 COMPETITION = {"id": "1", "prompt": '["Why?"]', "response_a": '["a", null]', "response_b": "['b']"}
 PLAIN = {
@@ -73,3 +73,27 @@ def test_plain_rows_have_texts_or_lists() -> None:
     }
     (unlabelled,) = FORMATS["plain"].parse({name: PLAIN[name] for name in ("prompt", "response_a", "response_b")})
     assert (unlabelled["id"], unlabelled["label"]) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["competition", "plain"])
+def test_the_label_is_in_three_columns_or_in_winner(name: str) -> None:
+    three = {"winner_model_a": "0", "winner_model_b": "0", "winner_tie": "1"}
+    for columns, label in (
+        ({"winner": "B"}, (0, 1, 0)),
+        (three, (0, 0, 1)),
+        ({**three, "winner": "ant"}, (0, 0, 1)),
+        ({**dict.fromkeys(three, ""), "winner": "model_a"}, (1, 0, 0)),
+    ):
+        (battle,) = FORMATS[name].parse({**COMPETITION, **columns})
+        assert battle["label"] == label
+
+
+def test_a_plain_response_may_be_empty_and_a_prompt_may_not() -> None:
+    (battle,) = FORMATS["plain"].parse({**PLAIN, "response_a": "", "response_b": None})
+    assert (battle["response_a"], battle["response_b"]) == ([""], [None])
+    for change in ({"prompt": ""}, {"prompt": None}, {"response_a": 3}):
+        with pytest.raises(UnusableRowError, match=next(iter(change))):
+            list(FORMATS["plain"].parse({**PLAIN, **change}))
+    without = {name: value for name, value in PLAIN.items() if name != "response_b"}
+    with pytest.raises(UnusableRowError, match="response_b is missing"):
+        list(FORMATS["plain"].parse(without))

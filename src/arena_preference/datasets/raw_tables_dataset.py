@@ -36,6 +36,9 @@ _COMPRESSED: Final = (".gz", ".zip")
 # Rows that describe a table; Parquet rows that are Python objects at once.
 _HEAD_ROWS: Final = 100
 _BATCH_ROWS: Final = 1000
+_AS_LINES: Final = "; pandas writes a JSON array so with to_json(PATH, orient='records', lines=True)"
+# What separates columns in files that are not CSV.
+_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
 # How deep JSON may be nested, far from the recursion limit of whatever reads the rows or writes them.
 _LEVELS: Final = 200
 
@@ -138,7 +141,7 @@ class RawTablesDataset(PathDataset[NoReturn, list[RawTable]]):
         if not found:
             raise DatasetError(
                 f"There is no {path}{'' if _find_suffix(path) else '.csv, .jsonl or .parquet'}, nor a compressed one. "
-                "Put the file there, or name its folder with --params=raw_dir=DIR."
+                f"{self._describe_folder()} Put the file there, or name its folder with --params=raw_dir=DIR."
             )
         if len(found) > 1:
             raise DatasetError(f"There are both {' and '.join(found)}. Remove all but the one that is meant.")
@@ -152,6 +155,15 @@ class RawTablesDataset(PathDataset[NoReturn, list[RawTable]]):
         if not chosen:
             raise DatasetError(f"The folder {path} has no file ending in {', '.join(SUFFIXES)}. Add one.")
         return chosen
+
+    def _describe_folder(self) -> str:
+        folder = str(self._filepath.parent)
+        if not self._fs.isdir(folder):
+            return "The folder does not exist."
+        names = sorted(PurePosixPath(path).name for path in self._fs.ls(folder, detail=False))
+        return (
+            f"The folder has: {', '.join(names[:10])}{' …' * (len(names) > 10)}." if names else "The folder is empty."
+        )
 
     def save(self, data: NoReturn) -> NoReturn:
         """Reject the data: raw data is read-only."""
@@ -198,11 +210,9 @@ class RawTablesDataset(PathDataset[NoReturn, list[RawTable]]):
 
     def _check_columns(self, path: str, header: list[str]) -> None:
         if missing := [name for name in self._columns or [] if name not in header]:
-            is_separated = len(header) == 1 and all(name in header[0] for name in missing)
             raise DatasetError(
                 f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}. It has: "
-                f"{', '.join(header)[:300]}. Required are: {', '.join(self._columns or [])}"
-                f"{', separated by commas' if is_separated else ''}."
+                f"{', '.join(header)[:300]}. Required are: {', '.join(self._columns or [])}."
             )
 
     def _read_parquet(self, path: str) -> Iterator[Row]:
@@ -322,10 +332,10 @@ def _read_json_lines(path: str, text: IO[str]) -> Iterator[Row]:
         except (ValueError, RecursionError) as reason:
             raise DatasetError(
                 f"Line {number} of {path} is not JSON ({reason}). Was the file truncated? Each line has to be one JSON "
-                "object."
+                f"object{_AS_LINES}."
             ) from None
         if not isinstance(row, dict):
-            raise DatasetError(f"Line {number} of {path} is not a JSON object. Each line has to be one.")
+            raise DatasetError(f"Line {number} of {path} is not a JSON object. Each line has to be one{_AS_LINES}.")
         if line.count("[") + line.count("{") > _LEVELS and _is_deeper(row, _LEVELS):
             raise DatasetError(
                 f"Line {number} of {path} is nested more than {_LEVELS} levels deep. Write what is nested as text, or "
@@ -337,6 +347,11 @@ def _read_json_lines(path: str, text: IO[str]) -> Iterator[Row]:
 def _check_header(path: str, header: list[str]) -> None:
     if not any(header):
         raise DatasetError(f"{path} is empty. Replace it with the CSV.")
+    if len(header) == 1 and (separators := [name for name in _SEPARATORS if name in header[0]]):
+        raise DatasetError(
+            f"The first line of {path} is {header[0][:300]!r}, which is one column with {_SEPARATORS[separators[0]]} "
+            "in its name. Separate columns by commas."
+        )
     # A spreadsheet's or a table's index may have no name.
     if repeated := sorted({name for name in header if name and header.count(name) > 1}):
         raise DatasetError(

@@ -1,10 +1,13 @@
 """Values of cells that several forms have in common."""
 
 import ast
+import io
 import json
 import math
 import re
+import tokenize
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from arena_preference.battles import LABEL_COLUMNS
@@ -55,9 +58,19 @@ def parse_literal(cell: str) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        return ast.literal_eval(cell.strip())
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        value, has_adjacent_texts = ast.literal_eval(cell.strip()), _has_adjacent_texts(cell.strip())
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError):
         raise UnusableRowError("neither JSON nor a Python list") from None
+    if has_adjacent_texts:
+        raise UnusableRowError("a list without commas, as NumPy writes it")
+    return value
+
+
+def _has_adjacent_texts(literal: str) -> bool:
+    """Whether two texts have no comma between them: Python makes one of them, where NumPy meant two."""
+    tokens = tokenize.generate_tokens(io.StringIO(literal).readline)
+    kinds = [token.type for token in tokens if token.type != tokenize.NL]
+    return (tokenize.STRING, tokenize.STRING) in pairwise(kinds)
 
 
 def check_turns(turns: Sequence[Any]) -> Turns:
@@ -91,6 +104,15 @@ def read_text_or_turns(row: Row, column: str) -> Turns:
         except UnusableRowError as reason:
             raise UnusableRowError(f"{column} is {reason}") from None
     raise UnusableRowError(f"{column} is {'missing' if value is None or value == '' else 'neither text nor a list'}")
+
+
+def read_response(row: Row, column: str) -> Turns:
+    """Turns of a response, which may be empty or null if the row has its column: models do say nothing.
+
+    Raises:
+        UnusableRowError: If it is something else.
+    """
+    return [row[column]] if row.get(column, column) in (None, "") else read_text_or_turns(row, column)
 
 
 def read_id(row: Row, column: str = "id") -> str | None:
@@ -140,6 +162,15 @@ def read_winner(row: Row, column: str = "winner") -> Label | None:
     return _WINNERS[text.lower()]
 
 
+def read_label(row: Row) -> Label | None:
+    """Label from the three winner columns or, where these are missing, from a column ``winner``; None without both.
+
+    Raises:
+        UnusableRowError: If it is no label.
+    """
+    return read_label_columns(row) or read_winner(row)
+
+
 def read_label_columns(row: Row) -> Label | None:
     """Label from the three winner columns: one 1 and two 0, or probabilities that sum to 1; None if all are missing.
 
@@ -163,22 +194,17 @@ def read_label_columns(row: Row) -> Label | None:
     return (a / total, b / total, tie / total)
 
 
-def read_label(row: Row) -> Label | None:
-    """Label from the three winner columns or, without them, from the column winner; None if it is missing."""
-    return read_label_columns(row) if set(LABEL_COLUMNS) & row.keys() else read_winner(row)
-
-
 def read_optional(row: Row, **columns: str) -> dict[str, str]:
     """Optional columns of a battle from columns of the row, without those that are missing."""
     values = {name: read_text(row, column) for name, column in columns.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def read_as_text(value: Any) -> tuple[Turns, str | None]:
-    """Turns of any value, and what is wrong with it, None if nothing is; what is not a list of turns is one text."""
+def read_as_text(value: Any) -> Turns:
+    """Turns of any value; what is not a list of turns is one text, and a missing value has none."""
     if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
-        return [], "missing"
+        return []
     try:
-        return (check_turns(value) if isinstance(value, list) else parse_turns(str(value))), None
-    except UnusableRowError as reason:
-        return [repair_text(value if isinstance(value, str) else json.dumps(value, default=str))], str(reason)
+        return check_turns(value) if isinstance(value, list) else parse_turns(str(value))
+    except UnusableRowError:
+        return [repair_text(value if isinstance(value, str) else json.dumps(value, default=str))]

@@ -54,7 +54,7 @@ def parse_conversations(
             raise UnusableRowError("the user's turns of the two conversations differ")
     except UnusableRowError as reason:
         if "prompt" not in battle:
-            texts = [read_as_text(row.get(column))[0] for column in sorted(CONVERSATIONS)]
+            texts = [read_as_text(row.get(column)) for column in sorted(CONVERSATIONS)]
             battle |= {"prompt": [], "response_a": texts[0], "response_b": texts[1]}
         reason.battle = battle
         raise

@@ -5,7 +5,7 @@ from typing import Final
 
 from arena_preference.battles import ID, TEXT_COLUMNS
 
-from .cells import read_id, read_label, read_optional, read_text_or_turns
+from .cells import read_id, read_label, read_optional, read_response, read_text_or_turns
 from .format import Battle, Format, Row
 
 
@@ -16,7 +16,8 @@ def _matches(columns: Set[str], head: list[Row]) -> bool:
 def _parse(row: Row) -> Iterator[Battle]:
     yield {
         ID: read_id(row),
-        **{column: read_text_or_turns(row, column) for column in TEXT_COLUMNS},
+        "prompt": read_text_or_turns(row, "prompt"),
+        **{column: read_response(row, column) for column in TEXT_COLUMNS[1:]},
         "label": read_label(row),
         **read_optional(row, model_a="model_a", model_b="model_b", language="language"),
     }

@@ -88,7 +88,7 @@ def test_a_further_table_has_the_rows_of_all_its_files_unchanged_but_for_the_pro
 ) -> None:
     tables, test, _, summary = download_battles(options, 0)
     assert list(tables) == ["55k.csv", "more.parquet"]
-    held_out = {prompt_group(read_as_text(cell)[0]) for cell in test["prompt"]}
+    held_out = {prompt_group(read_as_text(cell)) for cell in test["prompt"]}
     is_kept = [
         row["response_b"] is None or prompt_group(row["prompt"]) not in held_out
         for row in pa.concat_tables(more).to_pylist()

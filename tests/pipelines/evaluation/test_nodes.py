@@ -48,6 +48,13 @@ def test_labels_as_truth_values_are_read(submission: pd.DataFrame, battles: pd.D
     assert evaluate(submission, battles, named, **options) == evaluate(submission, battles, labels, **options)
 
 
+def test_labels_may_be_in_one_column(submission: pd.DataFrame, battles: pd.DataFrame, labels: pd.DataFrame) -> None:
+    winners = labels[list(LABEL_COLUMNS)].astype(int).to_numpy().argmax(axis=1)
+    named = labels[[ID]].assign(winner=np.array(["model_a", "model_b", "tie"])[winners])
+    options = {"n_resamples": 100, "seed": 0}
+    assert evaluate(submission, battles, named, **options) == evaluate(submission, battles, labels, **options)
+
+
 def test_labels_of_some_battles_are_scored_and_counted(
     submission: pd.DataFrame, battles: pd.DataFrame, labels: pd.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:

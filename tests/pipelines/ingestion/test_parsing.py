@@ -76,7 +76,9 @@ def test_unusable_training_rows_are_rejected_whole_and_counted(caplog: pytest.Lo
 def test_more_rejected_rows_than_allowed_stop_the_run_with_the_reasons() -> None:
     rows = [raw_row(id=str(number)) for number in range(99)]
     parse(*rows, raw_row(id="x", prompt="Why?"), max_rejected=0.01)
-    with pytest.raises(ValueError, match=r"2 of 101 .*max_rejected=0\.01.*prompt is .*ingestion\.max_rejected=1"):
+    with pytest.raises(
+        ValueError, match=r"2 of 101 .*max_rejected=0\.01.*prompt is .* x in train\.csv.*ingestion\.max_rejected=1"
+    ):
         parse(*rows, raw_row(id="x", prompt="Why?"), raw_row(id="y", prompt="Why?"), max_rejected=0.01)
 
 
@@ -99,6 +101,12 @@ def test_soft_labels_have_probabilities_and_the_likeliest_class() -> None:
 def test_a_training_file_without_a_usable_row_is_an_error_with_the_reasons() -> None:
     with pytest.raises(ValueError, match=r"None of the 1 rows of folder/train\.csv, .*prompt is neither"):
         parse(raw_row(prompt="Why?"))
+
+
+def test_a_winner_that_is_no_side_is_shown() -> None:
+    texts = {name: raw_row()[name] for name in ("prompt", "response_a", "response_b")}
+    with pytest.raises(ValueError, match=r"winner is unknown': 1.* 12 in train\.csv: winner is unknown: 'ant'"):
+        parse({"id": "12", **texts, "winner": "ant"})
 
 
 def test_ids_that_differ_in_writing_differ_and_a_repeated_one_is_an_error() -> None:
@@ -132,7 +140,7 @@ def test_no_test_id_is_lost_and_what_is_left_of_a_broken_cell_is_kept() -> None:
     assert list(battles["response_b"][2]) == ["[1]"]
     assert list(battles["response_a"][3]) == ["Because, plainly."]
     assert rejected["id"].tolist() == ["9", "8"]
-    assert rejected["reason"][1].count(";") == 2
+    assert rejected["reason"].tolist() == ["response_a is neither JSON nor a Python list", "prompt is missing"]
     assert "label" not in battles
 
 
@@ -158,6 +166,14 @@ def test_a_test_file_of_helpsteer3_needs_no_preferences() -> None:
     battles, rejected = parse_test({"context": [{"role": "user", "content": "q"}], "response1": "a", "response2": "b"})
     assert (battles["format"][0], list(battles["response_b"][0])) == ("helpsteer3", ["b"])
     assert rejected.empty
+
+
+def test_in_a_plain_test_row_only_the_cell_that_is_missing_is_called_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="arena_preference"):
+        battles, rejected = parse_test({"id": "1", "prompt": None, "response_a": "a", "response_b": "b"})
+    assert [list(battles[column][0]) for column in ("prompt", "response_a", "response_b")] == [[], ["a"], ["b"]]
+    assert rejected["reason"].tolist() == ["prompt is missing"]
+    assert "test.csv: format plain" in caplog.text
 
 
 def test_a_missing_test_id_is_an_error_with_file_and_row_also_in_a_later_chunk() -> None:

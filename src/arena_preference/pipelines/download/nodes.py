@@ -72,7 +72,7 @@ def download_battles(
     summary = {"source": config.source, "name": name, "sha256": hashes, "rows": rows}
     if not further:
         return train, test, labels, summary
-    held_out_groups = {prompt_group(read_as_text(cell)[0]) for cell in test["prompt"]}
+    held_out_groups = {prompt_group(read_as_text(cell)) for cell in test["prompt"]}
     main_file, summaries = f"{COMPETITION}.csv", {}
     tables: dict[str, pd.DataFrame | pa.RecordBatchReader] = {main_file: train}
     for also, found in further.items():

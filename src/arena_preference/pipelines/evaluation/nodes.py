@@ -10,7 +10,7 @@ import pandas as pd
 from arena_preference.battles import ID
 from arena_preference.datasets import RawTable
 from arena_preference.formats import UnusableRowError
-from arena_preference.formats.cells import read_id, read_label_columns
+from arena_preference.formats.cells import read_id, read_label
 from arena_preference.metrics import compute_losses, estimate_intervals, select_probabilities
 from arena_preference.targets import SOFT_LABELS, read_targets
 
@@ -22,7 +22,7 @@ def evaluate_submission(
 ) -> dict[str, Any]:
     """Metrics of a submission on the battles whose labels are known, with 95 % intervals.
 
-    ``raw_labels`` has an id and the three winners in each row, as in the competition's train.csv.
+    ``raw_labels`` has an id in each row, and the three winners, as in the competition's train.csv, or ``winner``.
 
     Returns:
         ``log_loss`` and ``accuracy``, each ``{value, low, high}``, and ``battles``.
@@ -65,7 +65,7 @@ def _read_labels(tables: Sequence[RawTable]) -> pd.DataFrame:
     for table in tables:
         for number, row in enumerate(table.rows, start=1):
             try:
-                name, label = read_id(row), read_label_columns(row)
+                name, label = read_id(row), read_label(row)
                 if name is None or label is None:
                     raise UnusableRowError(f"{'id' if name is None else 'the label'} is missing")
             except UnusableRowError as reason:

@@ -53,9 +53,9 @@ def parse_train_battles(raw_battles: Sequence[RawTable], config: IngestionConfig
     battles: list[Battle] = []
     rejected: list[dict[str, Any]] = []
     for table in raw_battles:
-        form = find_format(table.path, table.head, config.format)
+        form = _find_format(table, config)
         _check_table(table, form, config)
-        n_before = len(battles)
+        n_before, n_rejected = len(battles), len(rejected)
         for number, row in enumerate(table.rows, start=table.first_row):
             try:
                 battles += _parse_labelled(form, row, table, number, config)
@@ -64,7 +64,7 @@ def parse_train_battles(raw_battles: Sequence[RawTable], config: IngestionConfig
         if len(battles) == n_before:
             raise ValueError(
                 f"None of the {len(table.rows)} rows of {table.path}, read as {form.name}, can be used. Reasons: "
-                f"{count_reasons(_tabulate_rejected(rejected))}. docs/data.md has the forms; "
+                f"{_describe(_tabulate_rejected(rejected[n_rejected:]))}. docs/data.md has the forms; "
                 "ingestion.format names one."
             )
     if len(raw_battles) > 1:
@@ -92,14 +92,13 @@ def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig)
     battles: list[Battle] = []
     repaired: list[dict[str, Any]] = []
     for table in raw_battles:
-        form = find_format(table.path, table.head, config.format)
+        form = _find_format(table, config)
         for number, row in enumerate(table.rows, start=table.first_row):
             try:
                 (battle,) = form.parse(row)
             except UnusableRowError as reason:
-                battle, details = (reason.battle, "") if reason.battle else _read_as_text(row, form)
-                is_fault = not isinstance(reason, ExcludedRowError)
-                repaired.append(_reject(table.name, row, details or str(reason), is_fault))
+                battle = reason.battle or _read_as_text(row, form)
+                repaired.append(_reject(table.name, row, str(reason), not isinstance(reason, ExcludedRowError)))
             except ValueError:
                 raise ValueError(
                     f"Row {number + 1} of {table.path} has several battles, and one is predicted for each row. Write "
@@ -117,15 +116,12 @@ def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig)
     return _tabulate_battles("test", battles, rejected), rejected
 
 
-def _read_as_text(row: Row, form: Format) -> tuple[Battle, str]:
-    """A battle from a row that does not fit its form, and what is wrong with cells that are lists written as text."""
+def _read_as_text(row: Row, form: Format) -> Battle:
+    """A battle from a row that does not fit its form."""
     values = [row.get(column) for column in form.columns]
-    is_written = form.name == "competition"
-    if not is_written:
+    if form.name != "competition":
         values = [[value] if isinstance(value, str) and value else value for value in values]
-    cells = dict(zip(TEXT_COLUMNS, map(read_as_text, values), strict=True))
-    details = "; ".join(f"{column} is {problem}" for column, (_, problem) in cells.items() if problem and is_written)
-    return {ID: None, **{column: turns for column, (turns, _) in cells.items()}}, details
+    return {ID: None, **dict(zip(TEXT_COLUMNS, map(read_as_text, values), strict=True))}
 
 
 def check_rejected(rejected: pd.DataFrame, n_battles: int, config: IngestionConfig) -> None:
@@ -139,27 +135,33 @@ def check_rejected(rejected: pd.DataFrame, n_battles: int, config: IngestionConf
     if fraction > config.max_rejected:
         raise ValueError(
             f"{len(faults)} of {len(rejected) + n_battles} training rows ({fraction:.1%}) cannot be used, more than "
-            f"ingestion.max_rejected={config.max_rejected}. Reasons: {count_reasons(faults)}. Correct them, or train "
+            f"ingestion.max_rejected={config.max_rejected}. Reasons: {_describe(faults)}. Correct them, or train "
             "without them with --params=ingestion.max_rejected=1."
         )
 
 
+def _find_format(table: RawTable, config: IngestionConfig) -> Format:
+    """Return the form of a file, and log it once."""
+    form = find_format(table.path, table.head, config.format)
+    if table.first_row == 0:
+        logger.info("%s: format %s", table.name, form.name)
+    return form
+
+
 def _check_table(table: RawTable, form: Format, config: IngestionConfig) -> None:
-    """Reject a file that is not to be trained on, and log the form of each that is."""
+    """Reject a file that is not to be trained on, and warn of one without votes of people."""
     if form.is_benchmark and not config.allow_benchmarks:
         raise ValueError(
             f"{table.path} has the form {form.name}, whose battles are published to evaluate models; a model that was "
-            "trained on them cannot be evaluated with them. Use it as test.*, or set ingestion.allow_benchmarks=true."
+            "trained on them cannot be evaluated with them. Train nevertheless with ingestion.allow_benchmarks=true."
         )
     if table.n_files > 1 and not table.is_whole:
         raise ValueError(
             f"{table.path} is one of {table.n_files} files, which cannot be read in chunks, because a battle may be in "
             "two of them. Set chunk_rows to null in the environment's globals.yml."
         )
-    if table.first_row == 0:
-        logger.info("%s: format %s", table.name, form.name)
-        if form.voters == "AI":
-            logger.warning("%s: the labels are of AI judges, not of people.", table.name)
+    if table.first_row == 0 and form.voters == "AI":
+        logger.warning("%s: the labels are of AI judges, not of people.", table.name)
 
 
 def _parse_labelled(form: Format, row: Row, table: RawTable, number: int, config: IngestionConfig) -> list[Battle]:
@@ -236,6 +238,12 @@ def _reject(source: str, row: Row, reason: str, is_fault: bool) -> dict[str, Any
 def count_reasons(rejected: pd.DataFrame) -> dict[str, int]:
     """Count equal reasons, without the cells that they quote, in descending order."""
     return dict(rejected["reason"].map(lambda reason: reason.partition(":")[0]).value_counts().items())
+
+
+def _describe(rejected: pd.DataFrame) -> str:
+    """The reasons, and the first row with the cell that its reason quotes."""
+    first = rejected.iloc[0]
+    return f"{count_reasons(rejected)}; the first row has the id {first[ID]} in {first['source']}: {first['reason']}"
 
 
 def _tabulate_rejected(rejected: list[dict[str, Any]]) -> pd.DataFrame:
