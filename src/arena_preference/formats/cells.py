@@ -93,6 +93,13 @@ def read_text_or_turns(row: Row, column: str) -> Turns:
     raise UnusableRowError(f"{column} is {'missing' if value is None or value == '' else 'neither text nor a list'}")
 
 
+def check_reply(turns: Turns, column: str) -> Turns:
+    """The replies; raise ``UnusableRowError`` if the last one, which the vote is on, is missing."""
+    if not turns or turns[-1] is None:
+        raise UnusableRowError(f"{column} does not end with a reply")
+    return turns
+
+
 def read_id(row: Row, column: str = "id") -> str | None:
     """Id as it is written, None without one."""
     value = row.get(column)

@@ -7,8 +7,8 @@ from typing import Any, Final
 from arena_preference.battles import ID
 
 from .cells import read_id, read_number, read_text, repair_text
+from .conversations import REPLY, USER, check_extras, read_messages, split_turns
 from .format import Battle, Format, Row, UnusableRowError
-from .messages_prompt import REPLY, drop_cue, read_messages, split_turns
 from .sides import draw_sides
 
 
@@ -17,7 +17,8 @@ def _matches(columns: Set[str], head: list[Row]) -> bool:
 
 
 def _parse(row: Row) -> Iterator[Battle]:
-    messages = drop_cue(read_messages(row, "prompt", "user"))
+    messages, extras = read_messages(row, "prompt", USER)
+    check_extras(extras)
     answers = row.get("answers")
     if not isinstance(answers, list) or len(answers) < 2:
         raise UnusableRowError("answers is not a list of two or more")
