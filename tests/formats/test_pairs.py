@@ -344,3 +344,10 @@ def test_an_unknown_role_is_a_fault(tmp_path: Path) -> None:
     reason, is_fault = reject(tmp_path, {**good, "context": [{"role": "narrator", "content": "Once"}]}, good)
     assert "context is a list with an unknown role: 'narrator'" in reason
     assert is_fault
+
+
+def test_equal_answers_cost_only_their_own_battle(tmp_path: Path) -> None:
+    answers = [{"answer": text, "model": None, "rank": rank} for rank, text in enumerate("abbc")]
+    battles, rejected = parse(tmp_path, [{"prompt": "Why?", "answers": answers}])
+    assert as_expected(battles) == {"0-0": (WHY, ["a"], ["b"]), "0-1": (WHY, ["b"], ["c"])}
+    assert rejected.empty

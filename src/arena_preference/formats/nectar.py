@@ -8,7 +8,7 @@ from arena_preference.battles import ID
 
 from .cells import read_id, read_number, read_text, repair_text
 from .conversations import REPLY, USER, check_extras, read_messages, split_turns
-from .format import Battle, Format, Row, UnusableRowError
+from .format import Battle, ExcludedRowError, Format, Row, UnusableRowError
 from .sides import draw_sides
 
 
@@ -23,7 +23,11 @@ def _parse(row: Row) -> Iterator[Battle]:
     if not isinstance(answers, list) or len(answers) < 2:
         raise UnusableRowError("answers is not a list of two or more")
     ranked = sorted((_read_answer(answer) for answer in answers), key=lambda answer: answer[0])
-    for (rank, better, better_model), (next_rank, worse, worse_model) in pairwise(ranked):
+    # Of two equal answers none can be the better one.
+    pairs = [(a, b) for a, b in pairwise(ranked) if a[0] == b[0] or a[1] != b[1]]
+    if not pairs:
+        raise ExcludedRowError("all answers are the same")
+    for (rank, better, better_model), (next_rank, worse, worse_model) in pairs:
         prompt, chosen = split_turns([*messages, (REPLY, better)])
         _, rejected = split_turns([*messages, (REPLY, worse)])
         sides = draw_sides(
