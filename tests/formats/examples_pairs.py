@@ -7,14 +7,14 @@ import pyarrow as pa
 Rows = list[dict[str, Any]]
 
 
-def messages(*contents: str | None, system: str | None = None) -> list[dict[str, str | None]]:
+def messages(*contents: Any, system: str | None = None) -> list[dict[str, Any]]:
     """Messages of a user and an assistant in turn."""
     roles = ["user", "assistant"] * len(contents)
     turns = [{"content": content, "role": role} for content, role in zip(contents, roles, strict=False)]
     return [{"content": system, "role": "system"}, *turns] if system else turns
 
 
-def reply(content: str | None) -> list[dict[str, str | None]]:
+def reply(content: Any) -> list[dict[str, Any]]:
     return [{"content": content, "role": "assistant"}]
 
 

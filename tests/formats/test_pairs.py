@@ -116,7 +116,7 @@ REASONS = {
     ("preference", ""): ["are the same", "different prompts", "another prompt", "rejected is missing"],
     ("preference", "text"): ["there is no prompt"],
     ("preference", "implicit text"): ["there is no prompt", "different prompts", "does not end with a reply"],
-    ("helpsteer3", ""): ["no label", "between -3 and 3: 4", "response1 is missing", "unknown role: 'tool'"],
+    ("helpsteer3", ""): ["no label", "between -3 and 3: 4", "response1 is missing", "calls of tools"],
     ("helpsteer2", ""): ["no label", "between -3 and 3: -4", "prompt is missing"],
     ("ultrafeedback", ""): ["3 and 4.5", "score is missing", "are the same", "does not end with a reply"],
     ("ultrafeedback", "implicit prompt"): ["there is no prompt"],
@@ -170,7 +170,8 @@ def test_each_row_becomes_its_battles_or_is_rejected_with_the_reason(
     for reason, part in zip(rejected["reason"], REASONS[name], strict=True):
         assert part in reason
     # What is left out by rule, and not for a fault of the file.
-    assert set(rejected.loc[~rejected["is_fault"], "reason"]) <= {"both responses are the same"}
+    left_out = set(rejected.loc[~rejected["is_fault"], "reason"])
+    assert all("are the same" in reason or "calls of tools" in reason for reason in left_out)
 
 
 def test_every_format_has_ten_examples_of_which_it_can_use_some() -> None:
@@ -273,9 +274,80 @@ def test_texts_that_utf8_cannot_hold_are_repaired(tmp_path: Path) -> None:
     assert as_expected(battles)["0"] == as_expected(battles)["1"] == (["cut \ufffd"], ["one \ufffd"], ["two \ufffd"])
 
 
-def test_successive_messages_of_one_side_are_one_turn_and_a_missing_content_is_null(tmp_path: Path) -> None:
+def reject(folder: Path, row: dict[str, Any], good: dict[str, Any]) -> tuple[str, bool]:
+    """Reason why a row beside a good one is rejected, and whether it is a fault."""
+    _, rejected = parse(folder, [good, row])
+    ((reason, is_fault),) = rejected[["reason", "is_fault"]].itertuples(index=False, name=None)
+    return reason, is_fault
+
+
+def test_successive_replies_are_one_and_successive_messages_of_the_user_are_turns(tmp_path: Path) -> None:
     prompt = [{"role": "user", "content": "One."}, {"role": "user", "content": "Two?"}]
     chosen = [{"role": "assistant", "content": "Wait."}, {"role": "assistant", "content": "2"}]
-    row = {"prompt": prompt, "chosen": chosen, "rejected": reply(None)}
+    battles, _ = parse(tmp_path, [{"prompt": prompt, "chosen": chosen, "rejected": reply("3")}])
+    assert as_expected(battles) == {"0": (["One.", "Two?"], [None, "Wait.\n\n2"], [None, "3"])}
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "change"),
+    [
+        (("preference", ""), 0, {"rejected": reply(None)}),
+        (("preference", ""), 0, {"prompt": messages("Why?", ""), "rejected": reply(None)}),
+        (("ultrafeedback", ""), 0, {"chosen": messages("Why?", None)}),
+        (("helpsteer3", ""), 0, {"response1": ["First.", None], "response2": []}),
+        (("helpsteer3", ""), 0, {"response2": [None]}),
+        (("helpsteer2", ""), 0, {"response_1": [None]}),
+        (("ppe", ""), 0, {"response_1": [None]}),
+        (("ppe", ""), 0, {"response_2": ["First.", None]}),
+        (("rewardbench", "second"), 1, {"rejected": ["Car", None]}),
+    ],
+)
+def test_a_pair_without_a_last_reply_is_rejected(
+    name: tuple[str, str], number: int, change: dict[str, Any], tmp_path: Path
+) -> None:
+    good = ALL[name][number]
+    reason, is_fault = reject(tmp_path, {**good, **change}, good)
+    assert "does not end with a reply" in reason or "null" in reason
+    assert is_fault
+
+
+def test_contents_are_texts_or_blocks(tmp_path: Path) -> None:
+    blocks = [{"type": "text", "text": "Why?"}, {"type": "text", "text": "How?"}]
+    row = {"prompt": messages(blocks), "chosen": reply([{"type": "text", "text": "So."}]), "rejected": reply("No.")}
     battles, _ = parse(tmp_path, [row])
-    assert as_expected(battles) == {"0": (["One.\n\nTwo?"], ["Wait.\n\n2"], [None])}
+    assert as_expected(battles) == {"0": (["Why?\n\nHow?"], ["So."], ["No."])}
+
+
+@pytest.mark.parametrize("write", [list, json.dumps])
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        *(("preference", column) for column in ("prompt", "chosen", "rejected")),
+        *(("ultrafeedback", "chosen"), ("helpsteer3", "context"), ("nectar", "prompt")),
+    ],
+)
+def test_pairs_with_media_or_calls_of_tools_are_left_out_by_rule(
+    name: str, column: str, write: Any, tmp_path: Path
+) -> None:
+    good = EXAMPLES[name][0]
+    role = "assistant" if column in ("chosen", "rejected") else "user"
+    image = {"role": role, "content": [{"type": "image", "image": "cat.png"}]}
+    tool = {"role": "tool", "content": "42"}
+    for message, part in ((image, "images"), (tool, "calls of tools")):
+        reason, is_fault = reject(tmp_path, {**good, column: write([*messages("Why?"), message])}, good)
+        assert part in reason
+        assert not is_fault
+
+
+def test_an_unknown_role_is_a_fault(tmp_path: Path) -> None:
+    good = EXAMPLES["helpsteer3"][0]
+    reason, is_fault = reject(tmp_path, {**good, "context": [{"role": "narrator", "content": "Once"}]}, good)
+    assert "context is a list with an unknown role: 'narrator'" in reason
+    assert is_fault
+
+
+def test_equal_answers_cost_only_their_own_battle(tmp_path: Path) -> None:
+    answers = [{"answer": text, "model": None, "rank": rank} for rank, text in enumerate("abbc")]
+    battles, rejected = parse(tmp_path, [{"prompt": "Why?", "answers": answers}])
+    assert as_expected(battles) == {"0-0": (WHY, ["a"], ["b"]), "0-1": (WHY, ["b"], ["c"])}
+    assert rejected.empty

@@ -115,6 +115,13 @@ def read_response(row: Row, column: str) -> Turns:
     return [row[column]] if row.get(column, column) in (None, "") else read_text_or_turns(row, column)
 
 
+def check_reply(turns: Turns, column: str) -> Turns:
+    """The replies; raise ``UnusableRowError`` if the last one, which the vote is on, is missing."""
+    if not turns or turns[-1] is None:
+        raise UnusableRowError(f"{column} does not end with a reply")
+    return turns
+
+
 def read_id(row: Row, column: str = "id") -> str | None:
     """Id as it is written, None without one."""
     value = row.get(column)

@@ -6,9 +6,9 @@ from typing import Final
 
 from arena_preference.battles import ID
 
-from .cells import read_id, read_number, read_optional, read_text_or_turns, repair_text
+from .cells import check_reply, read_id, read_number, read_optional, read_text_or_turns, repair_text
+from .conversations import REPLY, USER, Message, check_extras, read_messages, split_turns
 from .format import Battle, Format, Row, UnusableRowError
-from .messages_prompt import REPLY, Message, read_messages, split_turns
 
 _STRONGEST: Final = 3
 # HelpSteer2 writes the turns of a prompt as one text.
@@ -20,10 +20,12 @@ def _matches_3(columns: Set[str], head: list[Row]) -> bool:
 
 
 def _parse_3(row: Row) -> Iterator[Battle]:
+    context, extras = read_messages(row, "context", USER)
+    check_extras(extras)
     # The language of code is a programming language.
     language = {} if row.get("domain") == "code" else {"language": "language"}
     yield {
-        **_read_battle(row, read_messages(row, "context", "user"), ("response1", "response2"), "overall_preference"),
+        **_read_battle(row, context, ("response1", "response2"), "overall_preference"),
         **read_optional(row, category="domain", **language),
     }
 
@@ -36,7 +38,7 @@ def _parse_2(row: Row) -> Iterator[Battle]:
     if not isinstance(row.get("prompt"), str) or not row["prompt"]:
         raise UnusableRowError("prompt is missing or no text")
     first, *rest = _SPEAKER.split(repair_text(row["prompt"]))
-    messages: list[Message] = [("user", first)]
+    messages: list[Message] = [(USER, first)]
     messages += [(speaker.lower(), content) for speaker, content in zip(rest[::2], rest[1::2], strict=True)]
     yield _read_battle(row, messages, ("response_1", "response_2"), "preference_strength")
 
@@ -45,7 +47,8 @@ def _read_battle(row: Row, context: Sequence[Message], responses: tuple[str, str
     (prompt, response_a), (_, response_b) = (
         split_turns([*context, *((REPLY, turn) for turn in read_text_or_turns(row, column))]) for column in responses
     )
-    battle = {ID: read_id(row), "prompt": prompt, "response_a": response_a, "response_b": response_b}
+    sides = {"response_a": check_reply(response_a, responses[0]), "response_b": check_reply(response_b, responses[1])}
+    battle = {ID: read_id(row), "prompt": prompt, **sides}
     strength = read_number(row, preference)
     if strength is None:
         return {**battle, "label": None}

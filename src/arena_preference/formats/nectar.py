@@ -7,8 +7,8 @@ from typing import Any, Final
 from arena_preference.battles import ID
 
 from .cells import read_id, read_number, read_text, repair_text
-from .format import Battle, Format, Row, UnusableRowError
-from .messages_prompt import REPLY, drop_cue, read_messages, split_turns
+from .conversations import REPLY, USER, check_extras, read_messages, split_turns
+from .format import Battle, ExcludedRowError, Format, Row, UnusableRowError
 from .sides import draw_sides
 
 
@@ -17,12 +17,17 @@ def _matches(columns: Set[str], head: list[Row]) -> bool:
 
 
 def _parse(row: Row) -> Iterator[Battle]:
-    messages = drop_cue(read_messages(row, "prompt", "user"))
+    messages, extras = read_messages(row, "prompt", USER)
+    check_extras(extras)
     answers = row.get("answers")
     if not isinstance(answers, list) or len(answers) < 2:
         raise UnusableRowError("answers is not a list of two or more")
     ranked = sorted((_read_answer(answer) for answer in answers), key=lambda answer: answer[0])
-    for (rank, better, better_model), (next_rank, worse, worse_model) in pairwise(ranked):
+    # Of two equal answers none can be the better one.
+    pairs = [(a, b) for a, b in pairwise(ranked) if a[0] == b[0] or a[1] != b[1]]
+    if not pairs:
+        raise ExcludedRowError("all answers are the same")
+    for (rank, better, better_model), (next_rank, worse, worse_model) in pairs:
         prompt, chosen = split_turns([*messages, (REPLY, better)])
         _, rejected = split_turns([*messages, (REPLY, worse)])
         sides = draw_sides(

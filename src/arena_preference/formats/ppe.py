@@ -5,7 +5,7 @@ from typing import Final
 
 from arena_preference.battles import ID, TIE
 
-from .cells import BOTH_BAD, read_id, read_optional, read_text, read_text_or_turns, read_winner
+from .cells import BOTH_BAD, check_reply, read_id, read_optional, read_text, read_text_or_turns, read_winner
 from .format import Battle, Format, Row
 
 
@@ -19,8 +19,8 @@ def _parse(row: Row) -> Iterator[Battle]:
     yield {
         ID: read_id(row, "question_id"),
         "prompt": read_text_or_turns(row, "prompt"),
-        "response_a": read_text_or_turns(row, "response_1"),
-        "response_b": read_text_or_turns(row, "response_2"),
+        "response_a": check_reply(read_text_or_turns(row, "response_1"), "response_1"),
+        "response_b": check_reply(read_text_or_turns(row, "response_2"), "response_2"),
         "label": label,
         **read_optional(row, model_a="model_a", model_b="model_b", language="language"),
         **({"tie_kind": "both bad" if is_both_bad else "tie"} if label and label[TIE] else {}),

@@ -5,9 +5,9 @@ from typing import Final
 
 from arena_preference.battles import ID
 
-from .cells import Turns, read_id, read_number
+from .cells import Turns, check_reply, read_id, read_number
+from .conversations import REPLY, USER, Message, check_extras, read_messages, split_turns
 from .format import Battle, Format, Row, UnusableRowError
-from .messages_prompt import REPLY, Message, drop_cue, read_messages, split_turns
 from .sides import draw_sides
 
 
@@ -31,23 +31,31 @@ def read_pair(row: Row) -> tuple[Turns, Turns, Turns]:
 
     Raises:
         UnusableRowError: If one is missing, or the responses are to different prompts.
+        ExcludedRowError: If one has images or calls of tools.
     """
-    prompt = [] if row.get("prompt") in (None, "") else drop_cue(read_messages(row, "prompt", "user"))
-    (turns, chosen), (other_turns, rejected) = (
-        split_turns(_complete(prompt, read_messages(row, column, REPLY), column)) for column in ("chosen", "rejected")
-    )
+    prompt, extras = ([], set()) if row.get("prompt") in (None, "") else read_messages(row, "prompt", USER)
+    check_extras(extras)
+    # An empty message at the end of a prompt asks for the reply.
+    if prompt[-1:] == [(REPLY, "")]:
+        prompt.pop()
+    (turns, chosen), (other_turns, rejected) = (_read_side(row, column, prompt) for column in ("chosen", "rejected"))
     if turns != other_turns:
         raise UnusableRowError("chosen and rejected have different prompts")
     return turns, chosen, rejected
 
 
-def _complete(prompt: list[Message], messages: list[Message], column: str) -> list[Message]:
-    """The conversation of a side, which may be only the reply or contain the prompt, too."""
+def _read_side(row: Row, column: str, prompt: list[Message]) -> tuple[Turns, Turns]:
+    """Turns of the prompt and of the replies of a side, which may be only the reply or contain the prompt, too."""
+    messages, extras = read_messages(row, column, REPLY)
+    check_extras(extras)
     if not messages or messages[0][0] == REPLY:
-        return [*prompt, *messages]
-    if not set(prompt) <= set(messages):
+        if not prompt:
+            raise UnusableRowError("there is no prompt")
+        messages = [*prompt, *messages]
+    elif not set(prompt) <= set(messages):
         raise UnusableRowError(f"{column} begins with another prompt than the column prompt")
-    return messages
+    turns, replies = split_turns(messages)
+    return turns, check_reply(replies, column)
 
 
 #: Columns of the texts.

@@ -20,8 +20,8 @@ def _parse(row: Row) -> Iterator[Battle]:
     prompt = read_text_or_turns(row, "prompt")
     # In both versions each response is one turn; a list has several responses.
     chosen, rejected = read_text_or_turns(row, "chosen"), read_text_or_turns(row, "rejected")
-    if not (chosen and rejected):
-        raise UnusableRowError("chosen or rejected is an empty list")
+    if not (chosen and rejected) or None in [*chosen, *rejected]:
+        raise UnusableRowError("chosen or rejected is an empty list or has a null")
     chosen_model, rejected_model = read_text(row, "chosen_model"), read_text(row, "rejected_model")
     for better, worse in product(chosen, rejected):
         yield {
