@@ -43,8 +43,8 @@ def make_rows(questions: range, of: str = "Question") -> pa.Table:
             # As in the competition's file but for case and final punctuation, which prompt groups do not see.
             "prompt": [f"{of.upper()} {number}, \ufffd", "and then?"],
             "response_a": "Yes",
-            "response_b": "No" if number % 7 != 3 else None,
-            "winner": "model_a",
+            "response_b": "No",
+            "winner": "model_a" if number % 7 != 3 else "nobody",
             "scores": {"a": [1.5, None]},
         }
         for number in questions
@@ -90,7 +90,7 @@ def test_a_further_table_has_the_rows_of_all_its_files_unchanged_but_for_the_pro
     assert list(tables) == ["55k.csv", "more.parquet"]
     held_out = {prompt_group(read_as_text(cell)) for cell in test["prompt"]}
     is_kept = [
-        row["response_b"] is None or prompt_group(row["prompt"]) not in held_out
+        row["winner"] == "nobody" or prompt_group(row["prompt"]) not in held_out
         for row in pa.concat_tables(more).to_pylist()
     ]
     expected = pa.concat_tables(more).filter(pa.array(is_kept))
