@@ -45,6 +45,7 @@ ELSEWHERE = {
     "make cluster-test": "takes five minutes; the same with few battles is among the tests",
     "make kaggle-test": "takes half an hour; the same with few battles is among the tests",
     "python benchmarks/cluster.py --battles 200000": "measures for minutes",
+    "python benchmarks/soft_labels.py": "as above",
     "python benchmarks/whole_run.py": "measures for minutes",
     "python benchmarks/finetuning.py --raw-dir DIR --data-root DIR": "trains for an hour",
     "python benchmarks/nodes.py --battles 57477 --test-battles 25000 --params embedding.encoder.enabled=false": (

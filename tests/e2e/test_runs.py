@@ -51,7 +51,7 @@ def test_the_submission_has_every_id_of_the_test_file_in_order(newest, trained: 
 def test_metrics_and_out_of_fold_predictions_have_the_documented_form(newest, trained: Path) -> None:
     metrics = json.loads(newest(trained, "08_reporting/metrics.json").read_text())
     names = ["log_loss", "accuracy", "expected_calibration_error", "prior_log_loss", "length_log_loss"]
-    assert set(metrics) == {*names, "battles", "folds"}
+    assert set(metrics) == {*names, "source", "battles", "folds", "bayes_optimal_log_loss"}
     for name in names:
         assert metrics[name]["low"] <= metrics[name]["value"] <= metrics[name]["high"]
     predictions = OutOfFoldPredictions.validate(
