@@ -128,8 +128,8 @@ ID_COLUMN = pa.Column(str, unique=True, coerce=True)
 _TURNS_COLUMN = pa.Column(object, pa.Check(_is_text_list, error="each cell is a list of turns"))
 _IS_LABEL = pa.Check.isin([PREFERS_A, PREFERS_B, TIE])
 
-#: One row per battle, in the order of the ids, which are texts: file, its form, position in it, three lists of turns (a
-#: null turn is None), prompt group. On train also the label: the likeliest class, and the probabilities of soft labels.
+#: One row per battle, in the order of the ids, which are texts: file, its format, position in it, three lists of turns
+#: (a null turn is None), prompt group. On train also the label: the likeliest class; probabilities if it is soft.
 Battles: Final = pa.DataFrameSchema(
     {
         ID: ID_COLUMN,

@@ -41,7 +41,7 @@ class Command(click.Command):
 def parse_params(text: str) -> dict[str, Any]:
     """Return parameters as Kedro does, but with lists, with the paths of folders as they are given, and each once.
 
-    A value is YAML: ``a.b=[0.5, 1.0],c='x,y'``. Those of ``raw_dir`` and ``data_root`` are texts.
+    A value is YAML: ``a.b=[0.5, 1.0],c='x,y'``. Those of ``RUN_KEYS``, which are paths, are texts.
 
     Raises:
         ValueError: If the text is not of that form, or a parameter is given twice.

@@ -240,7 +240,7 @@ def test_descriptions_are_read(tmp_path: Path) -> None:
 def test_benchmarks_are_refused_as_training_unless_they_are_allowed(name: str, tmp_path: Path) -> None:
     tables = write_rows(tmp_path, EXAMPLES[name], SCHEMAS[name, ""]).load()
     refusing = LENIENT.model_copy(update={"allow_benchmarks": False})
-    with pytest.raises(ValueError, match=rf"train.parquet has the form {name}.*ingestion.allow_benchmarks=true"):
+    with pytest.raises(ValueError, match=rf"train.parquet has the format {name}.*ingestion.allow_benchmarks=true"):
         parse_train_battles(tables, refusing)
     assert len(parse_train_battles(tables, LENIENT)[0])
     battles, repaired = parse_test_battles(write_rows(tmp_path, EXAMPLES[name][:6], None, "test").load(), refusing)

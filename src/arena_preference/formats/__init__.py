@@ -1,4 +1,4 @@
-"""Battles in the forms people have: one adapter per form, found by looking at the columns."""
+"""Battles in the formats people have: one adapter per format, found by looking at the columns."""
 
 from .cells import read_as_text
 from .detection import FORMATS, find_format

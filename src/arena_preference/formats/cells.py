@@ -1,4 +1,4 @@
-"""Values of cells that several forms have in common."""
+"""Values of cells that several formats have in common."""
 
 import ast
 import io

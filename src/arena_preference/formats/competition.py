@@ -1,4 +1,4 @@
-"""The competition's form: the cells of the texts are lists written as JSON, one text or null per turn."""
+"""The competition's format: the cells of the texts are lists written as JSON, one text or null per turn."""
 
 from collections.abc import Iterator, Set
 from typing import Final

@@ -20,7 +20,7 @@ _SYSTEM: Final = ("system", "developer")
 _TOOLS: Final = ("tool", "function")
 # A list of messages in a cell that may also be plain text.
 _WRITTEN_MESSAGES: Final = re.compile(r"""\s*\[\s*\{\s*["'](role|content)["']\s*:""")
-# Anthropic's form: "\n\nHuman: ...\n\nAssistant: ...".
+# Anthropic's format: "\n\nHuman: ...\n\nAssistant: ...".
 _SPEAKERS: Final = {"Human": USER, "Assistant": REPLY}
 _SPEAKER: Final = re.compile(r"(?:^|\n\n)(Human|Assistant):")
 
@@ -90,7 +90,7 @@ def read_messages(row: Row, column: str, role: str | None = None) -> tuple[list[
     Args:
         row: The row.
         column: Column of the value, a list or the text of one.
-        role: With a role, any other text is a dialogue in Anthropic's form, or else one message of that role.
+        role: With a role, any other text is a dialogue in Anthropic's format, or else one message of that role.
 
     Raises:
         UnusableRowError: If it is missing or something else.
@@ -107,7 +107,7 @@ def read_messages(row: Row, column: str, role: str | None = None) -> tuple[list[
 
 
 def _read_dialogue(text: str) -> list[Message]:
-    """Messages of a text in Anthropic's form, without the white space around them; none if it has another form."""
+    """Messages of a text in Anthropic's format, without the white space around them; none if it has another format."""
     stripped = text.lstrip()
     if not (stripped.startswith("Human:") and "\n\nAssistant:" in stripped):
         return []

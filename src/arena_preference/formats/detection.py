@@ -1,4 +1,4 @@
-"""Finds the form of a file."""
+"""Finds the format of a file."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ from .preference import PREFERENCE
 from .rewardbench import REWARDBENCH
 from .ultrafeedback import ULTRAFEEDBACK
 
-#: All forms by name. A file has the first one that matches, so the more specific ones come first.
+#: All formats by name. A file has the first one that matches, so the more specific ones come first.
 FORMATS: Final[dict[str, Format]] = {
     form.name: form
     for form in (
@@ -34,15 +34,15 @@ FORMATS: Final[dict[str, Format]] = {
 
 
 def find_format(path: str, head: list[Row], name: str | None = None) -> Format:
-    """Return the form of a file.
+    """Return the format of a file.
 
     Args:
         path: The file, for messages.
         head: Its first rows.
-        name: The form to use, whatever the columns; None finds it.
+        name: The format to use, whatever the columns; None finds it.
 
     Raises:
-        ValueError: If there is no form of that name, or none that matches.
+        ValueError: If there is no format of that name, or none that matches.
     """
     if name is not None:
         if name not in FORMATS:
@@ -53,7 +53,7 @@ def find_format(path: str, head: list[Row], name: str | None = None) -> Format:
         if form.matches(columns.keys(), head):
             return form
     raise ValueError(
-        f"{path} has none of the known forms. Its columns are: {', '.join(columns)[:300]}. Rename them to id, prompt, "
-        "response_a, response_b and, for training, winner_model_a, winner_model_b and winner_tie (docs/data.md has all "
-        "forms), or name a form with --params=ingestion.format=NAME."
+        f"{path} has none of the known formats. Its columns are: {', '.join(columns)[:300]}. Rename them to id, "
+        "prompt, response_a, response_b and, for training, winner_model_a, winner_model_b and winner_tie (docs/data.md "
+        "has all formats), or name a format with --params=ingestion.format=NAME."
     )

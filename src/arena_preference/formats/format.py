@@ -1,4 +1,4 @@
-"""What an adapter of a form of battles is."""
+"""What the adapter of a format of battles is."""
 
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Battle = dict[str, Any]
 
 
 class UnusableRowError(ValueError):
-    """A row that does not fit its form. The message is the reason shown to the user, a quoted cell behind a colon.
+    """A row that does not fit its format. The message is the reason shown to the user, a quoted cell behind a colon.
 
     Attributes:
         battle: What of the row can be predicted nevertheless; None if that is for ingestion to say.
@@ -30,11 +30,11 @@ class ExcludedRowError(UnusableRowError):
 
 @dataclass(frozen=True)
 class Format:
-    """A form of battles.
+    """A format of battles.
 
     Attributes:
         name: Value of the parameter ``ingestion.format``.
-        matches: Whether a file is of this form, from its columns and its first rows.
+        matches: Whether a file is of this format, from its columns and its first rows.
         parse: The battles of a row, most often one; raises ``UnusableRowError``.
         voters: Who the labels are from.
         is_benchmark: Whether the battles are published to evaluate models, so that training on them spoils that.

@@ -1,4 +1,4 @@
-"""Two conversations in OpenAI's form, as in own JSON lines and Parquet files."""
+"""Two conversations in OpenAI's format, as in own JSON lines and Parquet files."""
 
 from collections.abc import Iterator, Set
 from typing import Final

@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 def write_soft_labels(battles: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
-    """The battles, with the predictions of the model, the teacher, as soft labels in the plain form.
+    """The battles, with the predictions of the model, the teacher, as soft labels in the plain format.
 
     The teacher has learned from all votes of its run. A student that learns from these labels and from the same votes
     has seen, through the teacher, something of every vote that its folds hold out.

@@ -97,7 +97,7 @@ def _find_kept(path: Path, label: str, held_out_groups: Set[str]) -> npt.NDArray
             f"{path.name} of {label} cannot be read: {error} It was removed from the cache. Start again; if the error "
             "stays, leave the dataset out of download.also."
         ) from None
-    # There is no known form.
+    # There is no known format.
     except ValueError as error:
         raise DownloadError(
             f"{path.name} of {label} has no battles that can be used: {error} Leave the dataset out of download.also."

@@ -36,8 +36,8 @@ def assign_folds(
 
     Returns:
         Schema ``Labels``, and the summary: ``main_source``, ``fold_groups`` (the columns whose values folds do not
-        split), ``sources`` (a list of mappings: ``source``, ``format``,
-        ``voters``, ``battles``, ``rejected`` by reason, ``prompts``, and the labels ``a``, ``b`` and ``tie``).
+        split), and ``sources``, a list of mappings with ``source``, ``format``, ``voters``, ``battles``,
+        ``rejected`` by reason, ``prompts``, and the numbers of labels ``a``, ``b`` and ``tie``.
 
     Raises:
         ValueError: If more of the rows were rejected than ``config.max_rejected``, all battles have the same label,

@@ -47,8 +47,8 @@ def parse_train_battles(raw_battles: Sequence[RawTable], config: IngestionConfig
         Battles (schema ``Battles``, with label) in the order of the ids, and the rejected rows (``RejectedRows``).
 
     Raises:
-        ValueError: If a file has no known form or no usable row, or is a benchmark; if more of the rows cannot be used
-            than ``config.max_rejected``; or if an id occurs twice.
+        ValueError: If a file has no known format or no usable row, or is a benchmark; if more of the rows than
+            ``config.max_rejected`` cannot be used; or if an id occurs twice.
     """
     battles: list[Battle] = []
     rejected: list[dict[str, Any]] = []
@@ -64,16 +64,16 @@ def parse_train_battles(raw_battles: Sequence[RawTable], config: IngestionConfig
         if len(battles) == n_before:
             raise ValueError(
                 f"None of the {len(table.rows)} rows of {table.path}, read as {form.name}, can be used. Reasons: "
-                f"{_describe(_tabulate_rejected(rejected[n_rejected:]))}. docs/data.md has the forms; "
+                f"{_describe(_tabulate_rejected(rejected[n_rejected:]))}. docs/data.md has the formats; "
                 "ingestion.format names one."
             )
     if len(raw_battles) > 1:
         battles, duplicates = _drop_duplicates(battles, config.main_source)
         rejected += duplicates
-    table = _tabulate_rejected(rejected)
+    rejected_rows = _tabulate_rejected(rejected)
     if all(table.is_whole for table in raw_battles):
-        check_rejected(table, len(battles), config)
-    return _tabulate_battles("train", battles, table), table
+        check_rejected(rejected_rows, len(battles), config)
+    return _tabulate_battles("train", battles, rejected_rows), rejected_rows
 
 
 def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -86,8 +86,8 @@ def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig)
         that training would reject, with what cannot be parsed as plain text (``RejectedRows``).
 
     Raises:
-        ValueError: If the file has no known form, or an id is missing or occurs twice, so that the submission could not
-            name it.
+        ValueError: If the file has no known format, or an id is missing or occurs twice, so that the submission could
+            not name it.
     """
     battles: list[Battle] = []
     repaired: list[dict[str, Any]] = []
@@ -117,7 +117,7 @@ def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig)
 
 
 def _read_as_text(row: Row, form: Format) -> Battle:
-    """A battle from a row that does not fit its form."""
+    """A battle from a row that does not fit its format."""
     values = [row.get(column) for column in form.columns]
     if form.name != "competition":
         values = [[value] if isinstance(value, str) and value else value for value in values]
@@ -141,7 +141,7 @@ def check_rejected(rejected: pd.DataFrame, n_battles: int, config: IngestionConf
 
 
 def _find_format(table: RawTable, config: IngestionConfig) -> Format:
-    """Return the form of a file, and log it once."""
+    """Return the format of a file, and log it once."""
     form = find_format(table.path, table.head, config.format)
     if table.first_row == 0:
         logger.info("%s: format %s", table.name, form.name)
@@ -152,8 +152,9 @@ def _check_table(table: RawTable, form: Format, config: IngestionConfig) -> None
     """Reject a file that is not to be trained on, and warn of one without votes of people."""
     if form.is_benchmark and not config.allow_benchmarks:
         raise ValueError(
-            f"{table.path} has the form {form.name}, whose battles are published to evaluate models; a model that was "
-            "trained on them cannot be evaluated with them. Train nevertheless with ingestion.allow_benchmarks=true."
+            f"{table.path} has the format {form.name}, whose battles are published to evaluate models; a model that "
+            "was trained on them cannot be evaluated with them. Train nevertheless with "
+            "ingestion.allow_benchmarks=true."
         )
     if table.n_files > 1 and not table.is_whole:
         raise ValueError(
@@ -187,7 +188,7 @@ def _parse_labelled(form: Format, row: Row, table: RawTable, number: int, config
 
 
 def _complete_battle(battle: Battle, row: Row, table: RawTable, form: Format, number: int) -> Battle:
-    """Add id, if the form has none, file, form, row and prompt group; raise ``UnusableRowError`` without an id."""
+    """Add id, if the format has none, file, format, row and prompt group; raise ``UnusableRowError`` without an id."""
     if battle[ID] is None:
         battle[ID] = read_id(row, ID if ID in row else "question_id")
     if battle[ID] is None:

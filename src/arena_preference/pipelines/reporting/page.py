@@ -95,7 +95,7 @@ def _tabulate_sources(sources: list[dict[str, Any]]) -> dict[str, str]:
     files = pd.DataFrame(
         {
             "file": row["source"],
-            "form": row["format"],
+            "format": row["format"],
             "votes of": "AI judges" if row["voters"] == "AI" else row["voters"],
             "battles": row["battles"],
             "rejected rows": sum(row["rejected"].values()),
