@@ -33,7 +33,7 @@ def make_dataset(folder: Path, chunk_rows: int | None = None) -> RawTablesDatase
 
 
 def load(folder: Path) -> pd.DataFrame:
-    """Read the one table at once, and check that chunks of any size are equal to it."""
+    """Read three columns of the one table at once, and check that chunks of any size are equal to it."""
     (table,) = make_dataset(folder).load()
     for chunk_rows in (1, 2, 1000):
         chunks = [chunk for (chunk,) in make_dataset(folder, chunk_rows).read_chunks()]
@@ -43,7 +43,7 @@ def load(folder: Path) -> pd.DataFrame:
         ]
         assert all(min(chunk_rows, len(table.rows)) <= len(chunk.rows) <= 2 * chunk_rows for chunk in chunks)
         assert {(chunk.name, chunk.path, chunk.is_whole) for chunk in chunks} == {(table.name, table.path, False)}
-    return pd.DataFrame(table.rows)
+    return pd.DataFrame(table.rows)[["id", "prompt", "response_a"]]
 
 
 def test_every_cell_is_read_as_text(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ class RawTablesDataset(PathDataset[NoReturn, list[RawTable]]):
 
         Args:
             filepath: POSIX path, without suffix or with that of one file.
-            columns: Columns that every file must have; the others are dropped. None keeps what there is.
+            columns: Columns that every file must have; None accepts any.
             chunk_rows: Rows that runners read at a time; None lets them read all.
             **kwargs: As for every ``PathDataset``: ``credentials``, ``fs_args``, ``metadata``.
         """
@@ -161,9 +161,9 @@ class RawTablesDataset(PathDataset[NoReturn, list[RawTable]]):
         if not self._fs.isdir(folder):
             return "The folder does not exist."
         names = sorted(PurePosixPath(path).name for path in self._fs.ls(folder, detail=False))
-        return (
-            f"The folder has: {', '.join(names[:10])}{' …' * (len(names) > 10)}." if names else "The folder is empty."
-        )
+        if not names:
+            return "The folder is empty."
+        return f"The folder has: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}."
 
     def save(self, data: NoReturn) -> NoReturn:
         """Reject the data: raw data is read-only."""
@@ -177,8 +177,6 @@ class RawTablesDataset(PathDataset[NoReturn, list[RawTable]]):
                 if is_empty:
                     self._check_columns(path, list(rows[0]))
                 is_empty = False
-                if self._columns is not None:
-                    rows = [{name: row.get(name) for name in self._columns} for row in rows]
                 yield rows
         # zipfile raises the last two for an unknown compression and for an encrypted file.
         except (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from arena_preference.battles import LABEL_COLUMNS
+from arena_preference.battles import LABEL_COLUMNS, TIE
 
 from .format import Row, UnusableRowError
 
@@ -21,11 +21,11 @@ _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 #: What programs write for a cell without a value.
 MISSING: Final = frozenset({"", "nan", "null", "none", "<na>"})
 _FLAGS: Final = {"false": 0.0, "true": 1.0}
-BOTH_BAD: Final = frozenset({"tie (bothbad)", "both_bad", "bothbad"})
+_BOTH_BAD: Final = frozenset({"tie (bothbad)", "both_bad", "bothbad"})
 _WINNERS: Final[dict[str, Label]] = {
     **dict.fromkeys(("model_a", "a", "response_a", "model_1", "response_1"), (1.0, 0.0, 0.0)),
     **dict.fromkeys(("model_b", "b", "response_b", "model_2", "response_2"), (0.0, 1.0, 0.0)),
-    **dict.fromkeys(("tie", *BOTH_BAD), (0.0, 0.0, 1.0)),
+    **dict.fromkeys(("tie", *_BOTH_BAD), (0.0, 0.0, 1.0)),
 }
 # Three probabilities that were rounded to two digits.
 _TOLERANCE: Final = 0.0151
@@ -167,6 +167,13 @@ def read_winner(row: Row, column: str = "winner") -> Label | None:
     if text.lower() not in _WINNERS:
         raise UnusableRowError(f"{column} is unknown: {text[:40]!r}")
     return _WINNERS[text.lower()]
+
+
+def read_tie_kind(row: Row, label: Label | None) -> dict[str, str]:
+    """The kind of a tie: both responses bad or not; nothing for another label."""
+    if not label or not label[TIE]:
+        return {}
+    return {"tie_kind": "both bad" if str(read_text(row, "winner")).lower() in _BOTH_BAD else "tie"}
 
 
 def read_label(row: Row) -> Label | None:

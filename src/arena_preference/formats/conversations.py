@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from arena_preference.battles import ID, TIE
+from arena_preference.battles import ID
 
-from .cells import BOTH_BAD, Turns, parse_literal, read_as_text, read_text, read_winner, repair_text
+from .cells import Turns, parse_literal, read_as_text, read_text, read_tie_kind, read_winner, repair_text
 from .format import Battle, ExcludedRowError, Row, UnusableRowError
 
 #: Role and text.
@@ -49,8 +49,7 @@ def parse_conversations(
         battle |= {"prompt": prompt, "response_a": response_a, "response_b": response_b}
         describe(battle, row)
         battle["label"] = read_winner(row)
-        if battle["label"] and battle["label"][TIE]:
-            battle["tie_kind"] = "both bad" if str(read_text(row, "winner")).lower() in BOTH_BAD else "tie"
+        battle |= read_tie_kind(row, battle["label"])
         check_extras(extras | other_extras)
         if prompt != other_prompt:
             raise UnusableRowError("the user's turns of the two conversations differ")

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Set
 from typing import Final
 
-from arena_preference.battles import ID, TIE
+from arena_preference.battles import ID
 
-from .cells import BOTH_BAD, check_reply, read_id, read_optional, read_text, read_text_or_turns, read_winner
+from .cells import check_reply, read_id, read_optional, read_text_or_turns, read_tie_kind, read_winner
 from .format import Battle, Format, Row
 
 
@@ -15,15 +15,14 @@ def _matches(columns: Set[str], head: list[Row]) -> bool:
 
 def _parse(row: Row) -> Iterator[Battle]:
     label = read_winner(row)
-    is_both_bad = str(read_text(row, "winner")).lower() in BOTH_BAD
     yield {
-        ID: read_id(row, "question_id"),
+        ID: read_id(row),
         "prompt": read_text_or_turns(row, "prompt"),
         "response_a": check_reply(read_text_or_turns(row, "response_1"), "response_1"),
         "response_b": check_reply(read_text_or_turns(row, "response_2"), "response_2"),
         "label": label,
         **read_optional(row, model_a="model_a", model_b="model_b", language="language"),
-        **({"tie_kind": "both bad" if is_both_bad else "tie"} if label and label[TIE] else {}),
+        **read_tie_kind(row, label),
     }
 
 

@@ -128,8 +128,7 @@ def _find_group(row: dict[str, str]) -> str | None:
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     needed = [name for name in columns if name not in MODEL_COLUMNS]
     try:
-        RawTablesDataset(filepath=path.as_posix(), columns=needed).load()
-        (table,) = RawTablesDataset(filepath=path.as_posix()).load()
+        (table,) = RawTablesDataset(filepath=path.as_posix(), columns=needed).load()
     except DatasetError as error:
         # A cached file is not fetched again.
         path.unlink(missing_ok=True)
