@@ -11,9 +11,9 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from pydantic import ValidationError
 
-from arena_preference.kaggle.bundle import copy_models
 from arena_preference.pipelines.embedding.config import EmbeddingConfig
 from arena_preference.pipelines.finetuning.config import FinetuningConfig
+from arena_preference.run_copy import copy_models
 
 PROJECT = Path(__file__).parents[1]
 PRESETS = {

@@ -13,8 +13,9 @@ from kedro.framework.startup import ProjectMetadata
 from arena_preference.command_line import Command
 from arena_preference.lineage.commands import open_storage, params_option
 from arena_preference.lineage.pinning import LineageError
+from arena_preference.run_copy import add_run, copy_models, list_transformers, write_conf
 
-from .bundle import add_run, copy_models, download_wheels, list_transformers, write_conf
+from .bundle import ENVIRONMENT, download_wheels
 
 _NOTEBOOK = "notebooks/kaggle_submission.ipynb"
 _NAME = "arena-preference"
@@ -98,7 +99,7 @@ def _add_run(metadata: ProjectMetadata, env: str | None, params: dict[str, Any],
             "main run. Train one without, with --params=embedding.encoder.enabled=false."
         )
     conf_source = metadata.project_path / settings.CONF_SOURCE
-    write_conf(conf_source, copy_models(manifest.parameters, folder), folder / "conf")
+    write_conf(conf_source, copy_models(manifest.parameters, folder), folder / "conf", ENVIRONMENT)
     return manifest.run_id
 
 

@@ -1,4 +1,4 @@
-"""Contents of the bundle, from runs of a small project."""
+"""Copies of the runs of a small project."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,12 @@ from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
 from kedro.io import CatalogConfigResolver
 
-from arena_preference.kaggle.bundle import add_run, copy_models, list_transformers, write_conf
 from arena_preference.lineage.manifest import open_manifests
 from arena_preference.lineage.pinning import LineageError, choose_run
 from arena_preference.lineage.storage import CatalogStorage
+from arena_preference.run_copy import add_run, copy_models, list_transformers, write_conf
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[1]
 
 
 def _storage(folder: Path) -> CatalogStorage:
@@ -115,7 +115,7 @@ def test_models_are_copied_and_the_parameters_name_the_copies(tmp_path: Path) ->
 
 
 def test_the_configuration_has_the_catalog_and_the_run_s_own_parameters(tmp_path: Path) -> None:
-    write_conf(PROJECT / "conf", PARAMETERS, tmp_path)
+    write_conf(PROJECT / "conf", PARAMETERS, tmp_path, "kaggle")
     catalogs = {path.name for path in (PROJECT / "conf" / "base").glob("catalog*.yml")}
     assert {path.name for path in (tmp_path / "base").glob("*.yml")} == {*catalogs, "globals.yml"}
     parameters = json.loads((tmp_path / "base" / "parameters.json").read_text())
