@@ -9,7 +9,7 @@ from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
 from kedro.io import CatalogConfigResolver
 
-from arena_preference.kaggle.bundle import add_run, copy_models, list_transformers, write_conf
+from arena_preference.kaggle.bundle import add_run, copy_models, write_conf
 from arena_preference.lineage.manifest import open_manifests
 from arena_preference.lineage.pinning import LineageError, choose_run
 from arena_preference.lineage.storage import CatalogStorage

@@ -13,8 +13,9 @@ from kedro.framework.startup import ProjectMetadata
 from arena_preference.command_line import Command
 from arena_preference.lineage.commands import open_storage, params_option
 from arena_preference.lineage.pinning import LineageError
+from arena_preference.pretrained import list_transformers
 
-from .bundle import add_run, copy_models, download_wheels, list_transformers, write_conf
+from .bundle import add_run, copy_models, download_wheels, write_conf
 
 _NOTEBOOK = "notebooks/kaggle_submission.ipynb"
 _NAME = "arena-preference"
