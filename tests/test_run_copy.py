@@ -12,7 +12,8 @@ from kedro.io import CatalogConfigResolver
 from arena_preference.lineage.manifest import open_manifests
 from arena_preference.lineage.pinning import LineageError, choose_run
 from arena_preference.lineage.storage import CatalogStorage
-from arena_preference.run_copy import add_run, copy_models, list_transformers, write_conf
+from arena_preference.pretrained import list_transformers
+from arena_preference.run_copy import add_run, copy_models, write_conf
 
 PROJECT = Path(__file__).parents[1]
 

@@ -68,6 +68,18 @@ def find_model(model: str, revision: str | None) -> Path:
     return folder
 
 
+def list_transformers(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the parameters of each enabled transformer by their dotted name."""
+    found: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if isinstance(value, Mapping):
+            if not {"enabled", "model", "revision"} <= value.keys():
+                found |= list_transformers(value, f"{prefix}{name}.")
+            elif value["enabled"]:
+                found[f"{prefix}{name}"] = value
+    return found
+
+
 def hash_model(folder: Path) -> str:
     """SHA-256 over the names and contents of a model's weights, configuration and tokenizer files."""
     paths = {path for pattern in _HASHED_FILES for path in folder.glob(pattern)}

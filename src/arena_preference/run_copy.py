@@ -12,7 +12,7 @@ from arena_preference.lineage.manifest import Manifest, open_manifests
 from arena_preference.lineage.pinning import choose_run, read_versions, view_runs
 from arena_preference.lineage.pruning import add_needed_runs
 from arena_preference.lineage.storage import CatalogStorage
-from arena_preference.pretrained import find_model
+from arena_preference.pretrained import find_model, list_transformers
 from arena_preference.run_checks import RUN_KEYS
 
 # The list of a run's cross encoders, which are in a store with those of other runs.
@@ -54,18 +54,6 @@ def add_run(
     for needed in add_needed_runs([run_id], manifests):
         open_manifests(target).create(manifests[needed])
     return manifests[run_id]
-
-
-def list_transformers(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the parameters of each enabled transformer by their dotted name."""
-    found: dict[str, Any] = {}
-    for name, value in parameters.items():
-        if isinstance(value, Mapping):
-            if not {"enabled", "model", "revision"} <= value.keys():
-                found |= list_transformers(value, f"{prefix}{name}.")
-            elif value["enabled"]:
-                found[f"{prefix}{name}"] = value
-    return found
 
 
 def clear_presets(parameters: Mapping[str, Any]) -> dict[str, Any]:

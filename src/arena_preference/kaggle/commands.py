@@ -13,7 +13,8 @@ from kedro.framework.startup import ProjectMetadata
 from arena_preference.command_line import Command
 from arena_preference.lineage.commands import open_storage, params_option
 from arena_preference.lineage.pinning import LineageError
-from arena_preference.run_copy import add_run, copy_models, list_transformers, write_conf
+from arena_preference.pretrained import list_transformers
+from arena_preference.run_copy import add_run, copy_models, write_conf
 
 from .bundle import ENVIRONMENT, download_wheels
 

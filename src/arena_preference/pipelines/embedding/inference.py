@@ -40,10 +40,12 @@ def embed_missing(
     load: Callable[[Sequence[torch.device], torch.dtype], TextModel],
     config: InferenceConfig,
     storage_dtype: str,
+    loaded: dict[str, TextModel] | None = None,
 ) -> Iterator[EmbeddingShard]:
     """Run a model over the inputs whose vectors are not in the store, each distinct input once.
 
-    The order of the inputs does not matter. If nothing is missing, the model is not loaded.
+    The order of the inputs does not matter. If nothing is missing, the model is not loaded; a model that is loaded is
+    kept in ``loaded``, by the kind of its vectors, if that is given.
 
     Raises:
         ValueError: If there are no inputs, or padding changes what the model computes.
@@ -63,14 +65,18 @@ def embed_missing(
         return
     keys, wanted = keys[missing], [inputs[row] for row in first[missing]]
     devices = select_devices(config.device)
-    model = load_in_best_dtype(lambda dtype: load(devices, dtype), devices, config.dtype, collection.dtype)
+    known = (loaded or {}).get(name)
+    model = known or load_in_best_dtype(lambda dtype: load(devices, dtype), devices, config.dtype, collection.dtype)
     where = f"on {', '.join(map(str, devices))} in {model.dtype_name}"
     logger.info("%s: %d for the %s %s", texts, len(keys), name, where)
     throughput = Throughput(name)
     done = 0
     with Workers(model, config.workers, getattr(config.batch_tokens, devices[0].type)) as workers:
-        # In a worker, because a batch on one core does not wait for the other cores.
-        workers.submit(model.check_padding).result()
+        if known is None:
+            # In a worker, because a batch on one core does not wait for the other cores.
+            workers.submit(model.check_padding).result()
+        if loaded is not None:
+            loaded[name] = model
         for rows, vectors in run_model(model, wanted, workers, config.shard_characters, throughput):
             largest = np.abs(vectors).max()
             if largest > np.finfo(storage_dtype).max:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from .encoder_settings import EncoderSettings, read_encoder_settings
 from .model_inputs import list_conversations, list_texts, make_input_keys
 
 # Torch and transformers take seconds to import; only the two nodes that run a model import them.
+if TYPE_CHECKING:
+    from .text_model import TextModel
 
 Arrays = dict[str, npt.NDArray[Any]]
 #: ``encoder`` and ``reward_model``, both empty if disabled: ``model`` and ``revision`` as in the parameters,
@@ -32,11 +34,13 @@ def embed_texts(
     embedding_store: EmbeddingStore,
     config: EmbeddingConfig,
     embedding_models: ModelRecords | None = None,
+    loaded: "dict[str, TextModel] | None" = None,
 ) -> Iterator[EmbeddingShard]:
     """Embed the prompts and responses that the store lacks; on test, with the encoder of the training battles.
 
     A text consists of the turns of a cell, without null turns, separated by blank lines. For encoders with prefixes, a
-    prompt is a query and a response a document.
+    prompt is a query and a response a document. ``loaded`` keeps the encoder for the next call; without it, the encoder
+    is loaded anew and freed at the end.
 
     Yields:
         Shards for the store, each saved before the next is computed.
@@ -65,6 +69,7 @@ def embed_texts(
         lambda devices, dtype: Encoder(folder, devices, dtype, settings),
         config.inference,
         config.encoder.storage_dtype,
+        loaded,
     )
 
 
@@ -73,6 +78,7 @@ def score_responses(
     embedding_store: EmbeddingStore,
     config: EmbeddingConfig,
     embedding_models: ModelRecords | None = None,
+    loaded: "dict[str, TextModel] | None" = None,
 ) -> Iterator[EmbeddingShard]:
     """Score the responses that the store lacks, each with its prompt, over all turns, as ``embed_texts`` embeds texts.
 
@@ -98,6 +104,7 @@ def score_responses(
         lambda devices, dtype: RewardModel(folder, devices, dtype, chosen.max_tokens, chosen.tail_tokens),
         config.inference,
         "float32",
+        loaded,
     )
 
 

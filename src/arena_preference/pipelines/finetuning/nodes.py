@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ from arena_preference.symmetry import swap_probabilities
 from arena_preference.targets import SOFT_LABELS, are_plain, read_votes
 
 from .config import FinetuningConfig
+
+if TYPE_CHECKING:
+    from .trainer import Predictor
 
 logger = logging.getLogger(__name__)
 
@@ -104,22 +107,34 @@ def predict_oof_logits(
     for model in cross_encoders["models"]:
         held_out = fold == model["fold"]
         if held_out.any():
-            logits[held_out] = _predict(battles[held_out], cross_encoder_store, cross_encoders, model, config)
+            predictor = _load_predictor(cross_encoder_store, cross_encoders, model, config)
+            logits[held_out] = _predict(battles[held_out], predictor, _name(model["fold"]))
     return _make_table(battles, logits)
 
 
 def predict_test_logits(
-    battles: pd.DataFrame, cross_encoder_store: ModelStore, cross_encoders: CrossEncoders, config: FinetuningConfig
+    battles: pd.DataFrame,
+    cross_encoder_store: ModelStore,
+    cross_encoders: CrossEncoders,
+    config: FinetuningConfig,
+    loaded: "dict[str, Predictor] | None" = None,
 ) -> pd.DataFrame:
     """Predict new battles with the cross encoder of all folds or, without one, the mean of the folds' models.
 
-    Result and errors are those of ``predict_oof_logits``.
+    Result and errors are those of ``predict_oof_logits``. ``loaded`` keeps the models for the next call; without it,
+    one is in memory at a time.
     """
     if not cross_encoders:
         return battles[[ID]].reset_index(drop=True)
     models = cross_encoders["models"]
     chosen = [model for model in models if model["fold"] == ALL_FOLDS] or models
-    logits = [_predict(battles, cross_encoder_store, cross_encoders, model, config) for model in chosen]
+    logits = []
+    for model in chosen:
+        predictor = (loaded or {}).get(model["key"])
+        predictor = predictor or _load_predictor(cross_encoder_store, cross_encoders, model, config)
+        if loaded is not None:
+            loaded[model["key"]] = predictor
+        logits.append(_predict(battles, predictor, _name(model["fold"])))
     return _make_table(battles, np.mean(logits, axis=0))
 
 
@@ -144,11 +159,10 @@ def _train_model(
     return store.path / key
 
 
-def _predict(
-    battles: pd.DataFrame, store: ModelStore, trained: CrossEncoders, model: dict[str, Any], config: FinetuningConfig
-) -> FloatArray:
-    """Logits of one model, shape (n, 3)."""
-    from .trainer import predict
+def _load_predictor(
+    store: ModelStore, trained: CrossEncoders, model: dict[str, Any], config: FinetuningConfig
+) -> "Predictor":
+    from .trainer import Predictor
 
     name, folder = _name(model["fold"]), store.find(model["key"])
     if folder is None or store.hash(model["key"]) != model["files"]:
@@ -165,12 +179,17 @@ def _predict(
             f"{trained['config']['revision']}), and {config.model} (revision {config.revision}) has other files. Set "
             "finetuning.preset, or finetuning.model and finetuning.revision, as in that training."
         )
+    return Predictor(folder, config)
+
+
+def _predict(battles: pd.DataFrame, predictor: "Predictor", name: str) -> FloatArray:
+    """Logits of one model, shape (n, 3)."""
     logger.info("%s: predicting %d battles", name, len(battles))
     # A battle and its swap become the same input, so that their logits are the same bits.
     a, b = (battles[column].to_numpy() for column in TEXT_COLUMNS[1:])
     swapped = np.array([_to_text(one) > _to_text(other) for one, other in zip(a, b, strict=True)])
     ordered = battles.assign(response_a=np.where(swapped, b, a), response_b=np.where(swapped, a, b))
-    logits = predict(folder, config, ordered)
+    logits = predictor.predict(ordered)
     return np.where(swapped[:, None], swap_probabilities(logits), logits)
 
 

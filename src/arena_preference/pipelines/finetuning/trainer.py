@@ -23,6 +23,7 @@ from accelerate.utils.memory import clear_device_cache
 from pydantic import BaseModel
 from scipy.special import softmax
 from sklearn.model_selection import GroupShuffleSplit
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
@@ -46,6 +47,8 @@ _CHECKPOINTS: Final = "checkpoints"
 MODEL: Final = "model"
 #: The Trainer's log as JSON, inside the folder of the model.
 HISTORY: Final = "history.json"
+# Battles to predict are padded to multiples of this width.
+_WIDTH_STEP: Final = 16
 
 
 class TrainingJob(BaseModel):
@@ -148,45 +151,64 @@ def launch(folder: Path, processes: int, program: Sequence[str] = ("-m", f"{__pa
     )
 
 
-def predict(folder: Path, config: FinetuningConfig, battles: pd.DataFrame) -> npt.NDArray[Any]:
-    """Predict battles, each in both orders, with the cross encoder in a folder and the parameters of its training.
+class Predictor:
+    """A trained cross encoder, ready to predict."""
 
-    Returns:
-        Logits, float64, shape (n, 3).
+    def __init__(self, folder: Path, config: FinetuningConfig) -> None:
+        """Load the cross encoder in a folder, which was trained with these parameters.
 
-    Raises:
-        ValueError: If a file, a head or an adapter is missing, corrupted, or of another shape than the parameters say.
-        FloatingPointError: If the dtype overflows.
-    """
-    avoid_cudnn_attention()
-    clear_device_cache(garbage_collection=True)
-    inputs = BattleTokenizer(load_tokenizer(folder), config).tokenize(battles)
-    order = _sort_by_length(inputs, np.arange(len(inputs)))
-    # Nothing is written to output_dir.
-    arguments = TrainingArguments(output_dir=str(folder), **_describe_device(config))
-    if config.method == "qlora":
-        # 4-bit weights do not support DataParallel, which the Trainer uses for several devices in one process.
-        arguments._n_gpu = min(1, arguments.n_gpu)
-    model = load_trained(folder, config, find_dtype(config), arguments.device)
-    trainer = _make_trainer(model, arguments)
-    with quiet_transformers(), torch.random.fork_rng():
-        items: Any = [{"inputs": inputs[row]} for row in order]
-        output = trainer.predict(items)
-    logits = np.empty((len(inputs), N_CLASSES))
-    logits[order] = output.predictions
-    if not np.isfinite(logits).all():
-        raise FloatingPointError(
-            f"The cross encoder in '{folder}' returns logits that are not finite in {find_dtype(config)}. Set "
-            "finetuning.device.dtype to float32 or, if the device supports it, to bfloat16."
-        )
-    return logits
+        Raises:
+            ValueError: If a file, a head or an adapter is missing, corrupted, or of another shape than the parameters
+                say.
+        """
+        avoid_cudnn_attention()
+        clear_device_cache(garbage_collection=True)
+        self._folder, self._config = folder, config
+        self._tokenizer = BattleTokenizer(load_tokenizer(folder), config)
+        # Nothing is written to output_dir.
+        arguments = TrainingArguments(output_dir=str(folder), **_describe_device(config))
+        if config.method == "qlora":
+            # 4-bit weights do not support DataParallel, which the Trainer uses for several devices in one process.
+            arguments._n_gpu = min(1, arguments.n_gpu)
+        model = load_trained(folder, config, find_dtype(config), arguments.device)
+        self._trainer = _make_trainer(model, arguments)
+
+    def predict(self, battles: pd.DataFrame) -> FloatArray:
+        """Predict battles, each in both orders, whatever is predicted with them.
+
+        Returns:
+            Logits, float64, shape (n, 3).
+
+        Raises:
+            FloatingPointError: If the dtype overflows.
+        """
+        inputs = self._tokenizer.tokenize(battles)
+        widths = np.array([self._padded_width(max(map(len, of_battle))) for of_battle in inputs])
+        logits = np.empty((len(inputs), N_CLASSES))
+        with quiet_transformers(), torch.random.fork_rng():
+            # How logits are rounded depends on the padded width: one that a batch shares is that of each battle alone.
+            for width in -np.unique(-widths):
+                rows = np.flatnonzero(widths == width)
+                items: Any = [{"inputs": inputs[row], "width": width} for row in rows]
+                logits[rows] = self._trainer.predict(items).predictions
+        if not np.isfinite(logits).all():
+            raise FloatingPointError(
+                f"The cross encoder in '{self._folder}' returns logits that are not finite in "
+                f"{find_dtype(self._config)}. Set finetuning.device.dtype to float32 or, if the device supports it, to "
+                "bfloat16."
+            )
+        return logits
+
+    def _padded_width(self, tokens: int) -> int:
+        return min(tokens + -tokens % _WIDTH_STEP, max(tokens, self._config.input.max_tokens))
 
 
 def collate(items: Sequence[dict[str, Any]], pad_token: int) -> dict[str, torch.Tensor]:
-    """Make a batch of battles, padded on the right to the longest input.
+    """Make a batch of battles, padded on the right to the longest input or to a width.
 
     Args:
-        items: ``inputs``, the arrays of token ids of a battle, and optionally ``labels``, a class or votes for each.
+        items: ``inputs``, the arrays of token ids of a battle, and optionally ``labels``, a class or votes for each, or
+            ``width``, the same for all.
         pad_token: Id of the padding token.
 
     Returns:
@@ -194,9 +216,12 @@ def collate(items: Sequence[dict[str, Any]], pad_token: int) -> dict[str, torch.
     """
     tokens = [torch.from_numpy(ids).long() for item in items for ids in item["inputs"]]
     masks = [torch.ones_like(ids) for ids in tokens]
+    missing = max(0, items[0].get("width", 0) - max(map(len, tokens)))
     batch = {
-        "input_ids": pad_sequence(tokens, batch_first=True, padding_value=pad_token).unflatten(0, (len(items), -1)),
-        "attention_mask": pad_sequence(masks, batch_first=True).unflatten(0, (len(items), -1)),
+        name: pad(pad_sequence(rows, batch_first=True, padding_value=filler), (0, missing), value=filler).unflatten(
+            0, (len(items), -1)
+        )
+        for name, rows, filler in (("input_ids", tokens, pad_token), ("attention_mask", masks, 0))
     }
     if "labels" in items[0]:
         batch["labels"] = torch.tensor([item["labels"] for item in items])

@@ -1,0 +1,269 @@
+"""Judge: the trained model as a Python object."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from arena_preference.battles import ID, LABEL_COLUMNS, TEXT_COLUMNS, FloatArray, prompt_group
+from arena_preference.datasets import RawTable, RawTablesDataset
+from arena_preference.lineage.manifest import Manifest
+from arena_preference.pipelines.ingestion.config import IngestionConfig
+from arena_preference.pipelines.ingestion.parsing import parse_test_battles
+from arena_preference.pretrained import list_transformers
+
+from .artefacts import CROSS_ENCODER_STORE, load_artefacts
+from .conversations import Conversation, Turns, read_battle, read_candidates
+from .prediction import FITTED, Predictor
+from .reasons import list_reasons
+from .results import Preference, Ranking, Reason
+
+#: ``none``: each battle alone. ``batch``: battles of the same prompt in one call are compared with each other.
+Context = Literal["none", "batch"]
+
+# What a list of rows or a table is called in messages.
+_ROWS = "battles"
+_HEAD_ROWS = 100
+
+
+class Judge:
+    """A trained model that says which response a person prefers. Several threads may share one.
+
+    Example:
+        >>> judge = Judge.load("data")
+        >>> judge.compare("What is 2 + 2?", "4", "I think that it may be 5.").winner
+        'a'
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        manifest: Manifest,
+        ingestion: IngestionConfig,
+        temporary: TemporaryDirectory[str] | None = None,
+    ) -> None:
+        """Make a judge from what ``load`` has loaded.
+
+        Args:
+            predictor: The model.
+            manifest: That of the model's run.
+            ingestion: The run's parameters, by which files are read.
+            temporary: A folder that the model needs, deleted with the judge.
+        """
+        self.manifest = manifest
+        self._predictor, self._ingestion, self._temporary = predictor, ingestion, temporary
+
+    @classmethod
+    def load(cls, source: str | Path = "data", *, run: str | None = None, device: str = "auto") -> "Judge":
+        """Load a model, after checking the hashes of its files.
+
+        Args:
+            source: A data folder, a folder or .zip that was exported, a bundle for Kaggle, or a repository on the
+                Hugging Face Hub.
+            run: The run's id, a prefix of it, or its name; None takes the newest complete training.
+            device: Where transformers compute: auto, cpu, cuda or mps.
+
+        Raises:
+            FileNotFoundError: If the source, or a model that it uses, is not found.
+            LineageError: If no run is complete, or a file is missing or was changed.
+            ValueError: If no run, or more than one, matches; or the run is of another version of this package.
+        """
+        artefacts = load_artefacts(source, run, FITTED)
+        parameters = deepcopy(artefacts.manifest.parameters)
+        for name, transformer in list_transformers(parameters).items():
+            # An exported folder has the transformers beside the data.
+            copy = artefacts.data.parent / "models" / name
+            if copy.is_dir():
+                transformer.update(model=str(copy), revision=None)
+        try:
+            parameters["embedding"]["inference"]["device"] = device
+            parameters["finetuning"]["device"]["kind"] = device
+            predictor = Predictor(artefacts.fitted, parameters, artefacts.data / CROSS_ENCODER_STORE)
+            ingestion = IngestionConfig.model_validate(parameters["ingestion"])
+        except (KeyError, ValueError) as reason:
+            raise ValueError(
+                f"Run {artefacts.manifest.run_id} has parameters that this version of the package does not know "
+                f"({reason}). Train again, or install the version that trained it."
+            ) from reason
+        return cls(predictor, artefacts.manifest, ingestion, artefacts.temporary)
+
+    def compare(
+        self, prompt: Conversation, a: Conversation, b: Conversation, *, context: Context = "none"
+    ) -> Preference:
+        """Which of two responses to a prompt a person prefers.
+
+        Args:
+            prompt: A text, a list of turns, or messages in OpenAI's format.
+            a: A response, in any of these forms; a text answers the last turn.
+            b: The other response. Exchanging both exchanges their probabilities, exactly.
+            context: Has no effect on a single battle.
+
+        Raises:
+            TypeError: If an argument has none of these forms.
+            ValueError: If messages do not fit.
+        """
+        ((of_a, of_b, tie),) = self.predict_pairs([(prompt, a, b)], context=context).tolist()
+        return Preference(of_a, of_b, tie, lambda: self.explain(prompt, a, b))
+
+    def explain(self, prompt: Conversation, a: Conversation, b: Conversation, *, n_reasons: int = 5) -> list[Reason]:
+        """What speaks most for one response or the other, the largest contribution first."""
+        turns, (of_a, of_b) = read_battle(prompt, a=a, b=b)
+        return list_reasons(self._predictor.explain(_tabulate([(turns, of_a, of_b)], "none")), n_reasons)
+
+    def predict_pairs(
+        self, pairs: Iterable[tuple[Conversation, Conversation, Conversation]], *, context: Context = "none"
+    ) -> FloatArray:
+        """Probabilities that a person prefers a, prefers b, or calls it a tie.
+
+        Args:
+            pairs: Prompt, response a and response b, each as in ``compare``.
+            context: ``none``: a row depends on its own pair alone. ``batch``: on the other pairs of its prompt, too.
+
+        Returns:
+            Shape (n, 3), in the order of the pairs; each row sums to 1.
+        """
+        read = []
+        for prompt, a, b in pairs:
+            turns, (of_a, of_b) = read_battle(prompt, a=a, b=b)
+            read.append((turns, of_a, of_b))
+        return self._predict(_tabulate(read, context))
+
+    def predict(
+        self, battles: pd.DataFrame | Sequence[Mapping[str, Any]] | str | Path, *, context: Context = "none"
+    ) -> pd.DataFrame:
+        """Probabilities for the rows of a table, a list or a file, in any format that ingestion reads.
+
+        A row that does not fit its format is predicted from its cells as plain text, with a warning in the log; use
+        ``predict_tables`` to get these rows.
+
+        Returns:
+            Columns id, winner_model_a, winner_model_b, winner_tie, one row for each of the battles in their order. The
+            ids are those of the battles, or the numbers of the rows where they have none.
+
+        Raises:
+            ValueError: If the format is not known, or an id is missing or repeated.
+            DatasetError: If a file cannot be read.
+        """
+        return self.predict_tables(_read_tables(battles), context=context)[0]
+
+    def predict_tables(
+        self, tables: Sequence[RawTable], *, context: Context = "none"
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """As ``predict``, for tables that ``RawTablesDataset`` has read.
+
+        Returns:
+            The predictions, and the rows that do not fit their format (schema ``RejectedRows``).
+        """
+        battles, rejected = parse_test_battles(tables, self._ingestion)
+        battles = battles.sort_values(["source", "row"], ignore_index=True)
+        probabilities = self._predict(_isolate(battles, context))
+        predictions = pd.DataFrame(probabilities, columns=list(LABEL_COLUMNS))
+        predictions.insert(0, ID, battles[ID])
+        return predictions, rejected
+
+    def rank(self, prompt: Conversation, responses: Sequence[Conversation], *, context: Context = "batch") -> Ranking:
+        """Order responses to a prompt by the mean probability to win against the others.
+
+        Args:
+            prompt: As in ``compare``.
+            responses: At least one.
+            context: ``batch``: what most of the responses say speaks for a response. ``none``: each pair alone.
+
+        Raises:
+            TypeError: If an argument has none of the forms.
+            ValueError: If there is no response, or messages do not fit.
+        """
+        (ranking,) = self.rank_many([(prompt, responses)], context=context)
+        return ranking
+
+    def rank_many(
+        self, requests: Iterable[tuple[Conversation, Sequence[Conversation]]], *, context: Context = "batch"
+    ) -> list[Ranking]:
+        """Rank the responses to several prompts at once; no request changes the ranking of another."""
+        battles, sizes = [], []
+        for number, (prompt, responses) in enumerate(requests):
+            turns, candidates = read_candidates(prompt, responses)
+            if not candidates:
+                raise ValueError("responses is empty. Pass at least one response.")
+            sizes.append(len(candidates))
+            i, j = _list_pairs(len(candidates))
+            pairs = [(turns, candidates[first], candidates[second]) for first, second in zip(i, j, strict=True)]
+            battles.append(_tabulate(pairs, context, str(number)))
+        probabilities = self._predict(pd.concat(battles, ignore_index=True) if battles else _tabulate([], context))
+        rankings, start = [], 0
+        for size in sizes:
+            i, j = _list_pairs(size)
+            matrix = np.zeros((size, size))
+            of_request = probabilities[start : start + len(i)]
+            matrix[i, j], matrix[j, i] = of_request[:, 0], of_request[:, 1]
+            rankings.append(Ranking(matrix))
+            start += len(i)
+        return rankings
+
+    def best_of(self, prompt: Conversation, responses: Sequence[Conversation], *, context: Context = "batch") -> int:
+        """Index of the best of some responses, as ``rank`` orders them."""
+        return self.rank(prompt, responses, context=context).best
+
+    def _predict(self, battles: pd.DataFrame) -> FloatArray:
+        if not len(battles):
+            return np.empty((0, len(LABEL_COLUMNS)))
+        return self._predictor.predict(battles)[list(LABEL_COLUMNS)].to_numpy()
+
+
+def _list_pairs(n: int) -> tuple[Any, Any]:
+    """Indices i < j of all pairs of n responses."""
+    return np.triu_indices(n, 1)
+
+
+def _tabulate(pairs: Sequence[tuple[Turns, Turns, Turns]], context: Context, request: str = "") -> pd.DataFrame:
+    """Battles as the features read them. Those of a prompt are a group only within one request."""
+    battles = pd.DataFrame(
+        {
+            ID: [f"{request} {number}" for number in range(len(pairs))],
+            **{
+                name: pd.Series([pair[index] for pair in pairs], dtype=object)
+                for index, name in enumerate(TEXT_COLUMNS)
+            },
+            "prompt_group": [f"{request} {prompt_group(prompt)}" for prompt, _, _ in pairs],
+        }
+    )
+    return _isolate(battles, context)
+
+
+def _isolate(battles: pd.DataFrame, context: Context) -> pd.DataFrame:
+    """With the context ``none``, make each battle a group of its own, so that it has no company."""
+    if context not in get_args(Context):
+        raise ValueError(f"context is {context!r}, but has to be one of {', '.join(get_args(Context))}.")
+    return battles.assign(prompt_group=battles[ID]) if context == "none" else battles
+
+
+def _read_tables(battles: Any) -> list[RawTable]:
+    """Rows in memory, or the tables of a file."""
+    if isinstance(battles, str | Path):
+        return RawTablesDataset(filepath=str(Path(battles).expanduser().absolute())).load()
+    rows = battles.to_dict("records") if isinstance(battles, pd.DataFrame) else list(battles)
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise TypeError(
+                f"Row {number} of {_ROWS} is of type {type(row).__name__}. Pass a DataFrame, a list of dictionaries, or "
+                "the path of a file."
+            )
+    plain = [{str(name): _to_plain(value) for name, value in row.items()} for row in rows]
+    if not plain:
+        raise ValueError(f"{_ROWS} has no rows.")
+    return [RawTable(_ROWS, _ROWS, plain, plain[:_HEAD_ROWS])]
+
+
+def _to_plain(value: Any) -> Any:
+    """A value of a table as JSON has it: lists instead of arrays, None instead of a missing number."""
+    if isinstance(value, np.ndarray | list | tuple):
+        return [_to_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {name: _to_plain(each) for name, each in value.items()}
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if value is pd.NA or value is pd.NaT or value != value else value
