@@ -1,4 +1,4 @@
-"""The project's commands: ``kedro run``, ``kedro runs`` for past runs, ``kedro kaggle`` for predictions on Kaggle."""
+"""The project's commands: ``kedro run``, ``runs`` for past runs, ``judge`` for the trained model, ``kaggle``."""
 
 from collections import Counter
 from copy import copy
@@ -10,6 +10,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import CONTEXT_SETTINGS, split_string
 
 from arena_preference.command_line import PARAMS_HELP, Command, read_params
+from arena_preference.judge.commands import judge
 from arena_preference.kaggle.commands import kaggle
 from arena_preference.lineage.commands import runs
 from arena_preference.pipeline_registry import list_pipelines
@@ -65,5 +66,5 @@ def _make_run() -> Command:
 #: Kedro's own command with these changes; ``python -m arena_preference`` is the same.
 run = _make_run()
 
-for command in (run, runs, kaggle):
+for command in (run, runs, judge, kaggle):
     cli.add_command(command)

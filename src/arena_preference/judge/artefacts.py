@@ -3,7 +3,8 @@
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
@@ -13,6 +14,7 @@ import fsspec
 from arena_preference.lineage.manifest import Manifest, ManifestFolder
 from arena_preference.lineage.pinning import LineageError, choose_run
 from arena_preference.lineage.storage import StoredPath
+from arena_preference.pretrained import list_transformers
 
 # Where the catalog puts the manifests, below the data folder.
 _RUNS: Final = "08_reporting/runs"
@@ -53,8 +55,7 @@ def load_artefacts(source: str | Path, run: str | None, names: Iterable[str]) ->
         LineageError: If no completed run has all datasets, or a file is missing or was changed.
         ValueError: If no run, or more than one, matches.
     """
-    folder, temporary = _open_source(source)
-    data = _find_data(folder, source)
+    data, temporary = open_source(source)
     manifests = ManifestFolder(StoredPath(fsspec.filesystem("file"), str(data / _RUNS)))
     every = manifests.read_all()
     run_id, versions = choose_run(names, every, manifests.find(run).run_id if run else None)
@@ -71,7 +72,33 @@ def load_artefacts(source: str | Path, run: str | None, names: Iterable[str]) ->
     return Artefacts(every[run_id], data, fitted, temporary)
 
 
-def _open_source(source: str | Path) -> tuple[Path, TemporaryDirectory[str] | None]:
+def open_source(source: str | Path) -> tuple[Path, TemporaryDirectory[str] | None]:
+    """Return the data folder of a source and, if it was an archive, the temporary folder that holds it.
+
+    Raises:
+        FileNotFoundError: If the source is not found, or has no runs.
+    """
+    folder, temporary = _find_folder(source)
+    for name in _DATA_FOLDERS:
+        if (folder / name / _RUNS).is_dir():
+            return folder / name, temporary
+    raise FileNotFoundError(
+        f"'{source}' has no runs: neither {_RUNS} nor data/{_RUNS} is in it. Train a model with `kedro run`, or pass "
+        "another folder."
+    )
+
+
+def find_copied_models(parameters: Mapping[str, Any], data: Path) -> dict[str, Any]:
+    """Return a run's parameters with the transformers that an export has beside its data folder."""
+    changed: dict[str, Any] = deepcopy(dict(parameters))
+    for name, transformer in list_transformers(changed).items():
+        copy = data.parent / "models" / name
+        if copy.is_dir():
+            transformer.update(model=str(copy), revision=None)
+    return changed
+
+
+def _find_folder(source: str | Path) -> tuple[Path, TemporaryDirectory[str] | None]:
     path = Path(source).expanduser()
     if path.is_dir():
         return path, None
@@ -105,16 +132,6 @@ def _download(repository: str) -> Path:
             f"'{repository}' is not a folder here, and could not be downloaded from the Hugging Face Hub "
             f"({str(reason).splitlines()[0]}). Check the name, the network, and for a private repository HF_TOKEN."
         ) from reason
-
-
-def _find_data(folder: Path, source: str | Path) -> Path:
-    for name in _DATA_FOLDERS:
-        if (folder / name / _RUNS).is_dir():
-            return folder / name
-    raise FileNotFoundError(
-        f"'{source}' has no runs: neither {_RUNS} nor data/{_RUNS} is in it. Train a model with `kedro run`, or pass "
-        "another folder."
-    )
 
 
 def _decode(path: Path, content: bytes) -> Any:

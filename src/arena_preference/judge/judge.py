@@ -1,7 +1,6 @@
 """Judge: the trained model as a Python object."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args
@@ -14,9 +13,8 @@ from arena_preference.datasets import RawTable, RawTablesDataset
 from arena_preference.lineage.manifest import Manifest
 from arena_preference.pipelines.ingestion.config import IngestionConfig
 from arena_preference.pipelines.ingestion.parsing import parse_test_battles
-from arena_preference.pretrained import list_transformers
 
-from .artefacts import CROSS_ENCODER_STORE, load_artefacts
+from .artefacts import CROSS_ENCODER_STORE, find_copied_models, load_artefacts
 from .conversations import Conversation, Turns, read_battle, read_candidates
 from .prediction import FITTED, Predictor
 from .reasons import list_reasons
@@ -73,12 +71,7 @@ class Judge:
             ValueError: If no run, or more than one, matches; or the run is of another version of this package.
         """
         artefacts = load_artefacts(source, run, FITTED)
-        parameters = deepcopy(artefacts.manifest.parameters)
-        for name, transformer in list_transformers(parameters).items():
-            # An exported folder has the transformers beside the data.
-            copy = artefacts.data.parent / "models" / name
-            if copy.is_dir():
-                transformer.update(model=str(copy), revision=None)
+        parameters = find_copied_models(artefacts.manifest.parameters, artefacts.data)
         try:
             parameters["embedding"]["inference"]["device"] = device
             parameters["finetuning"]["device"]["kind"] = device
