@@ -5,12 +5,11 @@ What takes time to import is imported by the command that needs it, so that the 
 
 import json
 import logging
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from kedro.framework.cli.utils import CONTEXT_SETTINGS
@@ -167,7 +166,7 @@ def rank(
         _check_output(path, force)
     model, reasons, n_rows, n_pairs = _load(source, run), dict[str, int](), 0, 0
     with ExitStack() as stack:
-        ranked_file, pairs_file = (path and stack.enter_context(_write_lines(path)) for path in (out, pairs))
+        ranked_file, pairs_file = (stack.enter_context(_write_lines(path)) if path else None for path in (out, pairs))
         for row in rank_file(model, file, context):
             n_rows += 1
             click.echo(json.dumps(row.to_dict(), ensure_ascii=False), file=ranked_file)
@@ -267,7 +266,9 @@ def _read_text(option: str, value: str) -> str:
     except UnicodeDecodeError as error:
         raise ValueError(f"{option}: '{path}' is not UTF-8 ({error}). Save it as UTF-8.") from error
     except OSError as error:
-        raise ValueError(f"{option}: '{path}' cannot be read ({error.strerror}). A text with @ starts with @@.") from error
+        raise ValueError(
+            f"{option}: '{path}' cannot be read ({error.strerror}). A text with @ starts with @@."
+        ) from error
 
 
 def _check_input(path: Path) -> None:
@@ -285,7 +286,7 @@ def _check_output(path: Path, force: bool) -> None:
         raise ValueError(f"There is no folder '{path.parent}' for '{path.name}'. Make it first.")
 
 
-def _write_lines(path: Path) -> Any:
+def _write_lines(path: Path) -> AbstractContextManager[IO[str]]:
     from fsspec.implementations.local import LocalFileSystem
 
     from arena_preference.datasets.atomic_write import atomic_write

@@ -164,9 +164,8 @@ def push(folder: Path, repository: str, message: str, *, public: bool = False) -
         ValueError: If there is no token, the Hub rejects the token or the name, it cannot be reached, or the repository
             is public and ``public`` is not set.
     """
-    import httpx
     from huggingface_hub import HfApi, get_token
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[attr-defined]
 
     kept = f"'{folder.name.removesuffix('.tmp')}' is written, and can be pushed again."
     if get_token() is None:
@@ -188,16 +187,11 @@ def push(folder: Path, repository: str, message: str, *, public: bool = False) -
             )
     except HfHubHTTPError as error:
         status = error.response.status_code
-        reason = str(error).strip().splitlines()[0]
-        action = (
-            "Check that HF_TOKEN may write there"
-            if status in (401, 403, 404)
-            else "Check the name of the repository"
-            if status in (400, 409, 422)
-            else "Try again later"
-        )
-        raise ValueError(f"The Hub rejected the upload to {repository} ({reason}). {action}. {kept}") from error
-    except (httpx.HTTPError, OSError) as error:
+        action = "Try again later" if status >= 500 else "Check the name, and that HF_TOKEN may write there"
+        raise ValueError(
+            f"The Hub rejected the upload to {repository} ({status} {error.server_message or ''}). {action}. {kept}"
+        ) from error
+    except (HTTPError, OSError) as error:
         raise ValueError(
             f"The Hub could not be reached ({error}). Check the network, and that HF_HUB_OFFLINE is not set. {kept}"
         ) from error

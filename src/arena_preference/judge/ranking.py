@@ -54,7 +54,7 @@ class Ranked(NamedTuple):
 
 
 def rank_file(judge: "Judge", path: Path, context: Literal["none", "batch"] = "batch") -> Iterator[Ranked]:
-    """Yield the rows of a file, columns prompt, responses and, if there is one, id, in its order, each with its ranking.
+    """Yield the rows of a file, with columns prompt, responses and perhaps id, in its order, each with its ranking.
 
     Cells of CSV are JSON where they hold lists. A row that cannot be ranked has an error instead.
 
