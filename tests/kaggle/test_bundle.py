@@ -13,6 +13,7 @@ from arena_preference.kaggle.bundle import add_run, copy_models, write_conf
 from arena_preference.lineage.manifest import open_manifests
 from arena_preference.lineage.pinning import LineageError, choose_run
 from arena_preference.lineage.storage import CatalogStorage
+from arena_preference.pretrained import list_transformers
 
 PROJECT = Path(__file__).parents[2]
 

@@ -11,13 +11,14 @@ import pandas as pd
 
 from arena_preference.battles import ID, LABEL_COLUMNS, TEXT_COLUMNS, FloatArray, prompt_group
 from arena_preference.datasets import RawTable, RawTablesDataset
+from arena_preference.formats.cells import Turns
 from arena_preference.lineage.manifest import Manifest
 from arena_preference.pipelines.ingestion.config import IngestionConfig
 from arena_preference.pipelines.ingestion.parsing import parse_test_battles
 from arena_preference.pretrained import list_transformers
 
 from .artefacts import CROSS_ENCODER_STORE, load_artefacts
-from .conversations import Conversation, Turns, read_battle, read_candidates
+from .conversations import Conversation, read_battle, read_candidates
 from .prediction import FITTED, Predictor
 from .reasons import list_reasons
 from .results import Preference, Ranking, Reason
@@ -249,8 +250,8 @@ def _read_tables(battles: Any) -> list[RawTable]:
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise TypeError(
-                f"Row {number} of {_ROWS} is of type {type(row).__name__}. Pass a DataFrame, a list of dictionaries, or "
-                "the path of a file."
+                f"Row {number} of {_ROWS} is of type {type(row).__name__}. Pass a DataFrame, a list of dictionaries, "
+                "or the path of a file."
             )
     plain = [{str(name): _to_plain(value) for name, value in row.items()} for row in rows]
     if not plain:

@@ -8,7 +8,7 @@ from catboost import CatBoost, Pool
 from arena_preference.battles import CONSENSUS, PREFERS_A, PREFERS_B, FloatArray
 from arena_preference.symmetry import FORM_SEPARATOR, is_antisymmetric, swap_features
 
-from .results import Reason
+from .results import Reason, Side
 
 # Features that say much the same count as one reason, worded by the strongest of them. A quantity that is in no group
 # is its own.
@@ -144,7 +144,7 @@ def list_reasons(explained: Explained, n_reasons: int) -> list[Reason]:
         if not agreeing:
             continue
         strongest = max(agreeing, key=lambda index: abs(explained.contributions[index]))
-        side = "a" if total > 0 else "b"
+        side: Side = "a" if total > 0 else "b"
         text = _describe(explained.names[strongest], explained.values[strongest], side)
         reasons.append(Reason(text, side, abs(total), explained.names[strongest]))
     return sorted(reasons, key=lambda reason: -reason.contribution)[:n_reasons]
