@@ -9,7 +9,6 @@ from kedro.io.core import DatasetError
 
 from .path_dataset import FileDataset
 
-
 # Optional dependencies of scikit-learn that take a second to import.
 _HEAVY: Final = ("torch", "dask")
 
