@@ -1,11 +1,12 @@
 """Judge: the trained model as a Python object."""
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args
+from weakref import finalize
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ class Judge:
         predictor: Predictor,
         manifest: Manifest,
         ingestion: IngestionConfig,
-        temporary: TemporaryDirectory[str] | None = None,
+        temporary: Path | None = None,
     ) -> None:
         """Make a judge from what ``load`` has loaded.
 
@@ -57,7 +58,9 @@ class Judge:
             temporary: A folder that the model needs, deleted with the judge.
         """
         self.manifest = manifest
-        self._predictor, self._ingestion, self._temporary = predictor, ingestion, temporary
+        self._predictor, self._ingestion = predictor, ingestion
+        if temporary:
+            finalize(self, shutil.rmtree, temporary, ignore_errors=True)
 
     @classmethod
     def load(cls, source: str | Path = "data", *, run: str | None = None, device: str = "auto") -> "Judge":
