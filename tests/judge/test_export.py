@@ -15,7 +15,7 @@ import pytest
 import yaml
 from kedro.config import OmegaConfigLoader
 
-from arena_preference.judge.artefacts import open_source
+from arena_preference.judge.artefacts import find_data, open_source
 from arena_preference.judge.export import LISTING, export_run, push
 from arena_preference.judge.prediction import FITTED
 from arena_preference.lineage.manifest import NodeRecord
@@ -111,7 +111,7 @@ def test_an_export_has_all_that_the_model_needs(data: Path, tmp_path: Path) -> N
     loader = OmegaConfigLoader(str(folder / "conf"), **CONFIG_LOADER_ARGS)
     assert loader["parameters"]["embedding"]["preset"] is None
     assert loader["parameters"]["embedding"]["encoder"]["model"] == "models/embedding.encoder"
-    assert open_source(folder)[0] == folder / "data"
+    assert find_data(folder, folder) == folder / "data"
 
 
 def test_the_card_quotes_the_run_and_nothing_else(data: Path, tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_pushed_export_comes_back_as_it_was_and_replaces_the_one_before(
     assert hub.files.pop("notes.md") == b""
     assert {name: sha256(content).hexdigest() for name, content in hub.files.items()} == hash_files(folder)
     downloaded, _ = open_source("acme/judge")
-    assert hash_files(downloaded.parent) == hash_files(folder)
+    assert hash_files(downloaded) == hash_files(folder)
     export_run(data, tmp_path / "export.zip", conf=CONF, push_to="acme/judge")
     assert hub.files.keys() == hash_files(folder).keys()
 

@@ -1,11 +1,35 @@
 """Fitted scikit-learn objects in the skops format."""
 
-from typing import Any
+import importlib
+import sys
+from types import ModuleType
+from typing import Any, Final
 
 from kedro.io.core import DatasetError
-from skops import io
 
 from .path_dataset import FileDataset
+
+# Optional dependencies of scikit-learn that take a second to import.
+_HEAVY: Final = ("torch", "dask")
+
+
+def _import_skops() -> ModuleType:
+    """Import skops without importing PyTorch and Dask.
+
+    skops lists the types that it trusts by importing every package of scikit-learn, some of which import these two if
+    they can.
+    """
+    hidden = [name for name in _HEAVY if name not in sys.modules]
+    # An entry of None makes the import fail.
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        return importlib.import_module("skops.io")
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+io = _import_skops()
 
 
 class SkopsDataset(FileDataset[Any]):

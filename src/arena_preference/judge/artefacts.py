@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import shutil
 import zipfile
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any, Final, NamedTuple
 
 import fsspec
@@ -33,13 +34,13 @@ class Artefacts(NamedTuple):
         manifest: Of the run.
         data: The data folder.
         fitted: The fitted objects by the name of their dataset.
-        temporary: The folder that holds all of it if it came from an archive; it is deleted with this object.
+        temporary: The folder that holds all of it if it came from an archive, to be deleted in the end.
     """
 
     manifest: Manifest
     data: Path
     fitted: dict[str, Any]
-    temporary: TemporaryDirectory[str] | None
+    temporary: Path | None
 
 
 def load_artefacts(source: str | Path, run: str | None, names: Iterable[str]) -> Artefacts:
@@ -55,7 +56,16 @@ def load_artefacts(source: str | Path, run: str | None, names: Iterable[str]) ->
         LineageError: If no completed run has all datasets, or a file is missing or was changed.
         ValueError: If no run, or more than one, matches.
     """
-    data, temporary = open_source(source)
+    folder, temporary = open_source(source)
+    try:
+        return _load_run(find_data(folder, source), run, names, temporary)
+    except BaseException:
+        if temporary:
+            shutil.rmtree(temporary)
+        raise
+
+
+def _load_run(data: Path, run: str | None, names: Iterable[str], temporary: Path | None) -> Artefacts:
     manifests = ManifestFolder(StoredPath(fsspec.filesystem("file"), str(data / _RUNS)))
     every = manifests.read_all()
     run_id, versions = choose_run(names, every, manifests.find(run).run_id if run else None)
@@ -72,49 +82,39 @@ def load_artefacts(source: str | Path, run: str | None, names: Iterable[str]) ->
     return Artefacts(every[run_id], data, fitted, temporary)
 
 
-def open_source(source: str | Path) -> tuple[Path, TemporaryDirectory[str] | None]:
-    """Return the data folder of a source and, if it was an archive, the temporary folder that holds it.
+def open_source(source: str | Path) -> tuple[Path, Path | None]:
+    """Return the folder of a source and, if it was an archive, the temporary folder, which is to be deleted.
 
     Raises:
-        FileNotFoundError: If the source is not found, or has no runs.
+        FileNotFoundError: If the source is not found.
     """
-    folder, temporary = _find_folder(source)
-    for name in _DATA_FOLDERS:
-        if (folder / name / _RUNS).is_dir():
-            return folder / name, temporary
-    raise FileNotFoundError(
-        f"'{source}' has no runs: neither {_RUNS} nor data/{_RUNS} is in it. Train a model with `kedro run`, or pass "
-        "another folder."
-    )
-
-
-def find_copied_models(parameters: Mapping[str, Any], data: Path) -> dict[str, Any]:
-    """Return a run's parameters with the transformers that an export has beside its data folder."""
-    changed: dict[str, Any] = deepcopy(dict(parameters))
-    for name, transformer in list_transformers(changed).items():
-        copy = data.parent / "models" / name
-        if copy.is_dir():
-            transformer.update(model=str(copy), revision=None)
-    return changed
-
-
-def _find_folder(source: str | Path) -> tuple[Path, TemporaryDirectory[str] | None]:
     path = Path(source).expanduser()
     if path.is_dir():
         return path, None
     if path.is_file():
         if not zipfile.is_zipfile(path):
             raise FileNotFoundError(f"'{path}' is neither a folder nor a .zip. Pass the folder that has the runs.")
-        temporary = TemporaryDirectory(prefix="arena-preference-")
+        temporary = Path(mkdtemp(prefix="arena-preference-"))
         with zipfile.ZipFile(path) as archive:
-            archive.extractall(temporary.name)
-        return Path(temporary.name), temporary
+            # zipfile removes ".." and absolute paths.
+            archive.extractall(temporary)
+        return temporary, temporary
     if isinstance(source, str) and _may_be_on_hub(source):
         return _download(source), None
     raise FileNotFoundError(
         f"There is no '{path}'. Train a model with `kedro run`, or pass the data folder of a project, a folder or .zip "
         "that `kedro judge export` wrote, or the name of a repository on the Hugging Face Hub, OWNER/NAME."
     )
+
+
+def find_copied_models(parameters: Mapping[str, Any], data: Path) -> dict[str, Any]:
+    """Return a run's parameters with the transformers that an export or a bundle has beside its data folder."""
+    changed: dict[str, Any] = deepcopy(dict(parameters))
+    for name, transformer in list_transformers(changed).items():
+        copy = data.parent / "models" / name
+        if copy.is_dir():
+            transformer.update(model=str(copy), revision=None)
+    return changed
 
 
 def _may_be_on_hub(source: str) -> bool:
@@ -132,6 +132,21 @@ def _download(repository: str) -> Path:
             f"'{repository}' is not a folder here, and could not be downloaded from the Hugging Face Hub "
             f"({str(reason).splitlines()[0]}). Check the name, the network, and for a private repository HF_TOKEN."
         ) from reason
+
+
+def find_data(folder: Path, source: str | Path) -> Path:
+    """Return the data folder in the folder of a source.
+
+    Raises:
+        FileNotFoundError: If no run is stored in it.
+    """
+    for name in _DATA_FOLDERS:
+        if (folder / name / _RUNS).is_dir():
+            return folder / name
+    raise FileNotFoundError(
+        f"'{source}' has no runs: neither {_RUNS} nor data/{_RUNS} is in it. Train a model with `kedro run`, or pass "
+        "another folder."
+    )
 
 
 def _decode(path: Path, content: bytes) -> Any:

@@ -48,10 +48,11 @@ def _read_response(response: Conversation, name: str, replies: Turns) -> Turns:
     if not _is_messages(response, name):
         turns = _read_turns(response, name)
         return [*replies, *turns] if len(turns) == 1 else turns
-    if any(message.get("role") != REPLY for message in response):  # type: ignore[union-attr]
+    messages: list[Any] = list(response)
+    if any(not isinstance(message, Mapping) or message.get("role") != REPLY for message in messages):
         raise ValueError(f"{name} has messages of another role than '{REPLY}'. Pass the rest as the prompt.")
     # Messages of the assistant in a row are one reply; split_turns wants a turn of the user before them.
-    _, (reply,) = _split_messages([{"role": USER, "content": ""}, *response], REPLY, name)  # type: ignore[misc]
+    _, (reply,) = _split_messages([{"role": USER, "content": ""}, *messages], REPLY, name)
     return [*replies, reply]
 
 

@@ -27,7 +27,7 @@ from arena_preference.lineage.storage import CatalogStorage
 from arena_preference.run_copy import add_run, clear_presets, copy_models, write_conf
 from arena_preference.settings import CONFIG_LOADER_ARGS
 
-from .artefacts import find_copied_models, open_source
+from .artefacts import find_copied_models, find_data, open_source
 from .model_card import REPORTS, write_card
 from .prediction import FITTED
 
@@ -69,25 +69,23 @@ def export_run(
         LineageError: If no run is complete, or a file was changed.
     """
     _check_output(output)
-    data, archive = open_source(source)
-    conf = _find_conf(data, conf)
+    opened, extracted = open_source(source)
     # An interrupted command does not replace a complete export.
     temporary = output.with_name(f"{output.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     try:
-        manifest = _write(data, conf, run, temporary, with_models)
-        if output.suffix == ".zip":
-            _write_archive(temporary, output)
-        else:
+        data = find_data(opened, source)
+        manifest = _write(data, _find_conf(data, conf), run, temporary, with_models)
+        folder = temporary if output.suffix == ".zip" else output
+        if folder == output:
             shutil.rmtree(output, ignore_errors=True)
             temporary.rename(output)
-        folder = temporary if output.suffix == ".zip" else output
+        else:
+            _write_archive(temporary, output)
         return manifest, push(folder, push_to, f"Run {manifest.run_id}", public=public) if push_to else None
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if archive:
-            archive.cleanup()
+        for leftover in filter(None, (temporary, extracted)):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _write(data: Path, conf: Path, run: str | None, folder: Path, with_models: bool) -> Manifest:

@@ -1,21 +1,24 @@
 """Judge: the trained model as a Python object."""
 
+import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args
+from weakref import finalize
 
 import numpy as np
 import pandas as pd
 
 from arena_preference.battles import ID, LABEL_COLUMNS, TEXT_COLUMNS, FloatArray, prompt_group
 from arena_preference.datasets import RawTable, RawTablesDataset
+from arena_preference.formats.cells import Turns
 from arena_preference.lineage.manifest import Manifest
 from arena_preference.pipelines.ingestion.config import IngestionConfig
 from arena_preference.pipelines.ingestion.parsing import parse_test_battles
 
 from .artefacts import CROSS_ENCODER_STORE, find_copied_models, load_artefacts
-from .conversations import Conversation, Turns, read_battle, read_candidates
+from .conversations import Conversation, read_battle, read_candidates
 from .prediction import FITTED, Predictor
 from .reasons import list_reasons
 from .results import Preference, Ranking, Reason
@@ -42,7 +45,7 @@ class Judge:
         predictor: Predictor,
         manifest: Manifest,
         ingestion: IngestionConfig,
-        temporary: TemporaryDirectory[str] | None = None,
+        temporary: Path | None = None,
     ) -> None:
         """Make a judge from what ``load`` has loaded.
 
@@ -53,7 +56,9 @@ class Judge:
             temporary: A folder that the model needs, deleted with the judge.
         """
         self.manifest = manifest
-        self._predictor, self._ingestion, self._temporary = predictor, ingestion, temporary
+        self._predictor, self._ingestion = predictor, ingestion
+        if temporary:
+            finalize(self, shutil.rmtree, temporary, ignore_errors=True)
 
     @classmethod
     def load(cls, source: str | Path = "data", *, run: str | None = None, device: str = "auto") -> "Judge":
@@ -201,10 +206,90 @@ class Judge:
         """Index of the best of some responses, as ``rank`` orders them."""
         return self.rank(prompt, responses, context=context).best
 
+    def reward(
+        self,
+        prompts: Sequence[Conversation],
+        completions: Sequence[Conversation],
+        references: Sequence[Conversation | None] | None = None,
+        **_: Any,
+    ) -> list[float]:
+        """Rewards of completions, as TRL's trainers ask a reward function for them.
+
+        A preference is relative: the reward is the mean probability to win against the other completions of the same
+        prompt, and against its reference if there is one, a tie counted half. Other arguments, such as the columns of
+        the data set, are ignored.
+
+        Args:
+            prompts: The prompt of each completion, as in ``compare``.
+            completions: As many.
+            references: A response to compare each completion with, too, or None.
+
+        Returns:
+            From 0 to 1, in the order of the completions.
+
+        Raises:
+            ValueError: If the arguments are not of one length, or a prompt has one completion and no reference.
+        """
+        references = [None] * len(prompts) if references is None else references
+        if not len(prompts) == len(completions) == len(references):
+            raise ValueError(
+                f"There are {len(prompts)} prompts, {len(completions)} completions and {len(references)} references; "
+                "there has to be one of each for every completion."
+            )
+        groups: dict[str, list[int]] = {}
+        for index, (prompt, reference) in enumerate(zip(prompts, references, strict=True)):
+            groups.setdefault(json.dumps([prompt, reference]), []).append(index)
+        requests = []
+        for members in groups.values():
+            prompt, reference = prompts[members[0]], references[members[0]]
+            candidates = [completions[index] for index in members] + ([] if reference is None else [reference])
+            if len(candidates) == 1:
+                raise ValueError(
+                    f"prompts[{members[0]}] has a single completion, and a reward is relative to others. Generate "
+                    "several for each prompt (num_generations in TRL), or pass references."
+                )
+            requests.append((prompt, candidates))
+        rewards = np.empty(len(prompts))
+        for members, ranking in zip(groups.values(), self.rank_many(requests), strict=True):
+            rewards[members] = ranking.win_probabilities[: len(members)]
+        return rewards.tolist()
+
+    def reward_func(
+        self, queries: Sequence[str], prompts: Sequence[str], labels: Sequence[str | None] | None = None, **_: Any
+    ) -> dict[str, Any]:
+        """Rewards as OpenRLHF asks for them: ``queries`` are the prompts, each followed by its response.
+
+        Args:
+            queries: Prompt and response in one text.
+            prompts: The prompts.
+            labels: References of the prompts; empty ones count as None.
+
+        Returns:
+            ``rewards`` and ``scores``, the same tensor of shape (n,), and ``extra_logs``.
+
+        Raises:
+            ValueError: If a query does not begin with its prompt; and as ``reward``.
+        """
+        import torch
+
+        rewards = torch.tensor(self.reward(prompts, *split_queries(queries, prompts, labels)))
+        return {"rewards": rewards, "scores": rewards, "extra_logs": {"win_probability": rewards}}
+
     def _predict(self, battles: pd.DataFrame) -> FloatArray:
         if not len(battles):
             return np.empty((0, len(LABEL_COLUMNS)))
         return self._predictor.predict(battles)[list(LABEL_COLUMNS)].to_numpy()
+
+
+def split_queries(
+    queries: Sequence[str], prompts: Sequence[str], labels: Sequence[str | None] | None = None
+) -> tuple[list[str], list[str | None] | None]:
+    """Completions and references in queries and labels as OpenRLHF has them; see ``Judge.reward_func``."""
+    for index, (query, prompt) in enumerate(zip(queries, prompts, strict=False)):
+        if not query.startswith(prompt):
+            raise ValueError(f"queries[{index}] does not begin with prompts[{index}]. Pass prompt and response.")
+    completions = [query[len(prompt) :] for query, prompt in zip(queries, prompts, strict=False)]
+    return completions, None if labels is None else [label or None for label in labels]
 
 
 def _list_pairs(n: int) -> tuple[Any, Any]:
@@ -242,8 +327,8 @@ def _read_tables(battles: Any) -> list[RawTable]:
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise TypeError(
-                f"Row {number} of {_ROWS} is of type {type(row).__name__}. Pass a DataFrame, a list of dictionaries, or "
-                "the path of a file."
+                f"Row {number} of {_ROWS} is of type {type(row).__name__}. Pass a DataFrame, a list of dictionaries, "
+                "or the path of a file."
             )
     plain = [{str(name): _to_plain(value) for name, value in row.items()} for row in rows]
     if not plain:

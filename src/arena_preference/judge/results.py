@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+Side = Literal["a", "b"]
 Winner = Literal["a", "b", "tie"]
 
 
@@ -23,7 +24,7 @@ class Reason:
     """
 
     text: str
-    side: Literal["a", "b"]
+    side: Side
     contribution: float
     feature: str
 

@@ -24,6 +24,7 @@ from arena_preference.pipelines.finetuning.nodes import predict_oof_logits, pred
 from arena_preference.pipelines.finetuning.trainer import (
     HISTORY,
     MODEL,
+    Predictor,
     TrainingJob,
     collate,
     launch,

@@ -62,18 +62,19 @@ def compute_consensus_features(
 
 
 def _list_turns(battles: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per turn: battle (its row), prompt (a hash of its turns so far), a, b (null turns as empty)."""
+    """Return one row per turn: battle (its row), prompt (a hash of group and turns), a, b (null turns as empty)."""
     turns = []
-    for battle, (prompt, *responses) in enumerate(zip(*(battles[name] for name in TEXT_COLUMNS), strict=True)):
-        for index, prefix in enumerate(_hash_prefixes(prompt)):
+    columns = (battles[name] for name in ("prompt_group", *TEXT_COLUMNS))
+    for battle, (group, prompt, *responses) in enumerate(zip(*columns, strict=True)):
+        for index, prefix in enumerate(_hash_prefixes(group, prompt)):
             texts = (response[index] or "" if index < len(response) else "" for response in responses)
             turns.append((battle, prefix, *texts))
     return pd.DataFrame(turns, columns=["battle", "prompt", *SIDES])
 
 
-def _hash_prefixes(prompt: Sequence[str | None]) -> Iterator[str]:
+def _hash_prefixes(group: str, prompt: Sequence[str | None]) -> Iterator[str]:
     """Iterate over hashes of the first turn, of the first two, and so on; normalised turns have no line break."""
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(f"{group}\n".encode(), digest_size=16)
     for turn in prompt:
         digest.update(f"{normalise_prompt(turn)}\n".encode())
         yield digest.hexdigest()
