@@ -1,6 +1,7 @@
 """The pipelines together: stages, splits and the catalog behind them."""
 
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from kedro.framework.project import pipelines
@@ -95,3 +96,9 @@ def test_layers_follow_the_flow_as_kedro_viz_needs_to_show_them(
         inputs = {name: find_layer(name) for name in node.inputs if not name.startswith("params:")}
         backwards += [(name, output) for output in node.outputs for name in inputs if inputs[name] > find_layer(output)]
     assert backwards == []
+
+
+def test_kedro_finds_the_types_of_all_parameters(registered: dict[str, Pipeline]) -> None:
+    # Of a node with a name that is only imported for type checkers, Kedro passes the parameters as dictionaries.
+    for function in {node.func for pipeline in registered.values() for node in pipeline.nodes}:
+        get_type_hints(function)

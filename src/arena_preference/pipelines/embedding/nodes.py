@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,6 @@ from .encoder_settings import EncoderSettings, read_encoder_settings
 from .model_inputs import list_conversations, list_texts, make_input_keys
 
 # Torch and transformers take seconds to import; only the two nodes that run a model import them.
-if TYPE_CHECKING:
-    from .text_model import TextModel
 
 Arrays = dict[str, npt.NDArray[Any]]
 #: ``encoder`` and ``reward_model``, both empty if disabled: ``model`` and ``revision`` as in the parameters,
@@ -34,7 +32,7 @@ def embed_texts(
     embedding_store: EmbeddingStore,
     config: EmbeddingConfig,
     embedding_models: ModelRecords | None = None,
-    loaded: "dict[str, TextModel] | None" = None,
+    loaded: dict[str, Any] | None = None,
 ) -> Iterator[EmbeddingShard]:
     """Embed the prompts and responses that the store lacks; on test, with the encoder of the training battles.
 
@@ -78,7 +76,7 @@ def score_responses(
     embedding_store: EmbeddingStore,
     config: EmbeddingConfig,
     embedding_models: ModelRecords | None = None,
-    loaded: "dict[str, TextModel] | None" = None,
+    loaded: dict[str, Any] | None = None,
 ) -> Iterator[EmbeddingShard]:
     """Score the responses that the store lacks, each with its prompt, over all turns, as ``embed_texts`` embeds texts.
 

@@ -117,7 +117,7 @@ def predict_test_logits(
     cross_encoder_store: ModelStore,
     cross_encoders: CrossEncoders,
     config: FinetuningConfig,
-    loaded: "dict[str, Predictor] | None" = None,
+    loaded: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Predict new battles with the cross encoder of all folds or, without one, the mean of the folds' models.
 
