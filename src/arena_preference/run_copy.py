@@ -30,7 +30,7 @@ def add_run(
         target: Storage of the copies.
         inputs: The datasets that prediction reads. Of those without versions, only the run's cross encoders are copied.
         run: Its id, a prefix of it, or its name; None takes the newest completed run that has all inputs.
-        also: Datasets with versions that are copied if the run has them.
+        also: Datasets with versions that are copied if the run has them and they are still stored.
 
     Raises:
         LineageError: If no such run has all inputs, or a file was changed since.
@@ -40,7 +40,7 @@ def add_run(
     versioned = [name for name in inputs if source.is_versioned(name)]
     run_id, versions = choose_run(versioned, manifests, folder.find(run).run_id if run else None)
     view = view_runs(manifests)[run_id]
-    versions |= {name: view[name] for name in also if name in view}
+    versions |= {name: view[name] for name in also if name in view and source.locate(name, view[name]).exists()}
     read_versions(versions, manifests, source)
     for name, version in versions.items():
         stored, copy = source.locate(name, version), target.locate(name, version)

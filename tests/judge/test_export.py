@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -11,10 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from kedro.config import OmegaConfigLoader
 
+from arena_preference import Judge
 from arena_preference.judge.artefacts import find_data, open_source
 from arena_preference.judge.export import LISTING, export_run, push
 from arena_preference.judge.prediction import FITTED
@@ -77,7 +82,7 @@ def store_run(data: Path, model: str, reports: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def stored(tmp_path: Path) -> Path:
     """A data folder without a configuration beside it."""
     model = tmp_path / "encoder"
     model.mkdir()
@@ -96,9 +101,9 @@ def hash_files(folder: Path) -> dict[str, str]:
     }
 
 
-def test_an_export_has_all_that_the_model_needs(data: Path, tmp_path: Path) -> None:
+def test_an_export_has_all_that_the_model_needs(stored: Path, tmp_path: Path) -> None:
     folder = tmp_path / "export"
-    manifest, address = export_run(data, folder, conf=CONF)
+    manifest, address = export_run(stored, folder, conf=CONF)
     assert (manifest.run_id, address) == (RUN, None)
     listing = json.loads((folder / LISTING).read_text())
     files = hash_files(folder)
@@ -114,8 +119,8 @@ def test_an_export_has_all_that_the_model_needs(data: Path, tmp_path: Path) -> N
     assert find_data(folder, folder) == folder / "data"
 
 
-def test_the_card_quotes_the_run_and_nothing_else(data: Path, tmp_path: Path) -> None:
-    manifest, _ = export_run(data, tmp_path / "export", conf=CONF)
+def test_the_card_quotes_the_run_and_nothing_else(stored: Path, tmp_path: Path) -> None:
+    manifest, _ = export_run(stored, tmp_path / "export", conf=CONF)
     text = (tmp_path / "export" / "README.md").read_text()
     _, metadata, body = text.split("---\n", 2)
     card = yaml.safe_load(metadata)
@@ -140,9 +145,13 @@ def test_the_card_quotes_the_run_and_nothing_else(data: Path, tmp_path: Path) ->
         assert re.search(rf"\b{number[:-1]}|\b{float(number)}", known), number
 
 
-def test_a_run_without_reports_has_a_card_that_says_so(data: Path, tmp_path: Path) -> None:
+def test_a_run_without_reports_has_a_card_that_says_so(stored: Path, tmp_path: Path) -> None:
     store_run(tmp_path / "bare" / "data", "acme/encoder", {})
     export_run(tmp_path / "bare" / "data", tmp_path / "export", conf=CONF, with_models=False)
+    for report in stored.rglob("02_intermediate/ingestion_summary.json/*/*"):
+        report.unlink()
+    export_run(stored, tmp_path / "pruned", conf=CONF)
+    assert (tmp_path / "pruned" / "README.md").read_text().count("The run has not") == 1
     text = (tmp_path / "export" / "README.md").read_text()
     assert text.count("The run has not") == 3
     assert not (tmp_path / "export" / "models").exists()
@@ -153,9 +162,9 @@ def test_a_run_without_reports_has_a_card_that_says_so(data: Path, tmp_path: Pat
     }
 
 
-def test_an_archive_and_an_export_of_an_export_have_the_same_files(data: Path, tmp_path: Path) -> None:
+def test_an_archive_and_an_export_of_an_export_have_the_same_files(stored: Path, tmp_path: Path) -> None:
     folder, archive, again = (tmp_path / name for name in ("export", "export.zip", "again"))
-    export_run(data, folder, conf=CONF)
+    export_run(stored, folder, conf=CONF)
     export_run(folder, archive)
     # The encoder is not found by its name any more, only beside the data.
     for path in (tmp_path / "encoder").iterdir():
@@ -166,38 +175,38 @@ def test_an_archive_and_an_export_of_an_export_have_the_same_files(data: Path, t
     assert hash_files(again) == hash_files(folder)
 
 
-def test_an_export_replaces_an_export_and_nothing_else(data: Path, tmp_path: Path) -> None:
+def test_an_export_replaces_an_export_and_nothing_else(stored: Path, tmp_path: Path) -> None:
     folder, archive = tmp_path / "export", tmp_path / "export.zip"
     for output in (folder, archive):
-        export_run(data, output, conf=CONF)
-        export_run(data, output, conf=CONF)
+        export_run(stored, output, conf=CONF)
+        export_run(stored, output, conf=CONF)
     (folder / "notes.md").touch()
     with pytest.raises(ValueError, match=r"export did not write: notes\.md"):
-        export_run(data, folder, conf=CONF)
+        export_run(stored, folder, conf=CONF)
     with pytest.raises(ValueError, match="not an export"):
-        export_run(data, data, conf=CONF)
+        export_run(stored, stored, conf=CONF)
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as content:
         content.writestr("mine", "")
     with pytest.raises(ValueError, match="not an export"):
-        export_run(data, tmp_path / "mine.zip", conf=CONF)
+        export_run(stored, tmp_path / "mine.zip", conf=CONF)
     assert (folder / "notes.md").exists()
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_a_failed_export_leaves_the_earlier_one(data: Path, tmp_path: Path) -> None:
+def test_a_failed_export_leaves_the_earlier_one(stored: Path, tmp_path: Path) -> None:
     folder = tmp_path / "export"
-    export_run(data, folder, conf=CONF)
+    export_run(stored, folder, conf=CONF)
     before = hash_files(folder)
-    next(data.rglob("calibration.json/*/*")).write_text("[]")
+    next(stored.rglob("calibration.json/*/*")).write_text("[]")
     with pytest.raises(LineageError, match="calibration"):
-        export_run(data, folder, conf=CONF)
+        export_run(stored, folder, conf=CONF)
     assert hash_files(folder) == before
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_a_data_folder_without_a_configuration_is_an_error(data: Path, tmp_path: Path) -> None:
+def test_a_data_folder_without_a_configuration_is_an_error(stored: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="kedro judge export"):
-        export_run(data, tmp_path / "export")
+        export_run(stored, tmp_path / "export")
 
 
 class FakeHub(ThreadingHTTPServer):
@@ -304,49 +313,49 @@ def start_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 
 def test_a_pushed_export_comes_back_as_it_was_and_replaces_the_one_before(
-    data: Path, tmp_path: Path, start_hub: Callable[..., FakeHub]
+    stored: Path, tmp_path: Path, start_hub: Callable[..., FakeHub]
 ) -> None:
     hub, folder = start_hub(), tmp_path / "export"
     hub.files = {"data/old": b"", "notes.md": b""}
-    _, address = export_run(data, folder, conf=CONF, push_to="acme/judge")
+    _, address = export_run(stored, folder, conf=CONF, push_to="acme/judge")
     assert address == f"{hub.address}/acme/judge"
     assert hub.created == [{"name": "judge", "organization": "acme", "visibility": "private"}]
     assert hub.files.pop("notes.md") == b""
     assert {name: sha256(content).hexdigest() for name, content in hub.files.items()} == hash_files(folder)
     downloaded, _ = open_source("acme/judge")
     assert hash_files(downloaded) == hash_files(folder)
-    export_run(data, tmp_path / "export.zip", conf=CONF, push_to="acme/judge")
+    export_run(stored, tmp_path / "export.zip", conf=CONF, push_to="acme/judge")
     assert hub.files.keys() == hash_files(folder).keys()
 
 
 def test_what_is_to_be_private_is_not_pushed_to_a_public_repository(
-    data: Path, tmp_path: Path, start_hub: Callable[..., FakeHub]
+    stored: Path, tmp_path: Path, start_hub: Callable[..., FakeHub]
 ) -> None:
     hub, folder = start_hub(private=False), tmp_path / "export"
     with pytest.raises(ValueError, match="--public"):
-        export_run(data, folder, conf=CONF, push_to="acme/judge")
+        export_run(stored, folder, conf=CONF, push_to="acme/judge")
     assert hub.files == {}
-    export_run(data, folder, conf=CONF, push_to="acme/judge", public=True)
+    export_run(stored, folder, conf=CONF, push_to="acme/judge", public=True)
     assert hub.created[-1]["visibility"] == "public"
     assert LISTING in hub.files
 
 
 @pytest.mark.parametrize(("status", "action"), [(401, "HF_TOKEN"), (403, "HF_TOKEN"), (400, "name"), (500, "later")])
 def test_a_rejected_push_says_what_to_check_and_keeps_the_export(
-    data: Path, tmp_path: Path, start_hub: Callable[..., FakeHub], status: int, action: str
+    stored: Path, tmp_path: Path, start_hub: Callable[..., FakeHub], status: int, action: str
 ) -> None:
     start_hub(status=status)
     with pytest.raises(ValueError, match=rf"acme/judge.*{status}.*{action}.*'export' is written") as caught:
-        export_run(data, tmp_path / "export", conf=CONF, push_to="acme/judge")
+        export_run(stored, tmp_path / "export", conf=CONF, push_to="acme/judge")
     assert "hf_secret" not in str(caught.value)
     assert (tmp_path / "export" / LISTING).exists()
 
 
 def test_without_a_token_or_a_network_the_reason_is_one_line(
-    data: Path, tmp_path: Path, start_hub: Callable[..., FakeHub], monkeypatch: pytest.MonkeyPatch
+    stored: Path, tmp_path: Path, start_hub: Callable[..., FakeHub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub, folder = start_hub(), tmp_path / "export"
-    export_run(data, folder, conf=CONF)
+    export_run(stored, folder, conf=CONF)
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(ValueError, match="hf auth login"):
         push(folder, "acme/judge", "Run 1")
@@ -360,3 +369,22 @@ def test_without_a_token_or_a_network_the_reason_is_one_line(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ValueError, match="HF_HUB_OFFLINE"):
         push(folder, "acme/judge", "Run 1")
+
+
+@pytest.mark.slow
+def test_an_exported_model_predicts_the_same_in_python_and_as_a_pipeline(
+    data: Path, judge: Judge, tmp_path: Path
+) -> None:
+    folder, raw_dir = tmp_path / "export", data.parent / "raw"
+    export_run(data, folder, conf=CONF)
+    expected = judge.predict(raw_dir / "test.csv", context="batch")
+    exported = Judge.load(folder)
+    pd.testing.assert_frame_equal(exported.predict(raw_dir / "test.csv", context="batch"), expected, check_exact=True)
+    options = ["--pipelines=submission", "--conf-source=conf", f"--params=raw_dir={raw_dir}"]
+    command = [sys.executable, "-m", "arena_preference", "run", *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = folder.glob("data/07_model_output/submission.csv/*/submission.csv")
+    submission = pd.read_csv(path, dtype={"id": str})
+    assert submission["id"].tolist() == expected["id"].tolist()
+    assert np.abs(submission.iloc[:, 1:].to_numpy() - expected.iloc[:, 1:].to_numpy()).max() < 1e-6

@@ -1,6 +1,9 @@
 """Scoring a file in chunks: the same output in any number of steps, and nothing lost or mixed."""
 
 import json
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -142,3 +145,35 @@ def test_the_log_has_no_line_per_chunk(battles_file: Path, tmp_path: Path, caplo
     caplog.set_level("INFO")
     score_file(FakeJudge(), battles_file, tmp_path / "out.csv", chunk_rows=10)
     assert not [record for record in caplog.records if record.name.startswith("arena_preference.pipelines")]
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_resumed_with_the_same_bytes(data: Path, tmp_path: Path) -> None:
+    raw = pd.read_csv(data.parent / "raw" / "test.csv", dtype=str, keep_default_na=False)
+    table = pd.concat([raw.assign(id=f"{copy}-" + raw["id"]) for copy in range(6)])
+    table.to_csv(tmp_path / "battles.csv", index=False)
+
+    def start(out: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "arena_preference", "judge", "score", "battles.csv", f"--out={out}"]
+        options = [f"--model={data}", "--chunk-rows=20"]
+        return subprocess.Popen([*command, *options], cwd=tmp_path, text=True, stderr=subprocess.PIPE)
+
+    with start("whole.csv") as whole:
+        _, said = whole.communicate(timeout=300)
+    assert whole.returncode in (0, 3), said
+    parts = tmp_path / "killed.csv.parts"
+    with start("killed.csv") as killed:
+        deadline = time.monotonic() + 300
+        while len(list(parts.glob("*.parquet"))) < 3:
+            assert killed.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        killed.kill()
+    assert len(list(parts.glob("*.parquet"))) * 20 < len(table)
+    assert not (tmp_path / "killed.csv").exists()
+    with start("killed.csv") as resumed:
+        _, said_then = resumed.communicate(timeout=300)
+    assert resumed.returncode == whole.returncode, said_then
+    assert (tmp_path / "killed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert len(pd.read_csv(tmp_path / "whole.csv")) == len(table)
+    assert not parts.exists()

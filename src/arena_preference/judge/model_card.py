@@ -38,7 +38,8 @@ def write_card(manifest: Manifest, storage: CatalogStorage, fitted: Iterable[str
     """
     manifests = open_manifests(storage).read_all()
     view = view_runs(manifests)[manifest.run_id]
-    reports = {name: _read(storage, name, view[name]) for name in REPORTS if name in view}
+    paths = {name: Path(storage.locate(name, view[name]).path) for name in REPORTS if name in view}
+    reports = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
     # Manifests have the values without their intervals.
     metrics = reports.get("metrics", manifest.metrics)
     transformers = list_transformers(manifest.parameters)
@@ -81,10 +82,6 @@ def _list_results(metrics: Mapping[str, Any]) -> list[EvalResult] | None:
         if name in metrics
     ]
     return results or None
-
-
-def _read(storage: CatalogStorage, name: str, version: str) -> Any:
-    return json.loads(Path(storage.locate(name, version).path).read_text(encoding="utf-8"))
 
 
 def _get_value(metric: Any) -> float:
