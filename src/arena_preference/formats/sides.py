@@ -24,7 +24,8 @@ def label_pair(better: Turns, worse: Turns, *, is_tie: bool = False) -> dict[str
 def draw_sides(battle: Battle) -> Battle:
     """The battle, or in half of the cases the battle with its sides exchanged.
 
-    The draw is a hash of the two responses, whatever their order and label: the same two have the same sides everywhere.
+    The draw is a hash of the two responses, whatever their order and label: the same two have the same sides
+    everywhere.
     """
     texts = [json.dumps(battle["response_a"]), json.dumps(battle["response_b"])]
     digest = blake2b("\n".join(sorted(texts)).encode(), digest_size=1).digest()
