@@ -138,6 +138,25 @@ def predict_test_logits(
     return _make_table(battles, np.mean(logits, axis=0))
 
 
+def predict_fold_logits(
+    battles: pd.DataFrame, cross_encoder_store: ModelStore, cross_encoders: CrossEncoders, config: FinetuningConfig
+) -> pd.DataFrame:
+    """Predict new battles with the cross encoder of each fold, which has seen no label of it.
+
+    Returns:
+        One row per fold and battle: id, fold and the logits; only the column id if fine-tuning is switched off. Errors
+        are those of ``predict_oof_logits``.
+    """
+    tables = [
+        _make_table(battles, _predict(battles, cross_encoder_store, cross_encoders, model, config)).assign(
+            fold=model["fold"]
+        )
+        for model in cross_encoders.get("models", [])
+        if model["fold"] != ALL_FOLDS
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else battles[[ID]].reset_index(drop=True)
+
+
 def _train_model(
     store: ModelStore, key: str, battles: pd.DataFrame, config: FinetuningConfig, seed: int, name: str
 ) -> Path:
