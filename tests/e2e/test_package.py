@@ -1,5 +1,6 @@
 """The project as an installed package, away from its folder."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -47,6 +48,19 @@ def test_the_project_is_shown_packaged_and_predicts_the_same_in_another_folder(
         timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    question = ["--prompt=What is 2 + 2?", "--a=4", "--b=I think that it may be 5.", "--json"]
+    asked = subprocess.run(
+        [sys.executable, "-m", "arena_preference", "judge", "compare", f"--model={data_root}", *question],
+        cwd=elsewhere,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert asked.returncode == 0, asked.stderr
+    preference = json.loads(asked.stdout)
+    assert sum(preference[name] for name in ("a", "b", "tie")) == pytest.approx(1)
+    assert (site / "arena_preference" / "judge" / "model_card.md.j2").exists()
     submissions = sorted((data_root / "07_model_output" / "submission.csv").iterdir())
     assert len(submissions) == 2
     assert (
