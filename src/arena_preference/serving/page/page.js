@@ -101,9 +101,9 @@ function clearResult() {
 
 function showError(message, field = "") {
   find("error").textContent = message;
-  for (const element of [find("prompt"), ...texts()]) element.removeAttribute("aria-invalid");
+  for (const element of [find("token"), find("prompt"), ...texts()]) element.removeAttribute("aria-invalid");
   const index = { a: 0, b: 1 }[field] ?? Number(/\[(\d+)\]/.exec(field)?.[1] ?? NaN);
-  const element = field === "prompt" ? find("prompt") : texts()[index];
+  const element = ["token", "prompt"].includes(field) ? find(field) : texts()[index];
   element?.setAttribute("aria-invalid", "true");
   element?.focus();
 }
@@ -114,9 +114,10 @@ async function request(path, body) {
   const options = body === undefined ? { headers } : { method: "POST", headers, body: JSON.stringify(body) };
   const response = await fetch(path, options);
   if (response.ok) return response.json();
-  if (response.status === 401) find("token-row").hidden = false;
   const { error = response.statusText, field } = await response.json().catch(() => ({}));
-  throw Object.assign(new Error(error), { field });
+  const needsToken = response.status === 401;
+  if (needsToken) find("token-row").hidden = false;
+  throw Object.assign(new Error(error), { field: needsToken ? "token" : field });
 }
 
 async function submit(swapped = null) {
