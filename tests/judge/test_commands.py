@@ -129,6 +129,7 @@ def test_score_counts_rows_that_do_not_fit_and_says_so_in_the_exit_code(tmp_path
         ("battles.jsonl", "out.txt", ".csv, .jsonl, .parquet"),
         ("battles.txt", "out.csv", ".jsonl"),
         ("battles.jsonl", "missing/out.csv", "Make it first"),
+        ("battles.jsonl", "battles.jsonl", "named twice"),
         ("other.jsonl", "out.csv", "Rename them to id"),
     ],
 )
@@ -136,7 +137,9 @@ def test_score_says_what_is_wrong_with_its_files(tmp_path: Path, file: str, out:
     for name in ("battles.jsonl", "battles.txt"):
         write_rows(tmp_path / name, {"id": "1", "prompt": "p", "response_a": "a", "response_b": "b"})
     write_rows(tmp_path / "other.jsonl", {"question": "q"})
-    assert complaint in invoke("score", tmp_path / file, f"--out={tmp_path / out}", ends_with=1).stderr
+    before = (tmp_path / file).read_bytes()
+    assert complaint in invoke("score", tmp_path / file, f"--out={tmp_path / out}", "--force", ends_with=1).stderr
+    assert (tmp_path / file).read_bytes() == before
 
 
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -215,6 +218,13 @@ def test_the_service_gets_the_model_and_its_settings(
     assert options == ServiceSettings(host="127.0.0.1", port=0, allow_anonymous=False, allowed_hosts=("one", "two"))
     load()
     assert loaded == [("here", "best")]
+
+
+@pytest.mark.usefixtures("loaded")
+def test_two_outputs_of_one_name_are_an_error(tmp_path: Path) -> None:
+    file, out = write_rows(tmp_path / "rows.jsonl", {"prompt": "p", "responses": ["a", "bb"]}), tmp_path / "out.jsonl"
+    assert "named twice" in invoke("rank", file, f"--out={out}", f"--pairs={out}", ends_with=1).stderr
+    assert "--push" in invoke("export", tmp_path / "export", "--public", ends_with=2).stderr
 
 
 def test_an_option_that_is_given_twice_is_an_error() -> None:

@@ -129,6 +129,8 @@ def test_an_id_in_two_chunks_is_known_before_anything_is_scored(tmp_path: Path) 
     with pytest.raises(ValueError, match="2 rows have the id of another row, as rows 4 and 57"):
         score_file(judge, path, tmp_path / "out.csv", chunk_rows=10)
     assert judge.sizes == []
+    # Nothing stands in the way of the corrected file.
+    score_file(judge, write_battles(path), tmp_path / "out.csv", chunk_rows=10)
 
 
 def test_a_chunk_with_other_rows_than_the_file_is_an_error(battles_file: Path, tmp_path: Path) -> None:

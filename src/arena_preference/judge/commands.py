@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 #: Exit code if all rows were written, and some did not fit their format.
 SOME_ROWS_DO_NOT_FIT: Final = 3
 
-_ERRORS: Final = (ValueError, TypeError, OSError)
-
 
 @click.group(name="judge", context_settings=CONTEXT_SETTINGS)
 @click.pass_context
@@ -60,7 +58,7 @@ def _command(function: Callable[..., None]) -> click.Command:
 
         try:
             function(source or _find_data(metadata), run, **options)
-        except (*_ERRORS, LineageError, DatasetError, ModuleNotFoundError) as error:
+        except (ValueError, OSError, LineageError, DatasetError, ModuleNotFoundError) as error:
             raise click.ClickException(str(error)) from error
 
     return judge.command(name=function.__name__, cls=Command)(call)
@@ -111,7 +109,7 @@ def score(
     _check_input(file)
     if out.suffix not in SUFFIXES:
         raise ValueError(f"--out is '{out}', but has to end with {', '.join(SUFFIXES)}.")
-    _check_output(out, force)
+    _check_output(out, force, file)
     model = _load(source, run)
     try:
         with _show_progress() as report:
@@ -162,8 +160,10 @@ def rank(
     from .ranking import rank_file
 
     _check_input(file)
-    for path in filter(None, (out, pairs)):
-        _check_output(path, force)
+    if out:
+        _check_output(out, force, file)
+    if pairs:
+        _check_output(pairs, force, file, out)
     model, reasons, n_rows, n_pairs = _load(source, run), dict[str, int](), 0, 0
     with ExitStack() as stack:
         ranked_file, pairs_file = (stack.enter_context(_write_lines(path)) if path else None for path in (out, pairs))
@@ -227,6 +227,8 @@ def export(
     """
     from .export import export_run
 
+    if public and not push:
+        raise click.UsageError("--public goes with --push.")
     manifest, address = export_run(
         source, folder, run=run, conf=_find_conf(context.obj), with_models=models, push_to=push, public=public
     )
@@ -279,7 +281,9 @@ def _check_input(path: Path) -> None:
         raise ValueError(f"'{path}' has to end with one of {', '.join(endings)}. Rename it to what it is.")
 
 
-def _check_output(path: Path, force: bool) -> None:
+def _check_output(path: Path, force: bool, *others: Path | None) -> None:
+    if path.resolve() in [other.resolve() for other in others if other]:
+        raise ValueError(f"'{path}' is named twice. Give every file a name of its own.")
     if path.exists() and not force:
         raise ValueError(f"'{path}' exists. Replace it with --force, or choose another name.")
     if not path.parent.is_dir():

@@ -81,9 +81,11 @@ def score_file(
         DatasetError: If the file cannot be read.
     """
     dataset = RawTablesDataset(filepath=str(path), chunk_rows=chunk_rows)
-    parts = _open_parts(out, _describe_job(judge, path, context, chunk_rows), restart)
+    parts, job = out.with_name(f"{out.name}.parts"), _describe_job(judge, path, context, chunk_rows)
+    _check_parts(parts, job, restart)
     with _quiet(_PARSING):
         survey = _survey(dataset, judge, context)
+    _make_parts(parts, job)
     with _quiet(_PARSING, _READING):
         done = 0
         report(done, survey.rows)
@@ -122,13 +124,12 @@ def _describe_job(judge: "Judge", path: Path, context: str, chunk_rows: int) -> 
     }
 
 
-def _open_parts(out: Path, job: dict[str, Any], restart: bool) -> Path:
-    """Return the folder of the chunks, made if there is none.
+def _check_parts(folder: Path, job: dict[str, Any], restart: bool) -> None:
+    """Remove the folder of the chunks for a restart, or check that it holds those of the job.
 
     Raises:
         ValueError: If the folder holds something else, or chunks of another job.
     """
-    folder = out.with_name(f"{out.name}.parts")
     described = folder / _JOB
     if folder.exists() and not described.is_file() and any(folder.iterdir()):
         raise ValueError(f"'{folder}' exists and holds no scored chunks. Move it away, or choose another output.")
@@ -142,11 +143,12 @@ def _open_parts(out: Path, job: dict[str, Any], restart: bool) -> Path:
                 f"'{folder}' holds chunks of another job: {'; '.join(changes)}. Repeat the first command as it was, or "
                 "remove the chunks with --restart."
             )
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(LocalFileSystem(), str(described), "w", encoding="utf-8") as file:
+
+
+def _make_parts(folder: Path, job: dict[str, Any]) -> None:
+    folder.mkdir(exist_ok=True)
+    with atomic_write(LocalFileSystem(), str(folder / _JOB), "w", encoding="utf-8") as file:
         json.dump(job, file, indent=2)
-    return folder
 
 
 def _read(dataset: RawTablesDataset, context: str) -> Iterator[Sequence[RawTable]]:
