@@ -33,7 +33,6 @@ ELSEWHERE = {
     "kedro run --env=kaggle --params=finetuning.preset=skywork": "needs the downloaded files and the Hub",
     "kedro judge rank candidates.jsonl --pairs pairs.jsonl": "needs a file; test_commands.py ranks others",
     "kedro judge export dist/judge --push OWNER/NAME": "needs the Hub; tests/judge/test_export.py pushes to a server",
-    "kedro judge serve": "needs the extra [serve], which has its own tests",
     "make faults": "takes half an hour; a few of its faults are among the tests",
     "make kaggle": "tests/e2e/test_kaggle.py makes and uses its bundle",
     'make kaggle ARGS="--run=RUN --fallback=RUN"': "as `make kaggle`",
@@ -86,7 +85,7 @@ def collect_commands(text: str) -> list[str]:
 
 
 COMMANDS = collect_commands(README)
-SERVERS = [command for command in COMMANDS if command.startswith(("kedro viz", "jupyter lab"))]
+SERVERS = [command for command in COMMANDS if command.startswith(("kedro viz", "kedro judge serve", "jupyter lab"))]
 WITH_WEIGHTS = [command for command in COMMANDS if any(preset in command for preset in WEIGHTS)]
 EXECUTED = [command for command in COMMANDS if command not in (*ELSEWHERE, *SERVERS, *WITH_WEIGHTS)]
 

@@ -337,17 +337,17 @@ def _show_progress() -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def _log_to_stderr() -> Iterator[None]:
-    """Log warnings to standard error: Kedro logs to standard output, which is for results."""
-    logger, handler = logging.getLogger("arena_preference"), logging.StreamHandler()
+    """Log warnings to standard error: Kedro's handlers write to standard output, which is for results."""
+    root, logger, handler = logging.getLogger(), logging.getLogger("arena_preference"), logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    before = logger.level, logger.handlers, logger.propagate
-    logger.handlers, logger.propagate = [handler], False
+    handlers, level = root.handlers, logger.level
+    root.handlers = [handler]
     logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        logger.setLevel(before[0])
-        logger.handlers, logger.propagate = before[1:]
+        root.handlers = handlers
+        logger.setLevel(level)
 
 
 def _say(line: str) -> None:
