@@ -1,11 +1,14 @@
 """Reasons: contributions that add up, mirrored by a swap, in words."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from arena_preference import Judge
 from arena_preference.judge.reasons import Explained, list_reasons
+from arena_preference.symmetry import is_antisymmetric
 
 LONG = "A river is a stream of water that runs down to the sea. " * 5
 
@@ -39,8 +42,11 @@ def test_identical_responses_have_no_reasons(judge: Judge) -> None:
     [
         ("characters__reldiff", 0.5, 1.0, "A is 3 times as long", "a"),
         ("characters__reldiff", -0.5, 1.0, "B is 3 times as long", "a"),
-        ("bullets__reldiff", -1.0, -1.0, "only B has bullets", "b"),
-        ("hedges_rate__diff", 0.1, -1.0, "A has more hedges for its length", "b"),
+        ("bullets__reldiff", -1.0, -1.0, "only B has bullet points", "b"),
+        ("bullets__reldiff", -1.0, 1.0, "A has no bullet points", "a"),
+        ("expected_words__reldiff", -1.0, 1.0, "A has none of the words that such a prompt makes one expect", "a"),
+        ("hedges_rate__diff", 0.1, -1.0, "B has fewer hedges for its length", "b"),
+        ("code_share__diff", 0.1, -1.0, "B has less code for its length", "b"),
         ("last_sentences__reldiff", 0.2, 1.0, "A has more sentences in the last turn (1.5 times)", "a"),
         ("prompt_terms_covered__diff", -0.2, -1.0, "B has more of the terms of the prompt", "b"),
         ("bow_side__diff", 0.3, 1.0, "A's words and phrases are more like those of preferred responses", "a"),
@@ -63,3 +69,11 @@ def test_features_that_say_the_same_are_one_reason() -> None:
         ("bullets__reldiff", 0.4),
     ]
     assert len(list_reasons(explained, 1)) == 1
+
+
+def test_every_feature_has_words(judge: Judge) -> None:
+    names = [name for name in judge._predictor._fitted["preference_model"].feature_names_ if is_antisymmetric(name)]
+    for value in (0.5, -1.0):
+        for name in names:
+            (reason,) = list_reasons(Explained([name], np.array([value]), np.array([1.0])), 5)
+            assert not re.search("_|cosine|jaccard|ratio|share|rate$|tfidf|lsa|  ", reason.text), reason.text

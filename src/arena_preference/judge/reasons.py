@@ -39,56 +39,94 @@ _GROUPS: Final[dict[str, str]] = {
     }.items()
     for name in names.split()
 }
-# Quantities of a name that is no noun in the plural, as something of which a response has more.
+# Quantities as something of which a response has more; without an entry, the name itself is such a noun.
 _PHRASES: Final[dict[str, str]] = {
     "ai_self": "mentions of being an AI",
     "asked_words_missed": "distance from the number of words asked for",
+    "bigrams_from_prompt": "phrases taken from the prompt",
     "bold": "bold text",
-    "capital_share": "capital letters for its length",
-    "capitalised_share": "capitalised words for its length",
+    "bullets": "bullet points",
+    "capitals": "capital letters",
+    "closing_offers": "offers of more help",
     "code_characters": "code",
-    "code_share": "code for its length",
+    "code_fences": "code blocks",
+    "compressed_bytes": "text that does not repeat itself",
+    "compression_ratio": "variety",
     "concessions": "concessions of an error",
-    "digit_share": "digits for its length",
-    "emoji": "emoji",
+    "emb_prompt_cosine": "similarity to the prompt in meaning",
+    "enthusiasm": "enthusiastic words",
     "expected_words": "of the words that such a prompt makes one expect",
-    "first_person": "first person",
-    "first_person_plural": "use of 'we'",
-    "flesch_reading_ease": "readability (Flesch)",
+    "first_person": "words in the first person",
+    "first_person_plural": "words in the first person plural",
+    "flesch_reading_ease": "readability",
     "formatting": "lists, headings and bold text",
-    "hedges_rate": "hedges for its length",
-    "italics": "italics",
-    "language_mismatch": "of another language than the prompt",
+    "function_word_share": "function words for its length",
+    "headers": "headings",
+    "italics": "italic text",
+    "language_mismatch": "text in another language than the prompt",
+    "last_turn_share": "of its text in the last turn",
     "latex": "formulas",
-    "letter_share": "letters for its length",
     "line_words": "words per line",
     "list_item_share": "of its lines in lists",
-    "long_word_share": "long words for its length",
+    "longest_turn_words": "words in its longest turn",
+    "lsa_prompt_cosine": "similarity to the prompt in wording",
+    "mean_turn_words": "words per turn",
     "most_expected_words": "of the words that such a prompt makes one expect",
+    "nested_items": "nested list items",
+    "new_words": "words that are not in the prompt",
     "non_ascii": "characters beyond ASCII",
-    "non_ascii_share": "characters beyond ASCII for its length",
+    "null_turns": "turns without a response",
     "odd_fences": "code blocks left open",
     "paragraph_words": "words per paragraph",
     "politeness": "polite phrases",
+    "prompt_bigrams_covered": "of the phrases of the prompt",
     "prompt_numbers_covered": "of the numbers of the prompt",
     "prompt_terms_covered": "of the terms of the prompt",
+    "prompt_trigrams_covered": "of the phrases of the prompt",
     "prompt_word_jaccard": "words in common with the prompt",
     "prompt_words_covered": "of the words of the prompt",
+    "quotes": "quotation marks",
+    "repeated_bigram_share": "repeated phrases for its length",
+    "repeated_line_share": "repeated lines for its length",
+    "repeated_sentence_share": "repeated sentences for its length",
+    "repeated_trigram_share": "repeated phrases for its length",
+    "repeated_trigrams": "repeated phrases",
     "role_leaks": "traces of a chat template",
-    "script_mismatch": "of another script than the prompt",
-    "second_person": "second person",
+    "root_type_token_ratio": "variety of words",
+    "rules": "horizontal rules",
+    "script_mismatch": "text in another script than the prompt",
+    "second_person": "words that address the reader",
     "sentence_relevance": "relevance to the prompt, sentence by sentence",
     "sentence_relevance_spread": "variation in the relevance of its sentences",
     "sentence_words": "words per sentence",
+    "shortest_turn_words": "words in its shortest turn",
+    "steps": "numbered steps",
     "stray_sentences": "sentences off the topic",
     "syllables_per_word": "syllables per word",
+    "tfidf_prompt_cosine": "similarity to the prompt in wording",
+    "trigrams_from_prompt": "phrases taken from the prompt",
+    "type_token_ratio": "variety of words",
     "unfinished_turns": "turns that end unfinished",
+    "unique_words": "distinct words",
     "word_length": "letters per word",
     "word_relevance": "relevance to the prompt, word by word",
+    "words_from_prompt": "words taken from the prompt",
     f"{CONSENSUS}coverage": "of what the other responses say",
-    f"{CONSENSUS}number": "other responses that end with the same number",
-    f"{CONSENSUS}support": "of it said by the other responses, too",
+    f"{CONSENSUS}number": "agreement with the last numbers of the other responses",
+    f"{CONSENSUS}support": "text that other responses support",
 }
+# Endings of names that relate a count to the length of a response.
+_PER_LENGTH: Final = {
+    "capital_share": "capitals",
+    "capitalised_share": "capitalised_words",
+    "code_share": "code_characters",
+    "comma_rate": "commas",
+}
+# Phrases of which there is less, not fewer.
+_UNCOUNTED: Final = (
+    "agreement", "bold", "code for", "distance", "emoji", "inline code", "italic", "of its text", "of what",
+    "readability", "relevance", "similarity", "text", "variation", "variety",
+)  # fmt: skip
 # The reasons of models that read the texts themselves.
 _MODELS: Final[dict[str, str]] = {
     "bow_side": "{side}'s words and phrases are more like those of preferred responses",
@@ -161,23 +199,33 @@ def _find_group(quantity: str) -> str:
     return _GROUPS.get(quantity, model if model in _MODELS else quantity)
 
 
-def _describe(feature: str, value: float, side: str) -> str:
-    """A sentence on one feature; ``value`` is that of A less that of B, or their normalised difference."""
+def _describe(feature: str, value: float, side: Side) -> str:
+    """A sentence about a response; ``value`` is that of A less that of B, or their normalised difference."""
     quantity, _, form = feature.rpartition(FORM_SEPARATOR)
+    this, more = side.upper(), "A" if value > 0 else "B"
     if (group := _find_group(quantity)) in _MODELS:
-        return _MODELS[group].format(side=side.upper())
-    more = "A" if value > 0 else "B"
-    ratio = (1 + abs(value)) / (1 - abs(value)) if form == "reldiff" and abs(value) < 1 else None
-    if quantity in _LENGTHS and ratio is not None:
-        return f"{more} is {_format_ratio(ratio)} as long"
-    phrase = _PHRASES.get(quantity) or _PHRASES.get(quantity.removeprefix("last_"))
-    phrase = phrase or quantity.removeprefix("last_").replace("_rate", " for its length").replace("_", " ")
-    where = " in the last turn" if quantity.startswith("last_") else ""
-    if form == "reldiff" and ratio is None:
-        return f"only {more} has {phrase.removeprefix('of ')}{where}"
-    amount = "" if ratio is None else f" ({_format_ratio(ratio)})"
-    return f"{more} has more {phrase}{where}{amount}"
+        return _MODELS[group].format(side=this)
+    is_alone = form == "reldiff" and abs(value) == 1
+    ratio = f"{(1 + abs(value)) / (1 - abs(value)):.2g} times" if form == "reldiff" and not is_alone else ""
+    if quantity in _LENGTHS and ratio:
+        return f"{more} is {ratio} as long"
+    where = " in the last turn" if quantity.startswith("last_") and quantity not in _PHRASES else ""
+    phrase = _name(quantity)
+    any_of, none_of = ("any ", "none ") if phrase.startswith("of ") else ("", "no ")
+    if this == more:
+        amount = f" ({ratio})" if ratio else ""
+        return f"only {this} has {any_of}{phrase}{where}" if is_alone else f"{this} has more {phrase}{where}{amount}"
+    fewer = "less" if phrase == "code" or phrase.startswith(_UNCOUNTED) else "fewer"
+    return f"{this} has {none_of if is_alone else f'{fewer} '}{phrase}{where}"
 
 
-def _format_ratio(ratio: float) -> str:
-    return f"{ratio:.2g} times" if ratio < 10 else f"{ratio:.0f} times"
+def _name(quantity: str) -> str:
+    """What a response has more of where the quantity is greater."""
+    for name in (quantity, quantity.removeprefix("last_")):
+        if name in _PHRASES:
+            return _PHRASES[name]
+    count = _PER_LENGTH.get(quantity) or quantity.removesuffix("_rate").removesuffix("_share")
+    if count != quantity:
+        plural = count if count in _PHRASES or count.endswith("s") or count == "non_ascii" else f"{count}s"
+        return f"{_name(plural)} for its length"
+    return quantity.removeprefix("last_").replace("_", " ")
