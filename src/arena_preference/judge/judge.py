@@ -80,6 +80,8 @@ class Judge:
         try:
             parameters["embedding"]["inference"]["device"] = device
             parameters["finetuning"]["device"]["kind"] = device
+            # That of the training file need not be that of what is scored.
+            parameters["ingestion"]["format"] = None
             predictor = Predictor(artefacts.fitted, parameters, artefacts.data / CROSS_ENCODER_STORE)
             ingestion = IngestionConfig.model_validate(parameters["ingestion"])
         except (KeyError, ValueError) as reason:
