@@ -1,5 +1,6 @@
 """Effect of swapping the two responses on features, labels, probabilities and battles."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -37,8 +38,12 @@ def swap_features(features: pd.DataFrame) -> pd.DataFrame:
 
     Antisymmetric columns are negated, symmetric ones stay. The result is exact, without reading the texts again.
     """
-    signs = np.array([-1.0 if is_antisymmetric(name) else 1.0 for name in features.columns], dtype=np.float32)
-    return features * signs
+    return features * list_swap_signs(features.columns)
+
+
+def list_swap_signs(features: Iterable[str]) -> npt.NDArray[np.float32]:
+    """Factors by which swapping the responses multiplies the features of these names."""
+    return np.array([-1.0 if is_antisymmetric(name) else 1.0 for name in features], dtype=np.float32)
 
 
 def swap_labels(labels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:

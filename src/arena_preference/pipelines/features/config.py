@@ -31,18 +31,20 @@ class WordTfidfConfig(Config):
     max_fit_texts: int = Field(ge=2)
 
 
-class _LsaConfig(WordTfidfConfig):
+class LsaConfig(WordTfidfConfig):
+    """Parameters of a TF-IDF and its truncated SVD."""
+
     n_components: int = Field(ge=1, le=1024)
     n_iter: int = Field(ge=0, le=50)
 
 
-class CharLsaConfig(_LsaConfig):
+class CharLsaConfig(LsaConfig):
     """Parameters ``features.char_lsa``: TF-IDF of character n-grams and truncated SVD."""
 
     max_df: float = Field(gt=0.0, le=1.0)
 
 
-class RelevanceConfig(_LsaConfig):
+class RelevanceConfig(LsaConfig):
     """Parameters ``features.relevance``: LSA of prompts and the ridge regression from it to the responses' words."""
 
     alpha: float = Field(gt=0.0)

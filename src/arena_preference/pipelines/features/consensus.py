@@ -22,7 +22,7 @@ from arena_preference.battles import CONSENSUS, TEXT_COLUMNS, FloatArray, normal
 
 from .contrasts import Columns, contrast_sides, name_feature, tabulate
 from .patterns import NUMBER
-from .texts import SIDES, iter_group_chunks
+from .texts import SIDES, IntArray, iter_group_chunks
 
 # Ratios of a response, its words weighted by inverse document frequency: the fraction of the other responses' words
 # that it has; the mean fraction of its words that another response has; the fraction of the other responses whose last
@@ -43,9 +43,8 @@ def compute_consensus_features(
         number of other responses, each a mean over the turns that have any; 0 if none has.
     """
     columns = [*(f"{name}_{side}" for side in SIDES for name in _RATIOS), "others"]
-    means = pd.DataFrame(0.0, index=range(len(battles)), columns=columns)
-    groups = battles.groupby("prompt_group", sort=False).indices.values()
-    for chunk in iter_group_chunks((rows for rows in groups if len(rows) > 1), chunk_rows):
+    means = np.zeros((len(battles), len(columns)))
+    for chunk in iter_group_chunks(_list_groups(battles["prompt_group"]), chunk_rows):
         rows = np.concatenate(chunk)
         turns = _list_turns(battles.iloc[rows])
         if turns.empty:
@@ -53,12 +52,22 @@ def compute_consensus_features(
         agreement = _measure_agreement(turns, word_tfidf)
         has_others = agreement["others"] > 0
         of_battles = agreement[has_others].groupby(turns["battle"][has_others]).mean()
-        means.loc[rows[of_battles.index], columns] = of_battles[columns].to_numpy()
+        means[rows[of_battles.index]] = of_battles[columns].to_numpy()
     features: Columns = {}
-    for name in _RATIOS:
-        a, b = (means[f"{name}_{side}"].to_numpy() for side in SIDES)
+    *ratios, others = means.T
+    for name, a, b in zip(_RATIOS, ratios[: len(_RATIOS)], ratios[len(_RATIOS) :], strict=True):
         features |= contrast_sides(f"{CONSENSUS}{name}", a, b, "diff", "sum")
-    return tabulate(battles, {**features, name_feature(f"{CONSENSUS}responses", "pair"): means["others"].to_numpy()})
+    return tabulate(battles, {**features, name_feature(f"{CONSENSUS}responses", "pair"): others})
+
+
+def _list_groups(prompt_groups: pd.Series) -> list[IntArray]:
+    """Return the rows of each prompt group with more than one battle."""
+    rows = np.flatnonzero(prompt_groups.duplicated(keep=False))
+    # A group-by takes its time even if there is nothing to group.
+    if not len(rows):
+        return []
+    names = prompt_groups.iloc[rows]
+    return [rows[indices] for indices in names.groupby(names.to_numpy(), sort=False).indices.values()]
 
 
 def _list_turns(battles: pd.DataFrame) -> pd.DataFrame:

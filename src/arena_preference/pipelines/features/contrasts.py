@@ -37,5 +37,8 @@ def name_feature(quantity: str, form: str) -> str:
 
 def tabulate(battles: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     """Return a table of schema ``Features``: id and float32 columns."""
-    features = {name: values.astype(np.float32) for name, values in columns.items()}
-    return pd.DataFrame({ID: battles[ID].to_numpy(), **features})
+    # One array: pandas takes long to check hundreds of columns.
+    values = np.array(list(columns.values()), dtype=np.float32)
+    table = pd.DataFrame(values.T, columns=list(columns))
+    table.insert(0, ID, battles[ID].to_numpy())
+    return table

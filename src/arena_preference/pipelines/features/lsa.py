@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 import polars as pl
 from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.pipeline import Pipeline
 
+from arena_preference.battles import FloatArray
+
 from .config import CharLsaConfig
 from .contrasts import Columns, contrast_sides, name_feature, tabulate
-from .texts import FIELDS, iter_chunks, join_turns, read_turns, sample_texts
+from .texts import FIELDS, Texts, iter_chunks, sample_texts
+from .tfidf import fit_svd, weigh
 
 # Python's str.split separates words at these four characters besides Unicode's white space.
 _WORD: Final = r"[^\s\x1c-\x1f]+"
@@ -35,8 +37,7 @@ def fit_char_lsa(battles: pd.DataFrame, config: CharLsaConfig, seed: int) -> Pip
     counter, counts = fit_ngram_counter(sample_texts(battles, FIELDS, config.max_fit_texts, seed), config)
     tfidf = TfidfTransformer(sublinear_tf=True)
     weights = tfidf.fit_transform(counts)
-    n_components = min(config.n_components, weights.shape[1])
-    svd = TruncatedSVD(n_components, n_iter=config.n_iter, random_state=seed).fit(weights)
+    svd = fit_svd(weights, config, seed)
     return Pipeline([("ngrams", counter), ("tfidf", tfidf), ("svd", svd)])
 
 
@@ -53,30 +54,33 @@ def compute_lsa_features(battles: pd.DataFrame, char_lsa: Pipeline, *, chunk_row
     Raises:
         ValueError: If a text column is missing.
     """
-    chunks = [_compare_texts(join_turns(chunk), char_lsa) for chunk in iter_chunks(read_turns(battles), chunk_rows)]
+    chunks = [_compare_texts(texts, char_lsa) for texts in iter_chunks(battles, chunk_rows)]
     return tabulate(battles, {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]})
 
 
-def _compare_texts(texts: pl.DataFrame, char_lsa: Pipeline) -> Columns:
-    counts = count_ngrams(char_lsa["ngrams"], pl.concat([texts[field].alias("text") for field in FIELDS]))
-    # transform() of both steps rejects a table without rows.
-    weights = char_lsa["tfidf"].transform(counts) if len(texts) else counts
+def _compare_texts(texts: Texts, char_lsa: Pipeline) -> Columns:
+    counts = count_ngrams(char_lsa["ngrams"], pl.Series(texts.join(), dtype=pl.String))
+    weights = weigh(counts, char_lsa["tfidf"].idf_)
     components = weights @ char_lsa["svd"].components_.T
     norms = np.sqrt(np.square(components).sum(axis=1, keepdims=True))
     directions = np.divide(components, norms, out=np.zeros_like(components), where=norms > 0)
-    prompt, a, b = (slice(index * len(texts), (index + 1) * len(texts)) for index in range(len(FIELDS)))
+    _, a, b = texts.rows.T
     features: Columns = {}
     for component, values in enumerate(components.T):
         features |= contrast_sides(f"lsa_{component:03d}", values[a], values[b], "diff")
-    cosines = {
-        "tfidf": lambda x, y: np.asarray(weights[x].multiply(weights[y]).sum(axis=1)).ravel(),
-        "lsa": lambda x, y: (directions[x] * directions[y]).sum(axis=1),
-    }
-    for space, cosine in cosines.items():
-        features |= contrast_sides(f"{space}_prompt_cosine", cosine(prompt, a), cosine(prompt, b), "diff")
-        features[name_feature(f"{space}_cosine", "pair")] = cosine(a, b)
+    for space, of_texts in {"tfidf": weights, "lsa": directions}.items():
+        of_prompt, of_a, of_b = (of_texts[rows] for rows in texts.rows.T)
+        cosines = (_multiply(of_prompt, of_a), _multiply(of_prompt, of_b))
+        features |= contrast_sides(f"{space}_prompt_cosine", *cosines, "diff")
+        features[name_feature(f"{space}_cosine", "pair")] = _multiply(of_a, of_b)
     features[name_feature("lsa_distance", "pair")] = np.sqrt(np.square(components[a] - components[b]).sum(axis=1))
     return features
+
+
+def _multiply(x: Any, y: Any) -> FloatArray:
+    """Return the scalar products of the rows of two arrays, or of two sparse matrices."""
+    product = x.multiply(y) if sparse.issparse(x) else x * y
+    return np.asarray(product.sum(axis=1)).ravel()
 
 
 def fit_ngram_counter(texts: pl.Series, config: CharLsaConfig) -> tuple[CountVectorizer, Any]:
@@ -123,12 +127,14 @@ def _count_words(texts: pl.Series) -> tuple[Any, list[str]]:
     occurrences = (
         texts.alias("text")
         .to_frame()
+        .lazy()
         .with_row_index("row")
         .select("row", pl.col("text").str.to_lowercase().str.extract_all(_WORD).alias("word"))
         .explode("word")
         .drop_nulls("word")
         .group_by("word")
         .agg("row")
+        .collect(optimizations=pl.QueryOptFlags.none())
     )
     rows = occurrences["row"].explode().to_numpy()
     ends = np.concatenate([[0], occurrences["row"].list.len().cum_sum().to_numpy()])

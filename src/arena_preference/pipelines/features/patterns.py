@@ -33,9 +33,26 @@ CODE_FENCE: Final = rf"{_INDENT}```"
 CODE_BLOCK: Final = r"(?s)```.*?(?:```|$)"
 _LATEX_COMMANDS: Final = "frac|sqrt|sum|int|begin|cdot|times|text|left|pi|alpha|beta|boxed"
 
-#: Formatting and characters to count.
+#: Classes of single characters to count.
+CHARACTERS: Final[Mapping[str, str]] = {
+    "letters": LETTER,
+    "digits": "[0-9]",
+    "capitals": r"\p{Lu}",
+    "non_ascii": r"[^\x00-\x7F]",
+    "emoji": r"[\x{1F000}-\x{1FAFF}\x{2600}-\x{27BF}]",
+    "quotes": '["“”„«»]',
+    "question_marks": "[?？]",
+    "exclamation_marks": "[!！]",
+    "parentheses": "[(（]",
+    "commas": "[,，、]",
+    "colons": "[:：]",
+    "semicolons": "[;；]",
+    "symbols": r"[$%&+=<>^~|\\/{}\[\]#@_]",
+    "control_characters": r"[\x00-\x08\x0B-\x1F\x7F\x{FFFD}]",
+}
+
+#: Formatting to count.
 TEXT_PATTERNS: Final[Mapping[str, str]] = {
-    "lines": LINE,
     "headers": r"(?m)^ {0,3}#{1,6}[ \t]+\S",
     "bold": r"\*\*[^*\n]+\*\*|__[^_\n]+__",
     "italics": r"(?:^|[^*\w])\*[^*\s][^*\n]*\*(?:[^*]|$)",
@@ -50,30 +67,16 @@ TEXT_PATTERNS: Final[Mapping[str, str]] = {
     "latex": rf"\$\$|\\\(|\\\[|\\(?:{_LATEX_COMMANDS}){_B}|\$[^$\n]*[\\^_=][^$\n]*\$",
     "block_quotes": rf"{_INDENT}>",
     "rules": rf"{_INDENT}(?:-{{3,}}|\*{{3,}}|_{{3,}})[ \t]*$",
-    "quotes": '["“”„«»]',
-    "digits": "[0-9]",
     "numbers": NUMBER,
-    "capitals": r"\p{Lu}",
     "capitalised_words": rf"{_B}[A-Z][a-z]",
     "acronyms": rf"{_B}[A-Z]{{2,}}{_B}",
-    "non_ascii": r"[^\x00-\x7F]",
-    "emoji": r"[\x{1F000}-\x{1FAFF}\x{2600}-\x{27BF}]",
-    "question_marks": "[?？]",
-    "exclamation_marks": "[!！]",
-    "parentheses": "[(（]",
-    "commas": "[,，、]",
-    "colons": "[:：]",
-    "semicolons": "[;；]",
     "dashes": "[–—]| - ",
     "ellipses": r"\.\.\.|…",
-    "symbols": r"[$%&+=<>^~|\\/{}\[\]#@_]",
-    "control_characters": r"[\x00-\x08\x0B-\x1F\x7F\x{FFFD}]",
 }
 
 _NOT_ABLE: Final = f"cannot|can{_APOSTROPHE}?t|can not|won{_APOSTROPHE}t|will not|must decline|am unable|am not able to"
-#: Words, syllables and phrases to count in lower case.
+#: Syllables and phrases to count in lower case.
 LOWER_PATTERNS: Final[Mapping[str, str]] = {
-    "words": WORD,
     # Runs of vowels, an approximation.
     "syllables": "[aeiouy]+",
     "refusals": rf"(?:i (?:{_NOT_ABLE}|do not have|don{_APOSTROPHE}t have)"

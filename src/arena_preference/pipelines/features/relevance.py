@@ -8,6 +8,7 @@ Training battles are compared with the fit without their own prompt group, which
 Otherwise any response to an unusual prompt would be exactly what the fit predicts there.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,17 +17,16 @@ import pandas as pd
 import polars as pl
 from pandas.util import hash_array
 from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import Normalizer
+from sklearn.preprocessing import Normalizer, normalize
 
 from arena_preference.battles import ID, FloatArray
 
 from .config import RelevanceConfig
 from .contrasts import Columns, contrast_sides, tabulate
-from .texts import SIDES, IntArray, iter_group_chunks, join_turns, read_turns, sample_texts, split_sentences
-from .tfidf import fit_tfidf
+from .texts import SIDES, IntArray, iter_group_chunks, read_turns, sample_texts, split_sentences
+from .tfidf import count_words, fit_svd, fit_tfidf, weigh
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -47,17 +47,45 @@ RELEVANCE_RATIOS: Final = ("sentence_relevance", "sentence_relevance_spread", "w
 
 
 class _Responses(NamedTuple):
-    """The sentences of one side's responses.
+    """The distinct responses of some battles, split into sentences.
 
     Attributes:
         words: Which word occurs in which sentence: sparse ones, shape (sentences, words).
         characters: Of each sentence, shape (sentences,).
         starts: First sentence of each response, shape (responses + 1,); the last is the number of sentences.
+        distinct_words: Which word occurs in which response: sparse ones, sorted, shape (responses, words).
     """
 
     words: Any
-    characters: IntArray
+    characters: FloatArray
     starts: IntArray
+    distinct_words: Any
+
+    def list_words(self, response: int) -> IntArray:
+        """Return the words of a response, ascending."""
+        start, end = self.distinct_words.indptr[response : response + 2]
+        return self.distinct_words.indices[start:end]
+
+
+class _Battles(NamedTuple):
+    """Some battles.
+
+    Attributes:
+        prompts: LSA of the distinct prompts and a constant of 1, shape (prompts, d + 1).
+        responses: The distinct responses.
+        rows: Prompt, response a and response b of each battle, shape (battles, 3).
+    """
+
+    prompts: FloatArray
+    responses: _Responses
+    rows: IntArray
+
+    def average_sides(self) -> Any:
+        """Return the fraction of a battle's two responses that have each word: sparse and sorted, (battles, words)."""
+        a, b = (self.responses.distinct_words[self.rows[:, column]] for column in (1, 2))
+        average = (a + b) / 2
+        average.sort_indices()
+        return average
 
 
 def fit_relevance_model(
@@ -78,8 +106,7 @@ def fit_relevance_model(
     prompts = sample_texts(battles, ["prompt"], config.max_fit_texts, seed)
     tfidf = fit_tfidf(prompts, config, "features.relevance")
     weights = tfidf.transform(prompts)
-    n_components = min(config.n_components, weights.shape[1])
-    svd = TruncatedSVD(n_components, n_iter=config.n_iter, random_state=seed).fit(weights)
+    svd = fit_svd(weights, config, seed)
     prompt_lsa = Pipeline([("tfidf", tfidf), ("svd", svd), ("length", Normalizer())])
     return prompt_lsa, fit_prompt_word_regression(battles, prompt_lsa, word_tfidf, config.alpha)
 
@@ -91,11 +118,10 @@ def fit_prompt_word_regression(
     gram: FloatArray = np.zeros(())
     products: FloatArray = np.zeros(())
     for start in range(0, len(battles), chunk_rows):
-        turns = read_turns(battles.iloc[start : start + chunk_rows])
-        prompts = _transform_prompts(turns, prompt_lsa)
+        read = _read_battles(battles.iloc[start : start + chunk_rows], prompt_lsa, word_tfidf)
+        prompts = read.prompts[read.rows[:, 0]]
         gram = gram + prompts.T @ prompts
-        sides = [_read_responses(turns[side], word_tfidf) for side in SIDES]
-        products = products + _average_sides(sides).T @ prompts
+        products = products + read.average_sides().T @ prompts
     inverse_gram = np.linalg.inv(gram + alpha * np.eye(len(gram)))
     return {
         "coefficients": (products @ inverse_gram).astype(np.float32),
@@ -135,35 +161,20 @@ def compute_relevance_features(
             f"word_tfidf and prompt_lsa require {shape}: they come from different runs. Run the pipeline features on "
             "train again."
         )
-    measured = np.zeros((len(battles), 2, len(RELEVANCE_COUNTS) + len(RELEVANCE_RATIOS)))
-    # 0 for a word of every text.
-    idf = word_tfidf.idf_.astype(np.float64) - 1
-    ids = battles[ID].to_numpy(object)
-    is_fitted = np.isin(_hash_ids(battles[ID]), prompt_word_regression["id_hashes"] if leave_out else [])
-    # A battle that was not fitted is a group of its own.
-    names = battles["prompt_group"].where(is_fitted, battles[ID])
-    ordered = (rows[np.argsort(ids[rows])] for rows in battles.groupby(names.to_numpy(), sort=False).indices.values())
-    for groups in iter_group_chunks(ordered, chunk_rows):
-        turns = read_turns(battles.iloc[np.concatenate(groups)])
-        sides = [_read_responses(turns[side], word_tfidf) for side in SIDES]
-        observed = _average_sides(sides)
-        prompts = _transform_prompts(turns, prompt_lsa)
-        start = 0
-        for rows in groups:
-            group = slice(start, start + len(rows))
-            words, coefficients = _select_coefficients(
-                prompts[group], observed[group], prompt_word_regression, bool(is_fitted[rows[0]])
-            )
-            # One battle at a time: a table of battles and words would grow with the square of a group.
-            for index, row in enumerate(rows, start):
-                own = observed.indices[slice(*observed.indptr[index : index + 2])]
-                probabilities = prompts[index] @ coefficients[np.searchsorted(words, own)].T
-                probabilities = probabilities.clip(0.0, _MAX_PROBABILITY)
-                baseline = np.log(prompt_word_regression["document_frequencies"][own] + _SMALL_PROBABILITY)
-                relevance = np.log(probabilities + _SMALL_PROBABILITY) - baseline
-                for side, responses in enumerate(sides):
-                    measured[row, side] = _measure_response(responses, index, own, probabilities, relevance, idf[own])
-            start += len(rows)
+    measured = np.zeros((len(battles), len(SIDES), len(RELEVANCE_COUNTS) + len(RELEVANCE_RATIOS)))
+    idf = word_tfidf.idf_
+    is_fitted = np.zeros(len(battles), dtype=bool)
+    if leave_out:
+        is_fitted = np.isin(_hash_ids(battles[ID]), prompt_word_regression["id_hashes"])
+    new = np.flatnonzero(~is_fitted)
+    for rows in (new[start : start + chunk_rows] for start in range(0, len(new), chunk_rows)):
+        read = _read_battles(battles.iloc[rows], prompt_lsa, word_tfidf)
+        measured[rows] = _measure_new(read, prompt_word_regression, idf)
+    fitted = _list_groups(battles, np.flatnonzero(is_fitted)) if leave_out else []
+    for groups in iter_group_chunks(fitted, chunk_rows):
+        rows = np.concatenate(groups)
+        read = _read_battles(battles.iloc[rows], prompt_lsa, word_tfidf)
+        measured[rows] = _measure_left_out(read, [len(group) for group in groups], prompt_word_regression, idf)
     features: Columns = {}
     for name, (a, b) in zip((*RELEVANCE_COUNTS, *RELEVANCE_RATIOS), measured.T, strict=True):
         features |= contrast_sides(name, a, b, "reldiff" if name in RELEVANCE_COUNTS else "diff")
@@ -177,50 +188,104 @@ def compute_left_out_relevance_features(
     return compute_relevance_features(battles, prompt_lsa, word_tfidf, prompt_word_regression, leave_out=True)
 
 
-def _transform_prompts(turns: pl.DataFrame, prompt_lsa: Pipeline) -> FloatArray:
+def _list_groups(battles: pd.DataFrame, rows: IntArray) -> list[IntArray]:
+    """Return the rows of each prompt group, of some rows, in the order of their ids."""
+    ids = battles[ID].to_numpy(object)
+    groups = (rows[indices] for indices in battles.iloc[rows].groupby("prompt_group", sort=False).indices.values())
+    return [group[np.argsort(ids[group])] for group in groups]
+
+
+def _read_battles(battles: pd.DataFrame, prompt_lsa: Pipeline, word_tfidf: TfidfVectorizer) -> _Battles:
+    texts = read_turns(battles)
+    prompts, rows_of_prompts = np.unique(texts.select("prompt"), return_inverse=True)
+    responses, rows_of_responses = np.unique(texts.select(*SIDES), return_inverse=True)
+    return _Battles(
+        _transform_prompts(texts.join(prompts), prompt_lsa),
+        _read_responses([texts.turns[row] for row in responses], word_tfidf),
+        np.column_stack([rows_of_prompts, rows_of_responses]),
+    )
+
+
+def _transform_prompts(prompts: list[str], prompt_lsa: Pipeline) -> FloatArray:
     """Return the LSA of the prompts and a constant of 1, shape (n, d + 1)."""
-    prompts = join_turns(turns)["prompt"].to_list()
-    return np.column_stack([prompt_lsa.transform(prompts), np.ones(len(prompts))])
+    weights = weigh(count_words(prompt_lsa["tfidf"], prompts), prompt_lsa["tfidf"].idf_)
+    # normalize rejects a table without rows.
+    components = weights @ prompt_lsa["svd"].components_.T
+    return np.column_stack([normalize(components) if prompts else components, np.ones(len(prompts))])
 
 
-def _read_responses(responses: pl.Series, word_tfidf: TfidfVectorizer) -> _Responses:
-    """Split responses, which are lists of turns, into sentences and look up their words."""
-    rows = pl.int_range(len(responses), dtype=pl.UInt32, eager=True)
-    sentences = split_sentences(pl.DataFrame({"response": rows, "text": responses}).explode("text"), "text")
-    # scikit-learn rejects an empty list of texts.
-    words = word_tfidf.transform(sentences["text"].to_list() or [""])[: len(sentences)]
+def _read_responses(responses: list[tuple[str | None, ...]], word_tfidf: TfidfVectorizer) -> _Responses:
+    """Split responses into sentences and look up their words."""
+    rows = np.repeat(np.arange(len(responses)), [len(turns) for turns in responses])
+    turns = pl.Series("text", [turn for turns in responses for turn in turns], dtype=pl.String)
+    sentences = split_sentences(pl.DataFrame({"response": rows, "text": turns}), "text")
+    words = count_words(word_tfidf, sentences["text"].to_list())
     words.data[:] = 1
     counts = np.bincount(sentences["response"].to_numpy(), minlength=len(responses))
-    return _Responses(words, sentences["text"].str.len_chars().to_numpy(), np.concatenate([[0], counts.cumsum()]))
+    starts = np.concatenate([[0], counts.cumsum()])
+    sentences_of_responses = sparse.csr_matrix(
+        (np.ones(len(sentences)), np.arange(len(sentences)), starts), shape=(len(responses), len(sentences))
+    )
+    distinct_words = sentences_of_responses @ words
+    distinct_words.data[:] = 1
+    distinct_words.sort_indices()
+    return _Responses(words, sentences["text"].str.len_chars().to_numpy().astype(np.float64), starts, distinct_words)
 
 
-def _average_sides(sides: list[_Responses]) -> Any:
-    """Return the fraction of a battle's two responses that have each word: sparse and sorted, shape (n, words)."""
-    total: Any = 0
-    for responses in sides:
-        n_sentences = len(responses.characters)
-        sentences_of_responses = sparse.csr_matrix(
-            (np.ones(n_sentences), np.arange(n_sentences), responses.starts),
-            shape=(len(responses.starts) - 1, n_sentences),
+def _measure_new(battles: _Battles, prompt_word_regression: Arrays, idf: FloatArray) -> FloatArray:
+    """Measure the responses of battles that were not fitted, shape (battles, 2, 6): each response to a prompt once."""
+    prompts, a, b = battles.rows.T
+    pairs, rows = np.unique([[*prompts, *prompts], [*a, *b]], axis=1, return_inverse=True)
+    coefficients = prompt_word_regression["coefficients"]
+    measured = [
+        _measure_response(
+            battles.responses,
+            response,
+            battles.prompts[prompt],
+            coefficients[battles.responses.list_words(response)],
+            prompt_word_regression["document_frequencies"],
+            idf,
         )
-        words = sentences_of_responses @ responses.words
-        words.data[:] = 1 / 2
-        total = total + words
-    total.sort_indices()
-    return total
+        for prompt, response in pairs.T
+    ]
+    return np.array(measured)[rows].reshape(2, len(prompts), -1).swapaxes(0, 1)
 
 
-def _select_coefficients(
-    prompts: FloatArray, observed: Any, prompt_word_regression: Arrays, is_fitted: bool
-) -> tuple[IntArray, FloatArray]:
-    """Return the words that occur in some battles, ascending, and their coefficients, shape (words, d + 1).
+def _measure_left_out(
+    battles: _Battles, group_sizes: Sequence[int], prompt_word_regression: Arrays, idf: FloatArray
+) -> FloatArray:
+    """Measure the responses of fitted battles, group after group, as if their group had not been; (battles, 2, 6)."""
+    measured = []
+    prompts, observed = battles.prompts[battles.rows[:, 0]], battles.average_sides()
+    start = 0
+    for size in group_sizes:
+        group = slice(start, start + size)
+        words, coefficients = _leave_out_group(prompts[group], observed[group], prompt_word_regression)
+        # One response at a time: a table of battles and words would grow with the square of a group.
+        for prompt, responses in zip(prompts[group], battles.rows[group, 1:], strict=True):
+            for response in responses:
+                own = np.searchsorted(words, battles.responses.list_words(response))
+                measured.append(
+                    _measure_response(
+                        battles.responses,
+                        response,
+                        prompt,
+                        coefficients[own],
+                        prompt_word_regression["document_frequencies"],
+                        idf,
+                    )
+                )
+        start += size
+    return np.array(measured).reshape(len(prompts), 2, -1)
 
-    ``is_fitted`` says that the fit has these battles; the coefficients are those of the fit without them.
+
+def _leave_out_group(prompts: FloatArray, observed: Any, prompt_word_regression: Arrays) -> tuple[IntArray, FloatArray]:
+    """Return the words that occur in some battles, ascending, and their coefficients in the fit without these battles.
+
+    The coefficients have the shape (words, d + 1).
     """
     words, columns = np.unique(observed.indices, return_inverse=True)
     coefficients = prompt_word_regression["coefficients"][words]
-    if not is_fitted:
-        return words, coefficients
     occurrences = sparse.csr_matrix((observed.data, columns, observed.indptr), shape=(len(prompts), len(words)))
     if len(prompts) > prompts.shape[1]:
         # As many rows as columns have the same products with each other and with the words, which is all that counts.
@@ -238,24 +303,29 @@ def _select_coefficients(
 def _measure_response(
     responses: _Responses,
     index: int,
-    words: IntArray,
-    probabilities: FloatArray,
-    relevance: FloatArray,
+    prompt: FloatArray,
+    coefficients: FloatArray,
+    document_frequencies: FloatArray,
     idf: FloatArray,
 ) -> FloatArray:
-    """Measure one response, given probability, relevance and idf of each of some ``words``; shape (6,)."""
+    """Measure one response to a prompt, given the coefficients of its words; shape (6,)."""
+    words = responses.list_words(index)
+    if not len(words):
+        return np.zeros(len(RELEVANCE_COUNTS) + len(RELEVANCE_RATIOS))
+    # Word by word: the last digits of a product with a matrix depend on its size.
+    probabilities = np.vecdot(coefficients.astype(np.float64), prompt).clip(0.0, _MAX_PROBABILITY)
+    baseline = np.log(document_frequencies[words] + _SMALL_PROBABILITY)
+    relevance = np.log(probabilities + _SMALL_PROBABILITY) - baseline
+    # 0 for a word of every text.
+    idf = idf[words].astype(np.float64) - 1
     start, end = responses.starts[index : index + 2]
     bounds = responses.words.indptr[start : end + 1]
     occurrences = np.searchsorted(words, responses.words.indices[bounds[0] : bounds[-1]])
-    if not len(occurrences):
-        return np.zeros(len(RELEVANCE_COUNTS) + len(RELEVANCE_RATIOS))
     sums = np.zeros((2, len(occurrences) + 1))
     np.cumsum([(idf * relevance)[occurrences], idf[occurrences]], axis=1, out=sums[:, 1:])
     weighted, weight = np.diff(sums[:, bounds - bounds[0]], axis=1)
     of_sentences = np.divide(weighted, weight, out=np.zeros_like(weighted), where=weight > 0)
-
-    distinct = np.unique(occurrences)
-    probabilities, relevance, idf = probabilities[distinct], relevance[distinct], idf[distinct]
+    characters = responses.characters[start:end]
     is_expected = (relevance > _EXPECTED_RELEVANCE) & (probabilities > _EXPECTED_PROBABILITY)
     expected = np.where(is_expected, probabilities, 0.0)
     return np.array(
@@ -263,7 +333,7 @@ def _measure_response(
             (expected * idf).sum(),
             np.square(expected).sum(),
             (of_sentences < _STRAY_RELEVANCE).sum(),
-            np.average(of_sentences, weights=responses.characters[start:end]),
+            (of_sentences * characters).sum() / characters.sum(),
             of_sentences.std(),
             (relevance * idf).sum() / idf.sum() if idf.any() else 0.0,
         ]

@@ -1,42 +1,62 @@
 """Text statistics: evaluates the tables of ``quantities`` on battles.
 
-The texts are expanded to two long tables, one row per turn and one row per word, so that no Python code runs per row,
-except for zlib, which Polars lacks. A text is identified by the integer column ``field``: 3 * row of the battle + index
-in ``FIELDS``.
+Each distinct text is measured once. The texts are expanded to one row per turn, per word and per sentence, so that
+hardly any Python code runs per text: zlib, which Polars lacks, and the look-up of characters.
+
+Most of the time that one battle takes is spent on compiling patterns, of which Polars keeps no more than 32 per thread.
+Therefore ``count_characters`` does without two dozen.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Final, NamedTuple
+from itertools import chain, cycle
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import polars as pl
 
+from .characters import count_characters
 from .config import TextFeatureConfig
 from .contrasts import Columns, contrast_sides, name_feature, tabulate
 from .overlaps import count_overlaps
-from .patterns import LEXICA, LINE, NO_WORD_CHARACTER, NUMBER, WORD
+from .patterns import LETTER, LEXICA, LINE, NO_WORD_CHARACTER, NUMBER, SENTENCE, WORD
 from .quantities import (
     LAST_TURN_COUNTS,
     PAIR_QUANTITIES,
     PROMPT_QUANTITIES,
-    PROMPT_TURN_COUNTS,
     SIDE_COUNTS,
     SIDE_RATIOS,
     SUMMED,
     TURN_COUNTS,
+    Quantity,
 )
-from .texts import FIELDS, SIDES, iter_chunks, join_turns, read_turns, split_sentences
+from .texts import SIDES, IntArray, Texts, iter_chunks
 
 _LONG_WORD_CHARACTERS: Final = 7
 _TERM_CHARACTERS: Final = 3
 _OPENING_CHARACTERS: Final = 20
 _COMPRESSION_LEVEL: Final = 1
+# Of contents that a thread compresses at a time; fewer are compressed sooner than a thread has started.
+_BATCH_SIZE: Final = 100
 # Distinguishes the hash of "a b" from that of "b a"; 2^64 / golden ratio, as any odd number with mixed bits would do.
-_NGRAM_FACTOR: Final = 0x9E3779B97F4A7C15
+_NGRAM_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
+# A key of a sentence is the row of its text, and the leading bits of its hash.
+_HASH_BITS: Final = 46
+# Made once, because making them takes as long as running some of them.
+_TURN_EXPRESSIONS: Final = (
+    *(count.cast(pl.Int64).fill_null(0).alias(name) for name, count in TURN_COUNTS.items()),
+    pl.col("lower").str.extract_all(WORD).alias("listed_words"),
+    pl.col("text").str.extract_all(LINE).alias("listed_lines"),
+    pl.col("lower").str.extract_all(SENTENCE).alias("listed_sentences"),
+)
+# Forwards and backwards in turn, so that a call begins with the patterns that are still compiled from the last one.
+_ORDERS: Final = cycle((_TURN_EXPRESSIONS, _TURN_EXPRESSIONS[::-1]))
+
+Counts = dict[str, npt.NDArray[Any]]
 
 
 class Quantities(NamedTuple):
@@ -46,6 +66,13 @@ class Quantities(NamedTuple):
     b: Columns  # the same of response b
     pair: Columns  # PAIR_QUANTITIES
     prompt: Columns  # PROMPT_QUANTITIES
+
+
+class _Items(NamedTuple):
+    """Items of texts, such as words: the hash of each, text after text, and their number in each text."""
+
+    hashes: npt.NDArray[np.uint64]
+    sizes: IntArray
 
 
 def compute_text_features(battles: pd.DataFrame, config: TextFeatureConfig) -> pd.DataFrame:
@@ -62,8 +89,8 @@ def compute_text_features(battles: pd.DataFrame, config: TextFeatureConfig) -> p
         ValueError: If a text column is missing.
     """
     chunks = [
-        _contrast_quantities(measure_quantities(turns, config.compressed_characters))
-        for turns in iter_chunks(read_turns(battles), config.chunk_rows)
+        _contrast_quantities(measure_quantities(texts, config.compressed_characters))
+        for texts in iter_chunks(battles, config.chunk_rows)
     ]
     return tabulate(battles, {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]})
 
@@ -81,213 +108,237 @@ def _contrast_quantities(quantities: Quantities) -> Columns:
     return {name: values.astype(np.float32) for name, values in features.items()}
 
 
-def measure_quantities(turns: pl.DataFrame, compressed_characters: int) -> Quantities:
-    """Evaluate all quantities on the output of ``read_turns``, at most ``MAX_CHUNK_ROWS`` rows."""
-    statistics = _compute_statistics(turns, compressed_characters)
-    prompt, *sides = (_select_field(statistics, field) for field in FIELDS)
-    prompt = prompt.select(pl.all().name.prefix("prompt_"))
-    a, b = (_evaluate({**SIDE_COUNTS, **SIDE_RATIOS}, side.hstack(prompt)) for side in sides)
-    return Quantities(a, b, _evaluate(PAIR_QUANTITIES, statistics), _evaluate(PROMPT_QUANTITIES, prompt))
-
-
-def _select_field(statistics: pl.DataFrame, field: str) -> pl.DataFrame:
-    """Return the columns of one field, without the suffix that names it."""
-    suffix = f"_{field}"
-    return statistics.select(
-        pl.col(name).alias(name.removesuffix(suffix)) for name in statistics.columns if name.endswith(suffix)
-    )
-
-
-def _evaluate(quantities: Mapping[str, pl.Expr], table: pl.DataFrame) -> Columns:
-    evaluated = table.select(quantity.cast(pl.Float64).alias(name) for name, quantity in quantities.items())
-    return {name: evaluated[name].to_numpy() for name in evaluated.columns}
-
-
-def _compute_statistics(turns: pl.DataFrame, compressed_characters: int) -> pl.DataFrame:
-    """Return one row per battle: ``<count>_<field>``, and columns of ``count_overlaps`` and ``_compare_responses``."""
-    turn_table = _list_turns(turns)
-    words = _list_words(turn_table)
-    items = {
-        "words": words,
-        "terms": words.filter("is_term"),
-        "numbers": words.filter("is_number"),
-        "bigrams": _list_ngrams(words, 2),
-        "trigrams": _list_ngrams(words, 3),
-        "lines": _list_lines(turn_table),
+def measure_quantities(texts: Texts, compressed_characters: int) -> Quantities:
+    """Evaluate all quantities on the output of ``read_turns``, at most ``MAX_CHUNK_ROWS`` battles."""
+    counts, items = _measure_texts(texts)
+    of_battles = _compare_responses(texts, compressed_characters)
+    for kind, (hashes, sizes) in items.items():
+        of_battles |= count_overlaps(hashes, sizes, texts.rows, kind)
+    of_fields = np.array(list(counts.values()), dtype=np.float64)[:, texts.rows.T]
+    prompt = dict(zip(counts, of_fields[:, 0], strict=True)) | _select_suffix(of_battles, "_prompt")
+    prompt = {f"prompt_{name}": values for name, values in prompt.items()}
+    # Both sides at once, shape (2, n).
+    of_a, of_b = (_select_suffix(of_battles, f"_{side}") for side in SIDES)
+    sides = dict(zip(counts, of_fields[:, 1:], strict=True)) | {
+        name: np.stack([of_a[name], of_b[name]]) for name in of_a
     }
-    counts = [counter(turn_table) for counter in (_count_in_turns, _count_in_sentences, _count_in_prompts)]
-    overlaps = [count_overlaps(of_kind, kind, len(turns)) for kind, of_kind in items.items()]
-    tables = [_spread_fields([*counts, _count_in_words(words)], len(turns)), *overlaps]
-    return pl.concat([*tables, _compare_responses(turns, compressed_characters)], how="horizontal")
+    of_sides = _evaluate({**SIDE_COUNTS, **SIDE_RATIOS}, sides | prompt)
+    a, b = ({name: values[side] for name, values in of_sides.items()} for side in range(len(SIDES)))
+    pair = {
+        f"{name}_{side}": values[row] for name, values in sides.items() for row, side in enumerate(SIDES)
+    } | of_battles
+    return Quantities(a, b, _evaluate(PAIR_QUANTITIES, pair), _evaluate(PROMPT_QUANTITIES, prompt))
 
 
-def _list_turns(turns: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per turn: index, field, turn (null allowed), text (null as empty) and lower (in lower case)."""
-    fields = [
-        turns.select(
-            (pl.int_range(pl.len(), dtype=pl.UInt32) * len(FIELDS) + index).alias("field"),
-            pl.col(field).alias("turn"),
-        )
-        for index, field in enumerate(FIELDS)
-    ]
-    # explode would turn an empty list into a null turn.
-    return (
-        pl.concat(fields)
-        .filter(pl.col("turn").list.len() > 0)
-        .explode("turn")
-        .with_columns(pl.col("turn").fill_null("").alias("text"))
-        .with_columns(pl.col("text").str.to_lowercase().alias("lower"))
-        .with_row_index("index")
+def _select_suffix(columns: Columns, suffix: str) -> Columns:
+    """Return the columns whose names end with the suffix, without it."""
+    return {name.removesuffix(suffix): values for name, values in columns.items() if name.endswith(suffix)}
+
+
+def _evaluate(quantities: Mapping[str, Quantity], columns: Columns) -> Columns:
+    return {name: quantity(columns) for name, quantity in quantities.items()}
+
+
+def _measure_texts(texts: Texts) -> tuple[Counts, dict[str, _Items]]:
+    """Return the counts of each text, and its words, terms, numbers, bigrams, trigrams and lines."""
+    sizes = np.array([len(turns) for turns in texts.turns], dtype=np.int64)
+    turns = _list_turns(texts, sizes)
+    measured = turns.select(next(_ORDERS))
+    n_words, n_lines, n_sentences = (
+        measured[f"listed_{items}"].list.len().to_numpy().astype(np.int64) for items in ("words", "lines", "sentences")
     )
+    of_turns = {
+        **{name: measured[name].to_numpy() for name in TURN_COUNTS},
+        **count_characters(turns["text"].to_list()),
+        "words": n_words,
+        "bigrams": (n_words - 1).clip(0),
+        "trigrams": (n_words - 2).clip(0),
+        "lines": n_lines,
+    }
+    counts = _count_in_turns(of_turns, sizes)
+    counts |= _count_in_sentences(_explode(measured["listed_sentences"]), _reduce_runs(np.add, n_sentences, sizes))
+    turns_of_words = np.repeat(np.arange(len(turns)), n_words)
+    of_words, items = _measure_words(_explode(measured["listed_words"]), turns_of_words, counts)
+    items["lines"] = _Items(_explode(measured["listed_lines"]).hash().to_numpy(), counts["lines"])
+    return counts | of_words, items
 
 
-def _list_words(turns: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per word: field, index of its turn, hash, characters, lexica (as bits), is_number, is_term.
+def _list_turns(texts: Texts, sizes: IntArray) -> pl.DataFrame:
+    """Return one row per turn with the columns that ``TURN_COUNTS`` reads; ``sizes`` are the turns of each text."""
+    is_prompt = np.zeros(len(sizes), dtype=bool)
+    is_prompt[texts.select("prompt")] = True
+    text = pl.col("turn").fill_null("")
+    turns = pl.DataFrame(
+        {
+            "turn": pl.Series(list(chain.from_iterable(texts.turns)), dtype=pl.String),
+            "is_prompt": np.repeat(is_prompt, sizes),
+        }
+    )
+    return turns.with_columns(
+        text.alias("text"), text.str.to_lowercase().alias("lower"), text.str.strip_chars().alias("stripped")
+    ).with_columns(pl.when("is_prompt").then("lower").alias("prompt"))
 
-    A number starts with a digit; a term is a word with content.
-    """
+
+def _explode(lists: pl.Series) -> pl.Series:
+    # explode turns an empty list into a null.
+    return lists.explode().drop_nulls()
+
+
+def _reduce_runs(reduction: np.ufunc, values: npt.NDArray[Any], sizes: IntArray) -> npt.NDArray[Any]:
+    """Reduce runs of consecutive values, so many each, along the last axis; an empty run yields 0."""
+    reduced = np.zeros((*values.shape[:-1], len(sizes)), dtype=values.dtype)
+    filled = sizes > 0
+    if filled.any():
+        reduced[..., filled] = reduction.reduceat(values, (sizes.cumsum() - sizes)[filled], axis=-1)
+    return reduced
+
+
+def _count_in_turns(of_turns: Counts, sizes: IntArray) -> Counts:
+    """Return the sums over the turns of each text, and counts of its last, longest and shortest turn."""
+    words = of_turns["words"]
+    sums = _reduce_runs(np.add, np.array(list(of_turns.values())), sizes)
+    is_last = np.zeros(len(words), dtype=np.int64)
+    is_last[sizes.cumsum()[sizes > 0] - 1] = 1
+    return {
+        **dict(zip(of_turns, sums, strict=True)),
+        **{f"last_{name}": _reduce_runs(np.add, of_turns[name] * is_last, sizes) for name in LAST_TURN_COUNTS},
+        "longest_turn_words": _reduce_runs(np.maximum, words, sizes),
+        "shortest_turn_words": _reduce_runs(np.minimum, words, sizes),
+    }
+
+
+def _measure_words(words: pl.Series, turns: IntArray, counts: Counts) -> tuple[Counts, dict[str, _Items]]:
+    """Return further counts of each text, and its items, from all words and their turns."""
+    known, rows, lexica = _list_lexica()
     word = pl.col("word")
-    words = turns.select("field", "index", pl.col("lower").str.extract_all(WORD).alias("word")).explode("word")
-    return (
-        words.drop_nulls("word")
-        .with_columns(
+    described = (
+        words.alias("word")
+        .to_frame()
+        .select(
             word.hash().alias("hash"),
-            word.str.len_chars().alias("characters"),
-            word.replace_strict(_lexicon_bits(), default=0, return_dtype=pl.UInt32).alias("lexica"),
-            word.str.contains("^[0-9]").alias("is_number"),
+            word.str.len_chars().cast(pl.Int64).alias("characters"),
+            word.replace_strict(known, rows, default=0, return_dtype=pl.Int64).alias("lexica"),
+            # A number starts with a digit; the colon follows the 9.
+            ((word >= "0") & (word < ":")).alias("is_number"),
         )
-        .with_columns(
-            (~_is_in_lexicon("function_words") & (pl.col("characters") >= _TERM_CHARACTERS)).alias("is_term"),
-        )
-        .drop("word")
     )
+    hashes, characters, row, is_number = (described[name].to_numpy() for name in described.columns)
+    # A term is a word with content.
+    is_term = (lexica[:, list(LEXICA).index("function_words")] == 0)[row] & (characters >= _TERM_CHARACTERS)
+    bigrams = hashes[1:] ^ hashes[:-1] * _NGRAM_FACTOR
+    trigrams = hashes[2:] ^ bigrams[:-1] * _NGRAM_FACTOR
+    sizes = counts["words"]
+
+    def add_up(values: npt.NDArray[Any]) -> IntArray:
+        return _reduce_runs(np.add, values.astype(np.int64), sizes)
+
+    n_rows = len(lexica)
+    of_rows = np.bincount(np.repeat(np.arange(len(sizes)) * n_rows, sizes) + row, minlength=len(sizes) * n_rows)
+    of_words = {
+        "word_characters": add_up(characters),
+        "long_words": add_up(characters >= _LONG_WORD_CHARACTERS),
+        **dict(zip(LEXICA, (of_rows.reshape(-1, n_rows) @ lexica).T, strict=True)),
+    }
+    return of_words, {
+        "words": _Items(hashes, sizes),
+        "terms": _Items(hashes[is_term], add_up(is_term)),
+        "numbers": _Items(hashes[is_number], add_up(is_number)),
+        # Within a turn.
+        "bigrams": _Items(bigrams[turns[1:] == turns[:-1]], counts["bigrams"]),
+        "trigrams": _Items(trigrams[turns[2:] == turns[:-2]], counts["trigrams"]),
+    }
 
 
 @cache
-def _lexicon_bits() -> dict[str, int]:
-    """Map each known word to its lexica, one bit each, so that one look-up serves all of them."""
-    bits: dict[str, int] = {}
-    for index, words in enumerate(LEXICA.values()):
-        for word in words:
-            bits[word] = bits.get(word, 0) | 1 << index
-    return bits
+def _list_lexica() -> tuple[pl.Series, pl.Series, IntArray]:
+    """Return all known words, a row of each, and whether a row is in each lexicon, shape (rows, lexica).
+
+    One look-up serves all lexica. Row 0, of unknown words, is in none.
+    """
+    words = sorted(frozenset().union(*LEXICA.values()))
+    is_in = [[False] * len(LEXICA), *([word in lexicon for lexicon in LEXICA.values()] for word in words)]
+    lexica, rows = np.unique(np.array(is_in, dtype=np.int64), axis=0, return_inverse=True)
+    return pl.Series(words), pl.Series(rows[1:]), lexica
 
 
-def _is_in_lexicon(name: str) -> pl.Expr:
-    return pl.col("lexica") & (1 << list(LEXICA).index(name)) > 0
-
-
-def _list_ngrams(words: pl.DataFrame, size: int) -> pl.DataFrame:
-    """Return one row per n-gram of ``size`` words within a turn: field and hash."""
-    ngram = pl.col("hash")
-    for step in range(1, size):
-        ngram = pl.col("hash").shift(-step) ^ (ngram * pl.lit(_NGRAM_FACTOR, pl.UInt64))
-    ends_in_its_turn = pl.col("index") == pl.col("index").shift(1 - size)
-    return words.select("field", ngram.alias("hash"), ends_in_its_turn.alias("whole")).filter("whole").drop("whole")
-
-
-def _list_lines(turns: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per line that is not blank: field and hash."""
-    lines = turns.select("field", pl.col("text").str.extract_all(LINE).alias("line")).explode("line").drop_nulls("line")
-    return lines.select("field", pl.col("line").hash().alias("hash"))
-
-
-def _count_in_turns(turns: pl.DataFrame) -> pl.DataFrame:
-    words = pl.col("words")
-    return _count_per_turn(turns, TURN_COUNTS).agg(
-        pl.exclude("field").sum(),
-        *(pl.col(name).last().alias(f"last_{name}") for name in LAST_TURN_COUNTS),
-        words.max().alias("longest_turn_words"),
-        words.min().alias("shortest_turn_words"),
-        (words - 1).clip(0).sum().alias("bigrams"),
-        (words - 2).clip(0).sum().alias("trigrams"),
-    )
-
-
-def _count_in_prompts(turns: pl.DataFrame) -> pl.DataFrame:
-    prompts = turns.filter(pl.col("field") % len(FIELDS) == FIELDS.index("prompt"))
-    return _count_per_turn(prompts, PROMPT_TURN_COUNTS).agg(pl.exclude("field").sum())
-
-
-def _count_per_turn(turns: pl.DataFrame, counts: Mapping[str, pl.Expr]) -> pl.dataframe.group_by.GroupBy:
-    columns = (count.cast(pl.Int64).alias(name) for name, count in counts.items())
-    return turns.select("field", *columns).group_by("field")
-
-
-def _count_in_words(words: pl.DataFrame) -> pl.DataFrame:
-    counts = {
-        "word_characters": pl.col("characters").sum(),
-        "long_words": (pl.col("characters") >= _LONG_WORD_CHARACTERS).sum(),
-        **{name: _is_in_lexicon(name).sum() for name in LEXICA},
-    }
-    return words.group_by("field").agg(count.cast(pl.Int64).alias(name) for name, count in counts.items())
-
-
-def _count_in_sentences(turns: pl.DataFrame) -> pl.DataFrame:
+def _count_in_sentences(sentences: pl.Series, sizes: IntArray) -> Counts:
     """Count the sentences that repeat an earlier one of the same text; only their letters and digits are compared."""
-    sentences = split_sentences(turns.select("field", pl.col("lower").alias("sentence")), "sentence")
-    normalised = pl.col("sentence").str.replace_all(NO_WORD_CHARACTER, " ").str.strip_chars()
-    distinct = (
-        sentences.select("field", normalised.hash().alias("hash"), normalised.str.len_chars().alias("characters"))
-        .group_by("field", "hash")
-        .agg(pl.len().alias("times"), pl.col("characters").first())
-        .with_columns((pl.col("times") - 1).alias("repeated"))
+    sentence = pl.col("sentence")
+    described = (
+        sentences.alias("sentence")
+        .to_frame()
+        .select(
+            sentence.str.contains(LETTER).alias("has_letter"),
+            sentence.str.replace_all(NO_WORD_CHARACTER, " ").str.strip_chars().alias("normalised"),
+        )
     )
-    return distinct.group_by("field").agg(
-        pl.col("repeated").cast(pl.Int64).sum().alias("repeated_sentences"),
-        (pl.col("repeated") * pl.col("characters")).cast(pl.Int64).sum().alias("repeated_sentence_characters"),
-        (pl.col("times") * pl.col("characters")).cast(pl.Int64).sum().alias("sentence_characters"),
-    )
+    text = np.repeat(np.arange(len(sizes)), sizes)[described["has_letter"].to_numpy()]
+    normalised = described.filter("has_letter")["normalised"]
+    characters = normalised.str.len_chars().to_numpy()
+    keys = text.astype(np.uint64) << _HASH_BITS | normalised.hash().to_numpy() >> (64 - _HASH_BITS)
+    is_repeated = np.ones(len(text), dtype=bool)
+    is_repeated[np.unique(keys, return_index=True)[1]] = False
+    return {
+        "repeated_sentences": np.bincount(text, is_repeated, len(sizes)),
+        "repeated_sentence_characters": np.bincount(text, is_repeated * characters, len(sizes)),
+        "sentence_characters": np.bincount(text, characters, len(sizes)),
+    }
 
 
-def _spread_fields(counts: list[pl.DataFrame], n_battles: int) -> pl.DataFrame:
-    """Join counts per field to one row per battle with columns ``<count>_<field>``; what was not counted is 0."""
-    table = pl.DataFrame({"field": pl.int_range(n_battles * len(FIELDS), dtype=pl.UInt32, eager=True)})
-    for of_field in counts:
-        table = table.join(of_field, on="field", how="left", maintain_order="left")
-    table = table.drop("field").fill_null(0)
-    of_fields = (table.gather_every(len(FIELDS), index) for index in range(len(FIELDS)))
-    suffixed = (rows.select(pl.all().name.suffix(f"_{field}")) for field, rows in zip(FIELDS, of_fields, strict=True))
-    return pl.concat(suffixed, how="horizontal")
-
-
-def _compare_responses(turns: pl.DataFrame, compressed_characters: int) -> pl.DataFrame:
+def _compare_responses(texts: Texts, compressed_characters: int) -> Columns:
     """Return identical, same_opening, same_last_number and the columns of ``_compress``."""
-    texts = join_turns(turns)
-    as_many_turns = turns["a"].list.len() == turns["b"].list.len()
-    opening_a, opening_b = (
-        pl.col(side).str.to_lowercase().str.strip_chars().str.head(_OPENING_CHARACTERS) for side in SIDES
+    joined = texts.join()
+    described = pl.DataFrame({"text": joined}, schema={"text": pl.String}).select(
+        pl.col("text").str.to_lowercase().str.strip_chars().str.head(_OPENING_CHARACTERS).alias("opening"),
+        pl.col("text").str.extract_all(NUMBER).list.last().alias("last_number"),
     )
-    last_number_a, last_number_b = (pl.col(side).str.extract_all(NUMBER).list.last() for side in SIDES)
-    compared = texts.select(
-        ((pl.col("a") == pl.col("b")) & as_many_turns).alias("identical"),
-        ((opening_a == opening_b) & (opening_a != "")).alias("same_opening"),
-        (last_number_a == last_number_b).fill_null(value=False).alias("same_last_number"),
-    )
-    return compared.hstack(_compress(texts.select(pl.col(SIDES).str.head(compressed_characters))))
+    opening, last_number = (described[name].to_list() for name in described.columns)
+    n_turns = [len(turns) for turns in texts.turns]
+    contents = [text[:compressed_characters].encode() for text in joined]
+    pairs = texts.select(*SIDES).tolist()
+    compared = {
+        "identical": [joined[a] == joined[b] and n_turns[a] == n_turns[b] for a, b in pairs],
+        "same_opening": [opening[a] == opening[b] != "" for a, b in pairs],
+        "same_last_number": [last_number[a] == last_number[b] is not None for a, b in pairs],
+    }
+    columns = {name: np.array(values, dtype=np.float64) for name, values in compared.items()}
+    return columns | _compress([(contents[a], contents[b]) for a, b in pairs])
 
 
-def _compress(texts: pl.DataFrame) -> pl.DataFrame:
+def _compress(pairs: list[tuple[bytes, bytes]]) -> Columns:
     """Return compressed_bytes and kept_bytes (uncompressed) of both sides, and compression_distance.
 
     The distance is the normalised compression distance of Li et al. (2004),
     (C(xy) - min(C(x), C(y))) / max(C(x), C(y)).
     """
+    # C(xy) and C(yx) can differ by some bytes, so the order must not depend on the sides.
+    ordered = [(min(pair), max(pair)) for pair in pairs]
+    sizes = _compress_each([*ordered, *((content,) for pair in pairs for content in pair)])
+    of_a, of_b, of_both = (
+        np.array([sizes[parts] for parts in contents], dtype=np.float64)
+        for contents in ([(a,) for a, _ in pairs], [(b,) for _, b in pairs], ordered)
+    )
+    kept = np.array([[len(a), len(b)] for a, b in pairs], dtype=np.float64).reshape(-1, 2)
+    return {
+        "compressed_bytes_a": of_a,
+        "compressed_bytes_b": of_b,
+        "kept_bytes_a": kept[:, 0],
+        "kept_bytes_b": kept[:, 1],
+        "compression_distance": (of_both - np.minimum(of_a, of_b)) / np.maximum(of_a, of_b),
+    }
 
-    def compress_pair(pair: tuple[str, str]) -> tuple[int, int, int, int, float]:
-        a, b = (text.encode() for text in pair)
-        size_a, size_b = _compressed_size(a), _compressed_size(b)
-        # C(xy) and C(yx) can differ by some bytes, so the order must not depend on the sides.
-        first, second = sorted((a, b))
-        together = _compressed_size(first + second)
-        return size_a, size_b, len(a), len(b), (together - min(size_a, size_b)) / max(size_a, size_b)
 
-    with ThreadPoolExecutor() as pool:
-        rows = list(pool.map(compress_pair, texts.iter_rows()))
-    sizes = ("compressed_bytes_a", "compressed_bytes_b", "kept_bytes_a", "kept_bytes_b")
-    schema = {**dict.fromkeys(sizes, pl.Int64), "compression_distance": pl.Float64}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+def _compress_each(contents: Iterable[tuple[bytes, ...]]) -> dict[tuple[bytes, ...], int]:
+    """Return the compressed size of each distinct content, which is given in parts."""
+    distinct = list(dict.fromkeys(contents))
+    batches = [distinct[start : start + _BATCH_SIZE] for start in range(0, len(distinct), _BATCH_SIZE)]
 
+    def compress(batch: list[tuple[bytes, ...]]) -> list[int]:
+        return [len(zlib.compress(b"".join(parts), _COMPRESSION_LEVEL)) for parts in batch]
 
-def _compressed_size(text: bytes) -> int:
-    return len(zlib.compress(text, _COMPRESSION_LEVEL))
+    if len(batches) > 1:
+        with ThreadPoolExecutor() as pool:
+            sizes = list(pool.map(compress, batches))
+    else:
+        sizes = list(map(compress, batches))
+    return dict(zip(distinct, chain.from_iterable(sizes), strict=True))

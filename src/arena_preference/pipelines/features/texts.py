@@ -1,13 +1,12 @@
-"""The texts of battles as Polars tables with the columns ``FIELDS``."""
+"""The distinct texts of battles."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import polars as pl
-import pyarrow as pa
 
 from arena_preference.battles import TEXT_COLUMNS
 
@@ -20,8 +19,29 @@ SIDES: Final = ("a", "b")
 FIELDS: Final = ("prompt", *SIDES)
 
 
-def read_turns(battles: pd.DataFrame) -> pl.DataFrame:
-    """Return the turns of each field as a list of strings, null where the turn is null.
+class Texts(NamedTuple):
+    """The distinct texts of some battles, so that a text which occurs often is measured once.
+
+    Attributes:
+        turns: The turns of each text, None where a turn is null.
+        rows: The texts of the battles' ``FIELDS``, shape (battles, 3).
+    """
+
+    turns: list[tuple[str | None, ...]]
+    rows: IntArray
+
+    def select(self, *fields: str) -> IntArray:
+        """Return the rows of some fields, shape (battles, fields)."""
+        return self.rows[:, [FIELDS.index(field) for field in fields]]
+
+    def join(self, rows: IntArray | None = None) -> list[str]:
+        """Return one string per text, or those of some rows: turns, null ones as empty, separated by blank lines."""
+        turns = self.turns if rows is None else [self.turns[row] for row in rows]
+        return ["\n\n".join(turn or "" for turn in of_text) for of_text in turns]
+
+
+def read_turns(battles: pd.DataFrame) -> Texts:
+    """Return the distinct texts of all fields.
 
     Raises:
         ValueError: If a text column is missing.
@@ -32,22 +52,15 @@ def read_turns(battles: pd.DataFrame) -> pl.DataFrame:
             f"The battles have no columns {missing}, only {list(battles.columns)}. "
             "Pass the table that the pipeline ingestion writes."
         )
-    list_of_turns = pa.large_list(pa.large_string())
-    columns = {
-        field: pa.array(battles[name].to_list(), type=list_of_turns)
-        for field, name in zip(FIELDS, TEXT_COLUMNS, strict=True)
-    }
-    return pl.DataFrame(pa.table(columns))
+    numbers: dict[tuple[str | None, ...], int] = {}
+    rows = [[numbers.setdefault(tuple(turns), len(numbers)) for turns in battles[name]] for name in TEXT_COLUMNS]
+    return Texts(list(numbers), np.array(rows, dtype=np.int64).T)
 
 
-def join_turns(turns: pl.DataFrame) -> pl.DataFrame:
-    """Return one string per field: its turns, null ones as empty, separated by blank lines."""
-    return turns.select(pl.col(FIELDS).list.eval(pl.element().fill_null("")).list.join("\n\n"))
-
-
-def iter_chunks(turns: pl.DataFrame, chunk_rows: int) -> Iterator[pl.DataFrame]:
-    """Iterate over slices; a table without rows is one slice, from which the columns of a result follow."""
-    yield from turns.iter_slices(chunk_rows) if len(turns) else [turns]
+def iter_chunks(battles: pd.DataFrame, chunk_rows: int) -> Iterator[Texts]:
+    """Iterate over the texts of slices; no battles are one slice, from which the columns of a result follow."""
+    for start in range(0, max(len(battles), 1), chunk_rows):
+        yield read_turns(battles[start : start + chunk_rows])
 
 
 def iter_group_chunks(groups: Iterable[IntArray], chunk_rows: int) -> Iterator[list[IntArray]]:
@@ -65,14 +78,16 @@ def iter_group_chunks(groups: Iterable[IntArray], chunk_rows: int) -> Iterator[l
 
 def split_sentences(texts: pl.DataFrame, column: str) -> pl.DataFrame:
     """Return one row per sentence of a column of strings or nulls; without a letter, as in "1.", there is none."""
-    sentences = texts.with_columns(pl.col(column).str.extract_all(SENTENCE)).explode(column)
-    return sentences.filter(pl.col(column).str.contains(LETTER))
+    sentences = texts.lazy().with_columns(pl.col(column).str.extract_all(SENTENCE)).explode(column)
+    # A plan for one battle takes longer to optimise than to run.
+    return sentences.filter(pl.col(column).str.contains(LETTER)).collect(optimizations=pl.QueryOptFlags.none())
 
 
 def sample_texts(battles: pd.DataFrame, fields: Sequence[str], max_texts: int, seed: int) -> pl.Series:
     """Return the distinct texts of some fields, at most ``max_texts`` of them, sampled at random."""
-    joined = join_turns(read_turns(battles))
-    texts = pl.concat([joined[field].alias("text") for field in fields]).unique(maintain_order=True)
+    read = read_turns(battles)
+    # Field after field; texts of different turns can be equal when joined.
+    texts = pl.Series("text", list(dict.fromkeys(read.join(read.select(*fields).T.ravel()))))
     if len(texts) > max_texts:
         texts = texts.gather(np.sort(np.random.default_rng(seed).choice(len(texts), max_texts, replace=False)))
     return texts

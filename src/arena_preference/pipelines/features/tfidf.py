@@ -1,17 +1,22 @@
 """TF-IDF of words."""
 
-from typing import Final
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import polars as pl
 from scipy import sparse
+from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.utils.sparsefuncs_fast import inplace_csr_row_normalize_l2
 
-from arena_preference.battles import ID
+from arena_preference.battles import ID, FloatArray
 
-from .config import WordTfidfConfig
-from .texts import SIDES, join_turns, read_turns, sample_texts
+from .config import LsaConfig, WordTfidfConfig
+from .texts import SIDES, iter_chunks, sample_texts
 
 # Unlike scikit-learn's default, a word may be a single letter or digit.
 _WORD: Final = r"(?u)\b\w+\b"
@@ -52,6 +57,46 @@ def fit_tfidf(texts: pl.Series, config: WordTfidfConfig, parameters: str) -> Tfi
     return tfidf
 
 
+def fit_svd(weights: Any, config: LsaConfig, seed: int) -> TruncatedSVD:
+    """Fit the truncated SVD of TF-IDF weights, shape (texts, words)."""
+    n_components = min(config.n_components, weights.shape[1])
+    svd = TruncatedSVD(n_components, n_iter=config.n_iter, random_state=seed).fit(weights)
+    # A product with the transposed components would otherwise copy all of them, even for one text.
+    svd.components_ = np.asfortranarray(svd.components_)
+    return svd
+
+
+def count_words(tfidf: TfidfVectorizer, texts: Sequence[str]) -> Any:
+    """Return the sparse counts of the words and n-grams that ``fit_tfidf`` has selected, shape (texts, words)."""
+    tokenize, find = tfidf.build_tokenizer(), tfidf.vocabulary_.get
+    first, last = tfidf.ngram_range
+    counts = []
+    for text in texts:
+        tokens = tokenize(text.lower())
+        ngrams = (zip(*(tokens[start:] for start in range(size)), strict=False) for size in range(first, last + 1))
+        of_text = Counter(map(find, map(" ".join, chain.from_iterable(ngrams))))
+        del of_text[None]
+        counts.append(of_text)
+    ends = np.cumsum([0, *map(len, counts)])
+    columns = np.fromiter(chain.from_iterable(counts), dtype=np.int32, count=ends[-1])
+    values = np.fromiter(chain.from_iterable(of_text.values() for of_text in counts), dtype=np.float32, count=ends[-1])
+    matrix = sparse.csr_matrix((values, columns, ends), shape=(len(texts), len(tfidf.vocabulary_)))
+    matrix.sort_indices()
+    return matrix
+
+
+def weigh(counts: Any, idf: FloatArray) -> Any:
+    """Turn sparse counts, in place, into what scikit-learn's ``TfidfTransformer`` with logarithmic counts returns.
+
+    For a few texts, its validation would take longer than the work.
+    """
+    np.log(counts.data, out=counts.data)
+    counts.data += 1
+    counts.data *= idf[counts.indices]
+    inplace_csr_row_normalize_l2(counts)
+    return counts
+
+
 def compute_tfidf_differences(
     battles: pd.DataFrame, word_tfidf: TfidfVectorizer, *, chunk_rows: int = 4000
 ) -> pd.DataFrame:
@@ -64,11 +109,12 @@ def compute_tfidf_differences(
         Schema ``TfidfDifferences``, in the order of ``battles``: the non-zero differences and their indices in the
         vocabulary.
     """
-    # scikit-learn rejects an empty list of texts.
-    chunks = [sparse.csr_matrix((0, len(word_tfidf.vocabulary_)), dtype=np.float32)]
-    for turns in read_turns(battles).iter_slices(chunk_rows):
-        texts = join_turns(turns)
-        a, b = (word_tfidf.transform(texts[side].to_list()) for side in SIDES)
+    chunks = []
+    for texts in iter_chunks(battles, chunk_rows):
+        # Each distinct response once.
+        rows, sides = np.unique(texts.select(*SIDES), return_inverse=True)
+        weights = weigh(count_words(word_tfidf, texts.join(rows)), word_tfidf.idf_)
+        a, b = (weights[side] for side in sides.T)
         chunks.append(a - b)
     differences = sparse.vstack(chunks, format="csr")
     differences.sort_indices()

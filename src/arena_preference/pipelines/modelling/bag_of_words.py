@@ -89,10 +89,10 @@ def select_fold_logits(oof_bow_logits: pd.DataFrame, fold: int) -> pd.DataFrame:
 
 def _build_matrix(tfidf_differences: pd.DataFrame) -> Any:
     """Return the sparse matrix of battles by words."""
-    words, weights = tfidf_differences["words"], tfidf_differences["weights"]
-    starts = np.concatenate([[0], words.map(len).to_numpy().cumsum()])
-    shape = (len(tfidf_differences), int(tfidf_differences["vocabulary"].iloc[0]))
-    return sparse.csr_matrix((np.concatenate(weights.to_list()), np.concatenate(words.to_list()), starts), shape=shape)
+    words, weights = tfidf_differences["words"].to_list(), tfidf_differences["weights"].to_list()
+    starts = np.cumsum([0, *map(len, words)])
+    shape = (len(words), int(tfidf_differences["vocabulary"].iloc[0]))
+    return sparse.csr_matrix((np.concatenate(weights), np.concatenate(words), starts), shape=shape)
 
 
 def _fit_regressions(differences: Any, votes: FloatArray, config: BagOfWordsConfig) -> Arrays:

@@ -7,7 +7,7 @@ import pandas as pd
 from catboost import CatBoost, CatBoostClassifier, CatBoostError, Pool
 
 from arena_preference.battles import CONSENSUS, TIE, FloatArray
-from arena_preference.symmetry import swap_features, swap_labels, swap_probabilities
+from arena_preference.symmetry import list_swap_signs, swap_features, swap_labels, swap_probabilities
 from arena_preference.targets import list_examples
 
 from .config import CatBoostConfig, ModellingConfig
@@ -70,17 +70,20 @@ def predict_both_orders(model: CatBoost, features: pd.DataFrame) -> tuple[FloatA
     Raises:
         ValueError: If a feature that the model was fitted on is missing.
     """
-    missing = [name for name in model.feature_names_ if name not in features]
+    names, known = model.feature_names_, set(features)
+    missing = [name for name in names if name not in known]
     if missing:
         raise ValueError(
-            f"{len(missing)} of the model's {len(model.feature_names_)} features are missing, the first: "
+            f"{len(missing)} of the model's {len(names)} features are missing, the first: "
             f"{', '.join(missing[:3])}, so it was fitted with other parameters of features or embedding. Use the same, "
             "or run the pipeline modelling again."
         )
-    features = features[model.feature_names_]
-    original = model.predict(Pool(features), prediction_type="RawFormulaVal")
-    swapped = model.predict(Pool(swap_features(features)), prediction_type="RawFormulaVal")
-    return original, swap_probabilities(swapped)
+    # CatBoost reads a DataFrame column by column, which takes longer than to predict one battle.
+    original = features[names].to_numpy(dtype=np.float32)
+    swapped = original * list_swap_signs(names)
+    pools = (Pool(values, feature_names=names) for values in (original, swapped))
+    of_original, of_swapped = (model.predict(pool, prediction_type="RawFormulaVal") for pool in pools)
+    return of_original, swap_probabilities(of_swapped)
 
 
 def predict_logits(model: CatBoost, features: pd.DataFrame) -> FloatArray:

@@ -39,10 +39,10 @@ def join_features(**tables: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: If the tables describe different battles.
     """
-    (_, joined), *others = tables.items()
-    for group, table in others:
-        joined = join_tables(joined, table, f"The table of {group} features")
-    return joined
+    (_, first), *others = tables.items()
+    aligned = (align_rows(table, first[ID], f"The table of {group} features") for group, table in others)
+    # The id is the first column.
+    return pd.concat([first.reset_index(drop=True), *(table.iloc[:, 1:] for table in aligned)], axis=1)
 
 
 def list_feature_groups(**tables: pd.DataFrame) -> dict[str, list[str]]:
@@ -144,5 +144,5 @@ def compute_oof_losses(
 
 def join_tables(features: pd.DataFrame, others: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return two tables of the same battles side by side, in the order of the first."""
-    aligned = align_rows(others, features[ID], name).drop(columns=ID)
-    return pd.concat([features.reset_index(drop=True), aligned], axis=1)
+    aligned = align_rows(others, features[ID], name)
+    return pd.concat([features.reset_index(drop=True), aligned.iloc[:, 1:]], axis=1)
