@@ -81,7 +81,8 @@ def _make_file_route(content: bytes, media_type: str) -> Callable[[], Response]:
     return lambda: Response(content, media_type=media_type)
 
 
-def _get_service(request: Request) -> Service:
+async def _get_service(request: Request) -> Service:
+    # FastAPI calls plain functions in threads, where each request would wait for the interpreter's lock twice more.
     return request.app.state.service
 
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .metrics import Metrics
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 #: Maps items, each of one request or a part of it, to as many results, none of which depends on another item.
 Score = Callable[["Judge", Sequence[Any]], Sequence[Any]]
+
+# Time in which clients that have just been answered send their next requests.
+_RETURN_SECONDS: Final = 0.005
 
 
 def compare_pairs(judge: "Judge", pairs: Sequence[Any]) -> Sequence[Any]:
@@ -110,14 +113,19 @@ class Scorer:
             self._thread.join()
 
     def _run(self, judge: "Judge") -> None:
-        while jobs := self._take():
+        jobs: list[Job] = []
+        while jobs := self._take(len(jobs)):
             started = [job for job in jobs if job.future.set_running_or_notify_cancel()]
             for group in _group(started):
                 self._score(judge, group)
 
-    def _take(self) -> list[Job]:
+    def _take(self, n_answered: int) -> list[Job]:
         """Return what waits, up to a number of pairs but at least one job; nothing at the end."""
         with self._changed:
+            # Without a moment for the clients just answered, these and those that wait would take turns, in calls of
+            # half the size, and the answers would be sent while the next call holds the interpreter's lock.
+            n_expected = min(n_answered + len(self._waiting), self._queue_size)
+            self._changed.wait_for(lambda: len(self._waiting) >= n_expected or self._closed, _RETURN_SECONDS)
             self._changed.wait_for(lambda: self._waiting or self._closed)
             jobs: list[Job] = []
             n_pairs = 0
