@@ -44,7 +44,12 @@ ELSEWHERE = {
     "dask worker --resources GPU=1": "as above",
     "make cluster-test": "takes five minutes; the same with few battles is among the tests",
     "make kaggle-test": "takes half an hour; the same with few battles is among the tests",
-    "python benchmarks/cluster.py --battles 200000": "measures for minutes",
+    "kedro judge rank responses.jsonl --out ranked.jsonl --pairs pairs.jsonl --min-margin 0.1": (
+        "needs responses; the command has tests in tests/judge"
+    ),
+    "kedro judge serve": "serves until it is stopped; the service has tests in tests/serving",
+    "python benchmarks/judge.py": "measures for minutes",
+    "python benchmarks/cluster.py --battles 200000": "as above",
     "python benchmarks/soft_labels.py": "as above",
     "python benchmarks/whole_run.py": "measures for minutes",
     "python benchmarks/finetuning.py --raw-dir DIR --data-root DIR": "trains for an hour",
