@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pandas as pd
 import pytest
@@ -139,15 +141,30 @@ def address(judge: Judge) -> Iterator[str]:
     """A service of the judge."""
     serving = pytest.importorskip("arena_preference.serving")
     uvicorn = pytest.importorskip("uvicorn")
-    app = serving.create_app(judge, serving.ServiceSettings())
+    app = serving.create_app(judge, serving.ServiceSettings(token=None))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        while not is_ready(address):
+            time.sleep(0.01)
+        yield address
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def is_ready(address: str) -> bool:
+    try:
+        urlopen(f"{address}/ready").close()  # noqa: S310
+    except HTTPError as error:
+        error.close()
+        return False
+    return True
 
 
 def test_the_service_has_the_rewards_for_openrlhf(example: Example, judge: Judge, address: str) -> None:
