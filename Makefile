@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ALL_EXTRAS := dev,viz,embedded,tuning,notebooks,download,finetuning,cluster
+ALL_EXTRAS := dev,viz,embedded,tuning,notebooks,download,finetuning,cluster,serve
 # pip takes the versions that CI tested; `make lock` refreshes them.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal

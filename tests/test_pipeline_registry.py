@@ -71,6 +71,16 @@ def test_submission_is_the_test_split_of_all_stages_and_reads_no_training_file(r
     assert raw == {"test_raw_battles"}
 
 
+def test_a_student_starts_from_the_battles_and_labels_of_a_stored_run(registered: dict[str, Pipeline]) -> None:
+    student = registered["student"]
+    assert student.inputs() >= {"train_battles", "test_battles", "labels", "soft_labels"}
+    assert not {"train_raw_battles", "test_raw_battles"} & student.inputs()
+    # What submission with the student needs.
+    needed = {name for name in registered["submission"].inputs() if not name.startswith("params:")}
+    from_elsewhere = {"test_raw_battles", "cross_encoder_store", "embedding_store", "labels"}
+    assert needed - from_elsewhere <= student.all_outputs()
+
+
 def test_every_dataset_has_an_entry_whose_folder_is_its_layer(
     registered: dict[str, Pipeline], catalog: CatalogConfigResolver
 ) -> None:

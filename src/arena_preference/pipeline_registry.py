@@ -7,9 +7,9 @@ from kedro.pipeline import Pipeline
 
 from arena_preference import pipelines as packages
 
-#: Run only by name: the first three write raw files, the fourth searches for parameters, the last needs the labels of
-#: the test file.
-ON_DEMAND = frozenset({"download", "simulation", "distil", "tuning", "evaluation"})
+#: Run only by name: the first two write raw files, the next two make a smaller model of a run's model, the fifth
+#: searches for parameters, the last needs the labels of the test file.
+ON_DEMAND = frozenset({"download", "simulation", "distil", "student", "tuning", "evaluation"})
 
 
 def list_pipelines() -> list[str]:
@@ -26,6 +26,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     pipelines = find_pipelines(raise_errors=True)
     if "submission" in pipelines:
         pipelines["submission"] += _predict_test_battles()
+    if "student" in pipelines:
+        pipelines["student"] += _train_student()
     if "__default__" in pipelines:
         default = (pipeline for name, pipeline in pipelines.items() if name not in ON_DEMAND)
         pipelines["__default__"] = sum(default, start=Pipeline([]))
@@ -37,3 +39,12 @@ def _predict_test_battles() -> Pipeline:
 
     stages = (ingestion, features, embedding, finetuning, modelling)
     return sum((stage.create_pipeline(splits=("test",)) for stage in stages), start=Pipeline([]))
+
+
+def _train_student() -> Pipeline:
+    """The stages after ingestion, without what the student has nodes of its own for."""
+    from arena_preference.pipelines import embedding, features, modelling, reporting, submission
+
+    stages = (features, embedding, modelling, reporting, submission)
+    pipeline = sum((stage.create_pipeline() for stage in stages), start=Pipeline([]))
+    return pipeline - Pipeline([node for node in pipeline.nodes if node.name == "modelling.fit_preference_model"])

@@ -124,6 +124,25 @@ def test_tuning_writes_parameters_from_a_stored_run_and_resumes(newest, kedro, r
     assert set(tuned["modelling"]["catboost"]) == {"iterations", "learning_rate", "depth", "l2_leaf_reg", "rsm"}
 
 
+def test_a_student_learns_from_soft_labels_of_a_stored_run_and_predicts(
+    newest, trained: Path, kedro, raw_dir: Path, data_root: Path
+) -> None:
+    folders = f"raw_dir={raw_dir},data_root={data_root}"
+    kedro("run", "--env=test", "--pipelines=distil", f"--params={folders}")
+    distilled = last_manifest(data_root)
+    soft_labels = pd.read_parquet(newest(data_root, "07_model_output/soft_labels.parquet"))
+    assert soft_labels.groupby("id").size().eq(3).all()
+    kedro("run", "--env=test", "--pipelines=student", f"--params={folders},embedding.encoder.enabled=false")
+    student = last_manifest(data_root)
+    assert student["from_run"] == distilled["run_id"]
+    assert student["read"]["labels"]["version"] == distilled["from_run"]
+    assert (
+        student["metrics"]["battles"] == json.loads(newest(trained, "08_reporting/metrics.json").read_text())["battles"]
+    )
+    kedro("run", "--env=test", "--pipelines=submission", f"--params={folders},embedding.encoder.enabled=false")
+    assert last_manifest(data_root)["read"]["preference_model"]["version"] == student["run_id"]
+
+
 def test_an_ablation_is_measured_on_demand_and_shown_in_the_report(
     newest, trained: Path, kedro, raw_dir: Path, data_root: Path
 ) -> None:

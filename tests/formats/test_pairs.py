@@ -14,7 +14,7 @@ import yaml
 from arena_preference.battles import Battles, RejectedRows
 from arena_preference.datasets import RawTablesDataset
 from arena_preference.formats import FORMATS, find_format
-from arena_preference.formats.sides import draw_sides
+from arena_preference.formats.sides import draw_sides, label_pair
 from arena_preference.pipelines.ingestion.config import IngestionConfig
 from arena_preference.pipelines.ingestion.parsing import parse_test_battles, parse_train_battles
 
@@ -181,19 +181,49 @@ def test_every_format_has_ten_examples_of_which_it_can_use_some() -> None:
 
 
 def test_sides_are_the_same_whichever_response_is_the_better_one_and_on_every_machine() -> None:
-    first, second = draw_sides(["yes"], ["no"]), draw_sides(["no"], ["yes"])
+    first, second = draw_sides(label_pair(["yes"], ["no"])), draw_sides(label_pair(["no"], ["yes"]))
     assert (first["response_a"], first["response_b"]) == (second["response_a"], second["response_b"])
     assert first["label"] == (*second["label"][1::-1], 0.0)
-    drawn = [draw_sides([f"better {number}"], ["worse"])["label"][0] for number in range(8)]
+    drawn = [draw_sides(label_pair([f"better {number}"], ["worse"]))["label"][0] for number in range(8)]
     assert drawn == [0, 1, 1, 1, 0, 0, 1, 0]
 
 
 def test_about_half_of_the_better_responses_are_a() -> None:
-    share = sum(draw_sides([f"better {number}"], [f"worse {number}"])["label"][0] for number in range(4000)) / 4000
+    drawn = [
+        draw_sides({**label_pair([f"better {number}"], [f"worse {number}"]), "model_a": "ant", "model_b": "bee"})
+        for number in range(4000)
+    ]
     # Four standard deviations.
-    assert abs(share - 0.5) < 0.032
-    models = [draw_sides([f"{n}"], ["worse"], better_model="ant", worse_model="bee") for n in range(50)]
-    assert all((sides["model_a"] == "ant") == (sides["label"][0] == 1) for sides in models)
+    assert abs(sum(battle["label"][0] for battle in drawn) / 4000 - 0.5) < 0.032
+    for battle in drawn:
+        is_better_first = battle["response_a"][0].startswith("better")
+        assert battle["label"] == ((1, 0, 0) if is_better_first else (0, 1, 0))
+        assert (battle["model_a"], battle["model_b"]) == (("ant", "bee") if is_better_first else ("bee", "ant"))
+
+
+@pytest.mark.parametrize("name", ["preference", "ultrafeedback", "nectar", "rewardbench"])
+def test_in_a_test_file_a_is_the_response_that_the_file_names_first(name: str, tmp_path: Path) -> None:
+    rows: Rows = []
+    for number in range(8):
+        a, b = f"first {number}", f"second {number}"
+        # Equal scores or ranks are a tie, and of Nectar's answers the first may be the worse one.
+        columns = {
+            "preference": {"prompt": "Why?", "chosen": a, "rejected": b},
+            "ultrafeedback": {"prompt": "Why?", "chosen": messages("Why?", a), "rejected": messages("Why?", b)}
+            | {"score_chosen": 8.0, "score_rejected": float(number)},
+            "nectar": {"prompt": "Why?", "answers": [{"answer": a, "rank": 3}, {"answer": b, "rank": number}]},
+            "rewardbench": {"prompt": "Why?", "chosen": a, "rejected": b, "subset": "made-up"},
+        }
+        rows.append({"id": str(number), **columns[name]})
+    rows[-1] |= {"score_rejected": 8.0} if name == "ultrafeedback" else {}
+    battles, rejected = parse_test_battles(write_rows(tmp_path, rows, None, "test").load(), LENIENT)
+    assert rejected.empty
+    assert set(battles["format"]) == {name}
+    assert battles["response_a"].tolist() == [[f"first {number}"] for number in range(8)]
+    assert battles["response_b"].tolist() == [[f"second {number}"] for number in range(8)]
+    # The same rows as training battles have drawn sides.
+    sides = parse(tmp_path, rows)[0]["response_a"].map(lambda turns: turns[0].split()[0])
+    assert set(sides) == {"first", "second"}
 
 
 def test_responses_that_have_sides_keep_them(tmp_path: Path) -> None:

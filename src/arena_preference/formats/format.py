@@ -38,6 +38,8 @@ class Format:
         parse: The battles of a row, most often one; raises ``UnusableRowError``.
         voters: Who the labels are from.
         is_benchmark: Whether the battles are published to evaluate models, so that training on them spoils that.
+        draws_sides: Whether the order of the responses may tell the label. In a test file A is the first response;
+            for training the sides are drawn.
         columns: Those of the prompt and of both responses, where a test row that does not fit still has texts.
     """
 
@@ -46,4 +48,5 @@ class Format:
     parse: Callable[[Row], Iterable[Battle]]
     voters: Literal["people", "AI"] = "people"
     is_benchmark: bool = False
+    draws_sides: bool = False
     columns: tuple[str, ...] = TEXT_COLUMNS

@@ -8,7 +8,7 @@ from arena_preference.battles import ID
 from .cells import Turns, check_reply, read_id, read_number
 from .conversations import REPLY, USER, Message, check_extras, read_messages, split_turns
 from .format import Battle, Format, Row, UnusableRowError
-from .sides import draw_sides
+from .sides import label_pair
 
 
 def _matches(columns: Set[str], head: list[Row]) -> bool:
@@ -21,7 +21,7 @@ def _parse(row: Row) -> Iterator[Battle]:
     yield {
         ID: read_id(row),
         "prompt": prompt,
-        **draw_sides(chosen, rejected),
+        **label_pair(chosen, rejected),
         **({"weight": margin} if margin is not None and margin > 0 else {}),
     }
 
@@ -61,4 +61,4 @@ def _read_side(row: Row, column: str, prompt: list[Message]) -> tuple[Turns, Tur
 #: Columns of the texts.
 PAIR_COLUMNS: Final = ("prompt", "chosen", "rejected")
 
-PREFERENCE: Final = Format("preference", _matches, _parse, columns=PAIR_COLUMNS)
+PREFERENCE: Final = Format("preference", _matches, _parse, draws_sides=True, columns=PAIR_COLUMNS)

@@ -9,7 +9,7 @@ from arena_preference.battles import ID
 from .cells import read_id, read_optional, read_text, read_text_or_turns
 from .format import Battle, Format, Row, UnusableRowError
 from .preference import PAIR_COLUMNS
-from .sides import draw_sides
+from .sides import label_pair
 
 
 def _matches(columns: Set[str], head: list[Row]) -> bool:
@@ -22,13 +22,12 @@ def _parse(row: Row) -> Iterator[Battle]:
     chosen, rejected = read_text_or_turns(row, "chosen"), read_text_or_turns(row, "rejected")
     if not (chosen and rejected) or None in [*chosen, *rejected]:
         raise UnusableRowError("chosen or rejected is an empty list or has a null")
-    chosen_model, rejected_model = read_text(row, "chosen_model"), read_text(row, "rejected_model")
     for better, worse in product(chosen, rejected):
         yield {
             ID: _read_id(row),
             "prompt": prompt,
-            **draw_sides([better], [worse], better_model=chosen_model, worse_model=rejected_model),
-            **read_optional(row, category="subset"),
+            **label_pair([better], [worse]),
+            **read_optional(row, model_a="chosen_model", model_b="rejected_model", category="subset"),
         }
 
 
@@ -38,4 +37,4 @@ def _read_id(row: Row) -> str | None:
     return number if number is None or subset is None else f"{subset}/{number}"
 
 
-REWARDBENCH: Final = Format("rewardbench", _matches, _parse, is_benchmark=True, columns=PAIR_COLUMNS)
+REWARDBENCH: Final = Format("rewardbench", _matches, _parse, is_benchmark=True, draws_sides=True, columns=PAIR_COLUMNS)

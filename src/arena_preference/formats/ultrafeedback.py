@@ -8,7 +8,7 @@ from arena_preference.battles import ID
 from .cells import read_id, read_number
 from .format import Battle, Format, Row, UnusableRowError
 from .preference import PAIR_COLUMNS, read_pair
-from .sides import draw_sides
+from .sides import label_pair
 
 
 def _matches(columns: Set[str], head: list[Row]) -> bool:
@@ -22,7 +22,7 @@ def _parse(row: Row) -> Iterator[Battle]:
         raise UnusableRowError("a score is missing")
     if better < worse:
         raise UnusableRowError(f"score_chosen is below score_rejected: {better:g} and {worse:g}")
-    yield {ID: read_id(row), "prompt": prompt, **draw_sides(chosen, rejected, is_tie=better == worse)}
+    yield {ID: read_id(row), "prompt": prompt, **label_pair(chosen, rejected, is_tie=better == worse)}
 
 
-ULTRAFEEDBACK: Final = Format("ultrafeedback", _matches, _parse, voters="AI", columns=PAIR_COLUMNS)
+ULTRAFEEDBACK: Final = Format("ultrafeedback", _matches, _parse, voters="AI", draws_sides=True, columns=PAIR_COLUMNS)

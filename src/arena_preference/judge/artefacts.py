@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import shutil
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any, Final, NamedTuple
 
 import fsspec
@@ -31,13 +32,13 @@ class Artefacts(NamedTuple):
         manifest: Of the run.
         data: The data folder.
         fitted: The fitted objects by the name of their dataset.
-        temporary: The folder that holds all of it if it came from an archive; it is deleted with this object.
+        temporary: The folder that holds all of it if it came from an archive, to be deleted in the end.
     """
 
     manifest: Manifest
     data: Path
     fitted: dict[str, Any]
-    temporary: TemporaryDirectory[str] | None
+    temporary: Path | None
 
 
 def load_artefacts(source: str | Path, run: str | None, names: Iterable[str]) -> Artefacts:
@@ -54,7 +55,15 @@ def load_artefacts(source: str | Path, run: str | None, names: Iterable[str]) ->
         ValueError: If no run, or more than one, matches.
     """
     folder, temporary = _open_source(source)
-    data = _find_data(folder, source)
+    try:
+        return _load_run(_find_data(folder, source), run, names, temporary)
+    except BaseException:
+        if temporary:
+            shutil.rmtree(temporary)
+        raise
+
+
+def _load_run(data: Path, run: str | None, names: Iterable[str], temporary: Path | None) -> Artefacts:
     manifests = ManifestFolder(StoredPath(fsspec.filesystem("file"), str(data / _RUNS)))
     every = manifests.read_all()
     run_id, versions = choose_run(names, every, manifests.find(run).run_id if run else None)
@@ -71,17 +80,18 @@ def load_artefacts(source: str | Path, run: str | None, names: Iterable[str]) ->
     return Artefacts(every[run_id], data, fitted, temporary)
 
 
-def _open_source(source: str | Path) -> tuple[Path, TemporaryDirectory[str] | None]:
+def _open_source(source: str | Path) -> tuple[Path, Path | None]:
     path = Path(source).expanduser()
     if path.is_dir():
         return path, None
     if path.is_file():
         if not zipfile.is_zipfile(path):
             raise FileNotFoundError(f"'{path}' is neither a folder nor a .zip. Pass the folder that has the runs.")
-        temporary = TemporaryDirectory(prefix="arena-preference-")
+        temporary = Path(mkdtemp(prefix="arena-preference-"))
         with zipfile.ZipFile(path) as archive:
-            archive.extractall(temporary.name)
-        return Path(temporary.name), temporary
+            # zipfile removes ".." and absolute paths.
+            archive.extractall(temporary)
+        return temporary, temporary
     if isinstance(source, str) and _may_be_on_hub(source):
         return _download(source), None
     raise FileNotFoundError(

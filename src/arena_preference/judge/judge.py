@@ -1,11 +1,12 @@
 """Judge: the trained model as a Python object."""
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args
+from weakref import finalize
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ class Judge:
         predictor: Predictor,
         manifest: Manifest,
         ingestion: IngestionConfig,
-        temporary: TemporaryDirectory[str] | None = None,
+        temporary: Path | None = None,
     ) -> None:
         """Make a judge from what ``load`` has loaded.
 
@@ -57,7 +58,9 @@ class Judge:
             temporary: A folder that the model needs, deleted with the judge.
         """
         self.manifest = manifest
-        self._predictor, self._ingestion, self._temporary = predictor, ingestion, temporary
+        self._predictor, self._ingestion = predictor, ingestion
+        if temporary:
+            finalize(self, shutil.rmtree, temporary, ignore_errors=True)
 
     @classmethod
     def load(cls, source: str | Path = "data", *, run: str | None = None, device: str = "auto") -> "Judge":
@@ -132,7 +135,7 @@ class Judge:
         for prompt, a, b in pairs:
             turns, (of_a, of_b) = read_battle(prompt, a=a, b=b)
             read.append((turns, of_a, of_b))
-        return self._predict(_tabulate(read, context))
+        return self._predict(_tabulate(read, context), context)
 
     def predict(
         self, battles: pd.DataFrame | Sequence[Mapping[str, Any]] | str | Path, *, context: Context = "none"
@@ -162,7 +165,7 @@ class Judge:
         """
         battles, rejected = parse_test_battles(tables, self._ingestion)
         battles = battles.sort_values(["source", "row"], ignore_index=True)
-        probabilities = self._predict(_isolate(battles, context))
+        probabilities = self._predict(_isolate(battles, context), context)
         predictions = pd.DataFrame(probabilities, columns=list(LABEL_COLUMNS))
         predictions.insert(0, ID, battles[ID])
         return predictions, rejected
@@ -195,7 +198,8 @@ class Judge:
             i, j = _list_pairs(len(candidates))
             pairs = [(turns, candidates[first], candidates[second]) for first, second in zip(i, j, strict=True)]
             battles.append(_tabulate(pairs, context, str(number)))
-        probabilities = self._predict(pd.concat(battles, ignore_index=True) if battles else _tabulate([], context))
+        table = pd.concat(battles, ignore_index=True) if battles else _tabulate([], context)
+        probabilities = self._predict(table, context)
         rankings, start = [], 0
         for size in sizes:
             i, j = _list_pairs(size)
@@ -279,10 +283,10 @@ class Judge:
         rewards = torch.tensor(self.reward(prompts, *split_queries(queries, prompts, labels)))
         return {"rewards": rewards, "scores": rewards, "extra_logs": {"win_probability": rewards}}
 
-    def _predict(self, battles: pd.DataFrame) -> FloatArray:
+    def _predict(self, battles: pd.DataFrame, context: Context) -> FloatArray:
         if not len(battles):
             return np.empty((0, len(LABEL_COLUMNS)))
-        return self._predictor.predict(battles)[list(LABEL_COLUMNS)].to_numpy()
+        return self._predictor.predict(battles, alone=context == "none")[list(LABEL_COLUMNS)].to_numpy()
 
 
 def split_queries(

@@ -1,6 +1,7 @@
 """The test split of the pipelines as one function of battles, with everything that it needs in memory."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -58,19 +59,29 @@ class Predictor:
         self._text = TextFeatureConfig.model_validate(parameters["features"]["text"])
         self._embedding = EmbeddingConfig.model_validate(parameters["embedding"])
         self._finetuning = FinetuningConfig.model_validate(parameters["finetuning"])
+        # How a transformer rounds can depend on what is in a batch: a maximum of one token makes batches of one text.
+        alone = deepcopy(dict(parameters))
+        alone["embedding"]["inference"]["batch_tokens"] = {"cpu": 1, "cuda": 1, "mps": 1}
+        alone["finetuning"]["device"]["tokens"] = 1
+        self._embedding_alone = EmbeddingConfig.model_validate(alone["embedding"])
+        self._finetuning_alone = FinetuningConfig.model_validate(alone["finetuning"])
         self._cross_encoder_store = ModelStore(cross_encoder_store)
         # Transformers that are kept from one call to the next. They share PyTorch's threads.
         self._loaded: dict[str, Any] = {}
         self._lock = Lock()
 
-    def predict(self, battles: pd.DataFrame) -> pd.DataFrame:
-        """Return probabilities of battles (schema ``Predictions``), in their order."""
+    def predict(self, battles: pd.DataFrame, *, alone: bool) -> pd.DataFrame:
+        """Return probabilities of battles (schema ``Predictions``), in their order.
+
+        ``alone`` runs transformers on one text at a time, so that no bit depends on the other battles; without it, they
+        read the same batches as in a run of the pipelines.
+        """
         fitted = self._fitted
-        model_input, tfidf_differences = self._compute_features(battles)
+        model_input, tfidf_differences = self._compute_features(battles, alone=alone)
         return predict_preferences(
             model_input,
             tfidf_differences,
-            self._run_cross_encoders(battles),
+            self._run_cross_encoders(battles, alone=alone),
             fitted["bow_model"],
             fitted["preference_model"],
             fitted["calibration"],
@@ -79,11 +90,11 @@ class Predictor:
     def explain(self, battle: pd.DataFrame) -> Explained:
         """Return the contributions of features, and of cross encoders where there are any, to one battle."""
         fitted = self._fitted
-        model_input, tfidf_differences = self._compute_features(battle)
+        model_input, tfidf_differences = self._compute_features(battle, alone=True)
         bow_logits = predict_bow_logits(tfidf_differences, fitted["bow_model"])
         features = join_tables(model_input, bow_logits, "tfidf_differences").drop(columns=ID)
         explained = compute_contributions(fitted["preference_model"], features)
-        logits = read_logits(self._run_cross_encoders(battle), battle[ID])
+        logits = read_logits(self._run_cross_encoders(battle, alone=True), battle[ID])
         if logits is None:
             return explained
         difference = fitted["calibration"]["cross_encoder_weight"] * (logits[0, PREFERS_A] - logits[0, PREFERS_B])
@@ -93,13 +104,14 @@ class Predictor:
             np.append(explained.contributions, difference),
         )
 
-    def _compute_features(self, battles: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def _compute_features(self, battles: pd.DataFrame, *, alone: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the tables ``model_input`` and ``tfidf_differences`` of battles (schema ``Battles``)."""
         fitted, word_tfidf = self._fitted, self._fitted["word_tfidf"]
         store = _MemoryStore(fitted["embedding_models"])
+        embedding = self._embedding_alone if alone else self._embedding
         with self._lock:
             for embed in (embed_texts, score_responses):
-                for shard in embed(battles, store, self._embedding, fitted["embedding_models"], self._loaded):
+                for shard in embed(battles, store, embedding, fitted["embedding_models"], self._loaded):
                     store.add(shard)
         model_input = join_features(
             text=compute_text_features(battles, self._text),
@@ -115,10 +127,11 @@ class Predictor:
         )
         return model_input, compute_tfidf_differences(battles, word_tfidf)
 
-    def _run_cross_encoders(self, battles: pd.DataFrame) -> pd.DataFrame:
+    def _run_cross_encoders(self, battles: pd.DataFrame, *, alone: bool) -> pd.DataFrame:
         trained = self._fitted["cross_encoders"]
+        finetuning = self._finetuning_alone if alone else self._finetuning
         with self._lock:
-            return predict_test_logits(battles, self._cross_encoder_store, trained, self._finetuning, self._loaded)
+            return predict_test_logits(battles, self._cross_encoder_store, trained, finetuning, self._loaded)
 
 
 class _MemoryStore:

@@ -120,7 +120,9 @@ def compute_contributions(model: CatBoost, features: pd.DataFrame) -> Explained:
     """
     features = features[model.feature_names_]
     both = pd.concat([features, swap_features(features)], ignore_index=True)
-    shap = model.get_feature_importance(Pool(both), type="ShapValues")
+    # They leave out the scale of the model, which is its temperature.
+    scale, _ = model.get_scale_and_bias()
+    shap = scale * model.get_feature_importance(Pool(both), type="ShapValues")
     original, swapped = shap[:, PREFERS_A] - shap[:, PREFERS_B]
     contributions = (original - swapped)[:-1] / 2
     return Explained(list(model.feature_names_), features.iloc[0].to_numpy(dtype=float), contributions)
@@ -173,7 +175,7 @@ def _describe(feature: str, value: float, side: str) -> str:
     where = " in the last turn" if quantity.startswith("last_") else ""
     if form == "reldiff" and ratio is None:
         return f"only {more} has {phrase.removeprefix('of ')}{where}"
-    amount = "" if ratio is None else f" ({_format_ratio(ratio)} as much)"
+    amount = "" if ratio is None else f" ({_format_ratio(ratio)})"
     return f"{more} has more {phrase}{where}{amount}"
 
 

@@ -14,6 +14,7 @@ from arena_preference.datasets import ModelStore
 from arena_preference.pipelines.finetuning.nodes import (
     ALL_FOLDS,
     CrossEncoders,
+    predict_fold_logits,
     predict_oof_logits,
     predict_test_logits,
     train_cross_encoders,
@@ -43,6 +44,7 @@ def test_a_disabled_pipeline_loads_and_predicts_nothing(
     for logits in (
         predict_oof_logits(battles, labels, store, trained, config),
         predict_test_logits(battles, store, {}, config),
+        predict_fold_logits(battles, store, {}, config),
     ):
         pd.testing.assert_frame_equal(Features.validate(logits), battles[["id"]])
     assert not store.path.exists()
@@ -90,6 +92,22 @@ def test_a_refitted_model_alone_predicts_the_test_battles(
     alone = predict_test_logits(battles, store, {**refitted, "models": refitted["models"][2:]}, config)
     pd.testing.assert_frame_equal(predict_test_logits(battles, store, refitted, config), alone)
     assert not predict_test_logits(battles, store, trained, config).equals(alone)
+
+
+def test_the_logits_of_a_fold_are_by_the_model_that_has_not_seen_it(
+    train: Train, battles: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    config, store, trained = train()
+    config = config.model_copy(update={"refit": True})
+    refitted = train_cross_encoders(battles, labels, store, config, seed=0)
+    logits = predict_fold_logits(battles, store, refitted, config)
+    assert logits.groupby("fold").size().to_dict() == {0: len(battles), 1: len(battles)}
+    by_fold = logits.set_index(["fold", "id"])
+    expected = predict_oof_logits(battles, labels, store, trained, config)
+    own = by_fold.loc[list(zip(labels["fold"], labels["id"], strict=True))]
+    np.testing.assert_allclose(own, expected.set_index("id").loc[labels["id"]], rtol=1e-5, atol=1e-6)
+    mean = predict_test_logits(battles, store, trained, config).set_index("id")
+    np.testing.assert_allclose(by_fold.groupby("id").mean().loc[mean.index], mean, rtol=1e-5, atol=1e-6)
 
 
 def test_adapters_are_stored_without_the_pretrained_weights(train: Train) -> None:

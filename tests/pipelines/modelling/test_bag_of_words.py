@@ -23,6 +23,17 @@ def test_no_label_of_a_fold_reaches_its_logits(
     assert not after[others].equals(oof_bow_logits[others])
 
 
+def test_the_model_of_a_fold_has_seen_no_label_of_it(
+    tfidf_differences: pd.DataFrame, labels: pd.DataFrame, bow_model: Arrays, oof_bow_logits: pd.DataFrame
+) -> None:
+    changed = fit_bow_model(tfidf_differences, change_labels(labels, labels["fold"] == 1), CONFIG)[0]
+    for name, values in bow_model.items():
+        assert [np.array_equal(one, other) for one, other in zip(values, changed[name], strict=True)] == [0, 1, 0]
+    in_fold = labels["fold"] == 1
+    logits = predict_bow_logits(tfidf_differences, bow_model, fold=1)[list(BOW_COLUMNS)]
+    np.testing.assert_allclose(logits[in_fold], oof_bow_logits.loc[in_fold, list(BOW_COLUMNS)], rtol=1e-5, atol=1e-6)
+
+
 def test_a_battle_is_never_scored_by_a_model_that_saw_it(
     tfidf_differences: pd.DataFrame, labels: pd.DataFrame, oof_bow_logits: pd.DataFrame
 ) -> None:
@@ -53,7 +64,7 @@ def test_words_predict_the_better_side_and_a_swap_exchanges_the_prediction(label
 
 def test_a_model_of_another_vocabulary_is_rejected(tfidf_differences: pd.DataFrame, bow_model: Arrays) -> None:
     with pytest.raises(ValueError, match=r"19 words.* 20.*--params=from_run"):
-        predict_bow_logits(tfidf_differences, {**bow_model, "side": bow_model["side"][1:]})
+        predict_bow_logits(tfidf_differences, {**bow_model, "side": bow_model["side"][:, 1:]})
 
 
 def test_a_soft_label_counts_as_its_votes(tfidf_differences: pd.DataFrame, labels: pd.DataFrame) -> None:

@@ -15,6 +15,7 @@ from arena_preference.pipelines.modelling.fitting import (
     join_features,
     join_tables,
     list_feature_groups,
+    select_fold_model,
 )
 from arena_preference.symmetry import swap_features, swap_labels, swap_probabilities
 from arena_preference.targets import read_votes
@@ -115,6 +116,20 @@ def test_logits_of_the_preference_model_are_divided_by_the_temperature(
     features = join_tables(model_input, oof_bow_logits, "oof_bow_logits")
     expected = predict_logits(ensemble, features) / calibration["temperature"]
     np.testing.assert_allclose(predict_logits(model, features), expected, rtol=1e-12)
+
+
+def test_the_models_of_a_fold_within_the_ensemble_are_those_that_scored_it(
+    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, no_cross_encoder: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    model, _, oof_logits = fit_preference_model(
+        model_input, oof_bow_logits, no_cross_encoder, labels, update(seeds_per_fold=2), seed=0
+    )
+    features, expected = join_tables(model_input, oof_bow_logits, "oof_bow_logits"), average_orders(oof_logits)
+    for fold in range(3):
+        held_out = (labels["fold"] == fold).to_numpy()
+        logits = predict_logits(select_fold_model(model, fold), features)
+        np.testing.assert_allclose(logits[held_out], expected[held_out], rtol=1e-9, atol=1e-12)
+        assert np.abs(logits[~held_out] - expected[~held_out]).max() > 0.01
 
 
 def test_training_does_not_depend_on_which_side_is_called_a(

@@ -1,4 +1,4 @@
-"""Distil: a model's predictions as soft labels, from which another model learns."""
+"""Distil: a model's predictions of unlabelled battles as soft labels, fold by fold, from which a student learns."""
 
 from .pipeline import create_pipeline
 

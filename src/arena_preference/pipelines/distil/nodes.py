@@ -1,31 +1,53 @@
 """Nodes of the pipeline ``distil``."""
 
 import logging
+from typing import Any
 
 import pandas as pd
+from catboost import CatBoost
+from scipy.special import softmax
 
-from arena_preference.battles import ID, LABEL_COLUMNS, TEXT_COLUMNS, align_rows
+from arena_preference.battles import ID, LABEL_COLUMNS, has_values
+from arena_preference.pipelines.modelling.bag_of_words import Arrays, predict_bow_logits
+from arena_preference.pipelines.modelling.boosting import predict_logits
+from arena_preference.pipelines.modelling.calibration import read_logits, set_tie_prior
+from arena_preference.pipelines.modelling.fitting import join_tables, select_fold_model
 
 logger = logging.getLogger(__name__)
 
 
-def write_soft_labels(battles: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
-    """The battles, with the predictions of the model, the teacher, as soft labels in the plain format.
+def label_battles(
+    model_input: pd.DataFrame,
+    tfidf_differences: pd.DataFrame,
+    cross_encoder_fold_logits: pd.DataFrame,
+    bow_model: Arrays,
+    preference_model: CatBoost,
+    calibration: dict[str, Any],
+) -> pd.DataFrame:
+    """Soft labels of unlabelled battles, for each fold by the models of the teacher that have seen no vote of it.
 
-    The teacher has learned from all votes of its run. A student that learns from these labels and from the same votes
-    has seen, through the teacher, something of every vote that its folds hold out.
+    The temperature is left out, since it was fitted to predictions by models that have seen the votes of the fold. The
+    one weight of the cross encoders, where there are any, was so, too.
 
     Returns:
-        Columns id, prompt, response_a, response_b, winner_model_a, winner_model_b, winner_tie.
+        One row per fold and battle: id, fold and the three probabilities.
 
     Raises:
-        ValueError: If the predictions are of other battles.
+        ValueError: If the tables describe different battles, or come from different runs.
     """
-    probabilities = align_rows(predictions, battles[ID], "test_predictions")[list(LABEL_COLUMNS)]
-    logger.warning(
-        "%d soft labels by a teacher that has learned from the votes of its run. If a student learns from those votes "
-        "too, its out-of-fold scores are too good: compare it with the teacher on battles whose votes neither has "
-        "seen, with the pipeline evaluation.",
-        len(battles),
-    )
-    return battles[[ID, *TEXT_COLUMNS]].reset_index(drop=True).join(probabilities)
+    tie_prior = None if calibration["tie_prior"] is None else 0.0
+    tables = []
+    for name, fitted in calibration["folds"].items():
+        fold = int(name)
+        features = join_tables(model_input, predict_bow_logits(tfidf_differences, bow_model, fold), "tfidf_differences")
+        logits = predict_logits(select_fold_model(preference_model, fold), features)
+        if has_values(cross_encoder_fold_logits):
+            of_fold = cross_encoder_fold_logits[cross_encoder_fold_logits["fold"] == fold]
+            logits += fitted["temperature"] * fitted["cross_encoder_weight"] * read_logits(of_fold, model_input[ID])
+        probabilities = set_tie_prior(softmax(logits, axis=1), tie_prior)
+        table = pd.DataFrame(probabilities, columns=list(LABEL_COLUMNS))
+        table.insert(0, ID, model_input[ID].to_numpy())
+        table.insert(1, "fold", fold)
+        tables.append(table)
+    logger.info("%d battles have soft labels for each of %d folds", len(model_input), len(tables))
+    return pd.concat(tables, ignore_index=True)

@@ -2,18 +2,34 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from .nodes import write_soft_labels
+from arena_preference.pipelines.finetuning.nodes import predict_fold_logits
+
+from .nodes import label_battles
 
 
 def create_pipeline() -> Pipeline:
-    """The test battles of a run, with its predictions, to a training file."""
+    """The test battles of a run to soft labels by its models."""
     return Pipeline(
         [
             Node(
-                write_soft_labels,
-                inputs=["test_battles", "test_predictions"],
-                outputs="distilled_battles",
-                name="write_soft_labels",
+                predict_fold_logits,
+                inputs=["test_battles", "cross_encoder_store", "cross_encoders", "params:finetuning"],
+                outputs="cross_encoder_fold_logits",
+                name="predict_cross_encoder_fold_logits",
+                tags=["test", "gpu"],
+            ),
+            Node(
+                label_battles,
+                inputs=[
+                    "test_model_input",
+                    "test_tfidf_differences",
+                    "cross_encoder_fold_logits",
+                    "bow_model",
+                    "preference_model",
+                    "calibration",
+                ],
+                outputs="soft_labels",
+                name="label_test_battles",
                 tags="test",
             ),
         ],

@@ -108,7 +108,7 @@ def predict_oof_logits(
         held_out = fold == model["fold"]
         if held_out.any():
             predictor = _load_predictor(cross_encoder_store, cross_encoders, model, config)
-            logits[held_out] = _predict(battles[held_out], predictor, _name(model["fold"]))
+            logits[held_out] = _predict(battles[held_out], predictor, _name(model["fold"]), config.device.tokens)
     return _make_table(battles, logits)
 
 
@@ -134,8 +134,33 @@ def predict_test_logits(
         predictor = predictor or _load_predictor(cross_encoder_store, cross_encoders, model, config)
         if loaded is not None:
             loaded[model["key"]] = predictor
-        logits.append(_predict(battles, predictor, _name(model["fold"])))
+        logits.append(_predict(battles, predictor, _name(model["fold"]), config.device.tokens))
     return _make_table(battles, np.mean(logits, axis=0))
+
+
+def predict_fold_logits(
+    battles: pd.DataFrame, cross_encoder_store: ModelStore, cross_encoders: CrossEncoders, config: FinetuningConfig
+) -> pd.DataFrame:
+    """Predict new battles with the cross encoder of each fold, which has seen no label of it.
+
+    Returns:
+        One row per fold and battle: id, fold and the logits; only the column id if fine-tuning is switched off. Errors
+        are those of ``predict_oof_logits``.
+    """
+    tables = [
+        _make_table(
+            battles,
+            _predict(
+                battles,
+                _load_predictor(cross_encoder_store, cross_encoders, model, config),
+                _name(model["fold"]),
+                config.device.tokens,
+            ),
+        ).assign(fold=model["fold"])
+        for model in cross_encoders.get("models", [])
+        if model["fold"] != ALL_FOLDS
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else battles[[ID]].reset_index(drop=True)
 
 
 def _train_model(
@@ -182,14 +207,14 @@ def _load_predictor(
     return Predictor(folder, config)
 
 
-def _predict(battles: pd.DataFrame, predictor: "Predictor", name: str) -> FloatArray:
+def _predict(battles: pd.DataFrame, predictor: "Predictor", name: str, tokens: int) -> FloatArray:
     """Logits of one model, shape (n, 3)."""
     logger.info("%s: predicting %d battles", name, len(battles))
     # A battle and its swap become the same input, so that their logits are the same bits.
     a, b = (battles[column].to_numpy() for column in TEXT_COLUMNS[1:])
     swapped = np.array([_to_text(one) > _to_text(other) for one, other in zip(a, b, strict=True)])
     ordered = battles.assign(response_a=np.where(swapped, b, a), response_b=np.where(swapped, a, b))
-    logits = predictor.predict(ordered)
+    logits = predictor.predict(ordered, tokens)
     return np.where(swapped[:, None], swap_probabilities(logits), logits)
 
 

@@ -173,8 +173,8 @@ class Predictor:
         model = load_trained(folder, config, find_dtype(config), arguments.device)
         self._trainer = _make_trainer(model, arguments)
 
-    def predict(self, battles: pd.DataFrame) -> FloatArray:
-        """Predict battles, each in both orders, whatever is predicted with them.
+    def predict(self, battles: pd.DataFrame, tokens: int) -> FloatArray:
+        """Predict battles, each in both orders, with about so many tokens in a pass, or one battle.
 
         Returns:
             Logits, float64, shape (n, 3).
@@ -182,6 +182,7 @@ class Predictor:
         Raises:
             FloatingPointError: If the dtype overflows.
         """
+        self._trainer.args.per_device_eval_batch_size = _count_in_pass(self._config, tokens)
         inputs = self._tokenizer.tokenize(battles)
         widths = np.array([self._padded_width(max(map(len, of_battle))) for of_battle in inputs])
         logits = np.empty((len(inputs), N_CLASSES))
@@ -292,12 +293,17 @@ def _describe_device(config: FinetuningConfig) -> dict[str, Any]:
         # The launcher sets WORLD_SIZE.
         "ddp_backend": {"cpu": "gloo", "cuda": "nccl"}.get(kind) if "WORLD_SIZE" in os.environ else None,
         "ddp_find_unused_parameters": False,
-        "per_device_eval_batch_size": max(1, config.device.tokens // (config.input.max_tokens * 2)),
+        "per_device_eval_batch_size": _count_in_pass(config, config.device.tokens),
         "label_names": ["labels"],
         "remove_unused_columns": False,
         "disable_tqdm": True,
         "report_to": "none",
     }
+
+
+def _count_in_pass(config: FinetuningConfig, tokens: int) -> int:
+    """Number of battles, each in both orders, in a pass of so many tokens."""
+    return max(1, tokens // (config.input.max_tokens * 2))
 
 
 def _sort_by_length(inputs: Sequence[Inputs], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

@@ -21,6 +21,7 @@ from arena_preference.formats import (
     read_as_text,
 )
 from arena_preference.formats.cells import read_id, repair_text
+from arena_preference.formats.sides import draw_sides
 from arena_preference.symmetry import swap_probabilities
 from arena_preference.targets import SOFT_LABELS
 
@@ -79,7 +80,7 @@ def parse_train_battles(raw_battles: Sequence[RawTable], config: IngestionConfig
 def parse_test_battles(raw_battles: Sequence[RawTable], config: IngestionConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Battles to predict. No id is lost: in a row that cannot be parsed, each cell is read as one turn of plain text.
 
-    A row that training would leave out is predicted from its texts.
+    A row that training would leave out is predicted from its texts. A is the response that the file names first.
 
     Returns:
         Battles (schema ``Battles``, without label), one for each row of the file, in the order of the ids; and the rows
@@ -169,6 +170,8 @@ def _parse_labelled(form: Format, row: Row, table: RawTable, number: int, config
     battles = list(form.parse(row))
     if any(battle["label"] is None for battle in battles):
         raise UnusableRowError("there is no label")
+    if form.draws_sides:
+        battles = [draw_sides(battle) for battle in battles]
     for position, battle in enumerate(battles):
         _complete_battle(battle, row, table, form, number)
         # A row with several pairs of responses has one id.

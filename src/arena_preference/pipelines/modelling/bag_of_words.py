@@ -23,16 +23,17 @@ BOW_COLUMNS: Final = ("bow_side__diff", "bow_tie__pair")
 def fit_bow_model(
     tfidf_differences: pd.DataFrame, labels: pd.DataFrame, config: ModellingConfig
 ) -> tuple[Arrays, pd.DataFrame]:
-    """Fit a bag-of-words model outside each pair of folds, and average them for new battles.
+    """Fit a bag-of-words model outside each pair of folds, and average them by fold.
 
     CatBoost for fold k is fitted on the other folds. To learn how far to trust the bag-of-words model, it needs scores
     from models that have seen neither the battle nor fold k: for a battle of fold j, those of the model without j and
     k. On fold k itself, it uses the mean of all models without k.
 
     Returns:
-        The average model: ``side`` and ``tie``, shape (words,), and ``tie_intercept``, shape (1,). And the out-of-fold
-        log-odds: id, fold, for each fold k ``bow_side__diff_<k>`` and ``bow_tie__pair_<k>``, by models that have seen
-        no label of fold k, and ``bow_side__diff`` and ``bow_tie__pair``, those of the battle's own fold.
+        For each fold the average of the models without it: ``side`` and ``tie``, shape (folds, words), and
+        ``tie_intercept``, shape (folds, 1). And the out-of-fold log-odds: id, fold, for each fold k
+        ``bow_side__diff_<k>`` and ``bow_tie__pair_<k>``, by models that have seen no label of fold k, and
+        ``bow_side__diff`` and ``bow_tie__pair``, those of the battle's own fold.
 
     Raises:
         ValueError: If no battle outside a pair of folds is won by A, or none by B.
@@ -42,37 +43,41 @@ def fit_bow_model(
     differences = _build_matrix(tfidf_differences)
     numbers = np.unique(fold)
     logits = {number: np.zeros((len(fold), len(BOW_COLUMNS))) for number in numbers}
-    models = []
+    models = {}
     for pair in combinations(numbers, 2):
         rows = np.flatnonzero(~np.isin(fold, pair))
-        models.append(_fit_regressions(differences[rows], votes[rows], config.bow_model))
-        of_pair = _compute_logits(differences, models[-1])
+        models[pair] = _fit_regressions(differences[rows], votes[rows], config.bow_model)
+        of_pair = _compute_logits(differences, models[pair])
         for number, other in (pair, pair[::-1]):
             logits[number][fold == other] = of_pair[fold == other]
             logits[number][fold == number] += of_pair[fold == number] / (len(numbers) - 1)
-    average = {name: np.mean([model[name] for model in models], axis=0) for name in models[0]}
+    averages = [_average([model for pair, model in models.items() if number in pair]) for number in numbers]
     table = aligned[[ID, "fold"]].copy()
     for number in numbers:
         table[[f"{name}_{number}" for name in BOW_COLUMNS]] = logits[number].astype(np.float32)
     own = np.select([(fold == number)[:, None] for number in numbers], list(logits.values()))
     table[list(BOW_COLUMNS)] = own.astype(np.float32)
-    return average, table
+    return {name: np.stack([average[name] for average in averages]) for name in averages[0]}, table
 
 
-def predict_bow_logits(tfidf_differences: pd.DataFrame, bow_model: Arrays) -> pd.DataFrame:
+def predict_bow_logits(tfidf_differences: pd.DataFrame, bow_model: Arrays, fold: int | None = None) -> pd.DataFrame:
     """Return id and the float32 columns ``bow_side__diff`` and ``bow_tie__pair`` of new battles.
+
+    They are by the model that has seen no label of the fold or, without one, by the average of all models.
 
     Raises:
         ValueError: If the model was fitted on another vocabulary.
     """
     differences = _build_matrix(tfidf_differences)
-    if differences.shape[1] != len(bow_model["side"]):
+    words = bow_model["side"].shape[-1]
+    if differences.shape[1] != words:
         raise ValueError(
-            f"bow_model was fitted on {len(bow_model['side'])} words and tfidf_differences has {differences.shape[1]}, "
+            f"bow_model was fitted on {words} words and tfidf_differences has {differences.shape[1]}, "
             "so they come from different runs. Run the pipelines features and modelling again, or take all inputs from "
             "one run with --params=from_run=RUN."
         )
-    logits = _compute_logits(differences, bow_model).astype(np.float32)
+    model = {name: values.mean(axis=0) if fold is None else values[fold] for name, values in bow_model.items()}
+    logits = _compute_logits(differences, model).astype(np.float32)
     return pd.concat([tfidf_differences[[ID]], pd.DataFrame(logits, columns=list(BOW_COLUMNS))], axis=1)
 
 
@@ -113,6 +118,10 @@ def _fit_regressions(differences: Any, votes: FloatArray, config: BagOfWordsConf
     tie = LogisticRegression(C=config.C_tie, max_iter=config.max_iter)
     tie.fit(abs(differences)[rows], classes == 1, weights)
     return {"side": side.coef_[0], "tie": tie.coef_[0], "tie_intercept": tie.intercept_}
+
+
+def _average(models: list[Arrays]) -> Arrays:
+    return {name: np.mean([model[name] for model in models], axis=0) for name in models[0]}
 
 
 def _compute_logits(differences: Any, model: Arrays) -> FloatArray:

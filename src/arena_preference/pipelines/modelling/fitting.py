@@ -1,7 +1,8 @@
 """Fitting: joins the feature tables, fits CatBoost models and scores battles out of fold."""
 
+import json
 import logging
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from arena_preference.battles import (
     has_values,
 )
 from arena_preference.metrics import compute_losses
-from arena_preference.targets import read_targets, read_votes
+from arena_preference.targets import SOFT_LABELS, read_targets, read_votes
 
 from .bag_of_words import BOW_COLUMNS, select_fold_logits
 from .boosting import fit_catboost, predict_both_orders
@@ -27,6 +28,9 @@ from .calibration import calibrate_out_of_fold, fit_calibration
 from .config import ModellingConfig
 
 logger = logging.getLogger(__name__)
+
+# Key of the preference model's metadata: the number of trees of each fold's models, in the order of the folds.
+_FOLD_TREES: Final = "fold_trees"
 
 
 def join_features(**tables: pd.DataFrame) -> pd.DataFrame:
@@ -54,14 +58,15 @@ def fit_preference_model(
     labels: pd.DataFrame,
     config: ModellingConfig,
     seed: int,
+    unlabelled: pd.DataFrame | None = None,
 ) -> tuple[CatBoost, dict[str, Any], pd.DataFrame]:
-    """Fit the ensemble of CatBoost models and its calibration.
+    """Fit the ensemble of CatBoost models and its calibration; further battles are as in ``fit_fold_models``.
 
     Returns:
         The preference model, whose logits are the mean of all models' logits divided by the temperature; the
         calibration (see ``fit_calibration``); and the out-of-fold logits (see ``fit_fold_models``).
     """
-    model, oof_logits = fit_fold_models(model_input, oof_bow_logits, labels, config, seed)
+    model, oof_logits = fit_fold_models(model_input, oof_bow_logits, labels, config, seed, unlabelled)
     calibration = fit_calibration(oof_logits, cross_encoder_logits, labels, config)
     scale, bias = model.get_scale_and_bias()
     temperature = calibration["temperature"]
@@ -70,9 +75,18 @@ def fit_preference_model(
 
 
 def fit_fold_models(
-    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, labels: pd.DataFrame, config: ModellingConfig, seed: int
+    model_input: pd.DataFrame,
+    oof_bow_logits: pd.DataFrame,
+    labels: pd.DataFrame,
+    config: ModellingConfig,
+    seed: int,
+    unlabelled: pd.DataFrame | None = None,
 ) -> tuple[CatBoost, pd.DataFrame]:
     """Fit CatBoost models outside each fold, with consecutive seeds, and score the fold.
+
+    Each fold's models also learn from the battles in ``unlabelled``, if there are any: it has their features and, for
+    each fold k, the log-odds ``bow_side__diff_<k>`` and ``bow_tie__pair_<k>`` and the weighted probabilities
+    ``label_<class>_<k>`` by models that have seen no label of fold k.
 
     Returns:
         The average of all models as one CatBoost model; and the out-of-fold logits: id, fold and the logits of both
@@ -80,21 +94,40 @@ def fit_fold_models(
     """
     aligned = align_rows(labels, model_input[ID], "labels")
     targets, votes, fold = read_targets(aligned), read_votes(aligned), aligned["fold"].to_numpy()
-    models, logits = [], np.empty((2, len(fold), N_CLASSES))
+    models, trees, logits = [], [], np.empty((2, len(fold), N_CLASSES))
     for number in np.unique(fold):
         bow_logits = select_fold_logits(oof_bow_logits, number)
         features = join_tables(model_input, bow_logits, "oof_bow_logits").drop(columns=ID)
         held_out = fold == number
         seeds = range(seed, seed + config.seeds_per_fold)
-        of_fold = [fit_catboost(features[~held_out], votes[~held_out], config, seed) for seed in seeds]
+        examples, their_votes = features[~held_out], votes[~held_out]
+        if unlabelled is not None:
+            others = join_tables(unlabelled, select_fold_logits(unlabelled, number), "unlabelled")
+            examples = pd.concat([examples, others[examples.columns]], ignore_index=True)
+            soft_votes = others[[f"{name}_{number}" for name in SOFT_LABELS]].to_numpy(dtype=float)
+            their_votes = np.concatenate([their_votes, soft_votes])
+        of_fold = [fit_catboost(examples, their_votes, config, seed) for seed in seeds]
         logits[:, held_out] = np.mean([predict_both_orders(model, features[held_out]) for model in of_fold], axis=0)
         loss = compute_losses(softmax(logits[:, held_out].mean(axis=0), axis=1), targets[held_out]).mean()
         logger.info("fold %d: log loss %.4f on %d battles", number, loss, held_out.sum())
         models += of_fold
+        trees.append(sum(model.tree_count_ for model in of_fold))
     oof_logits = aligned[[ID, "fold"]].copy()
     for prefix, of_order in zip((ORIGINAL_ORDER, SWAPPED_ORDER), logits, strict=True):
         oof_logits[[f"{prefix}{name}" for name in LABEL_COLUMNS]] = of_order
-    return sum_models(models, weights=[1 / len(models)] * len(models)), oof_logits
+    ensemble = sum_models(models, weights=[1 / len(models)] * len(models))
+    ensemble.get_metadata()[_FOLD_TREES] = json.dumps(trees)
+    return ensemble, oof_logits
+
+
+def select_fold_model(preference_model: CatBoost, fold: int) -> CatBoost:
+    """Return the average of the models in a preference model that have seen no label of the fold, uncalibrated."""
+    trees = json.loads(preference_model.get_metadata()[_FOLD_TREES])
+    model = preference_model.copy()
+    model.shrink(sum(trees[: fold + 1]), sum(trees[:fold]))
+    # Each leaf has been divided by the number of all models; CatBoost's models of several classes have no bias.
+    model.set_scale_and_bias(len(trees), [0.0] * N_CLASSES)
+    return model
 
 
 def compute_oof_losses(
