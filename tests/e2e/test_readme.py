@@ -31,6 +31,8 @@ ELSEWHERE = {
     "kedro run --env=kaggle": "needs the downloaded files; executed with environment test, as above",
     "kedro run --env=kaggle --pipelines=evaluation": "needs the downloaded files, as above",
     "kedro run --env=kaggle --params=finetuning.preset=skywork": "needs the downloaded files and the Hub",
+    "kedro judge rank candidates.jsonl --pairs pairs.jsonl": "needs a file; test_commands.py ranks others",
+    "kedro judge serve": "needs the extra [serve], which has its own tests",
     "make faults": "takes half an hour; a few of its faults are among the tests",
     "make kaggle": "tests/e2e/test_kaggle.py makes and uses its bundle",
     'make kaggle ARGS="--run=RUN --fallback=RUN"': "as `make kaggle`",
@@ -44,10 +46,6 @@ ELSEWHERE = {
     "dask worker --resources GPU=1": "as above",
     "make cluster-test": "takes five minutes; the same with few battles is among the tests",
     "make kaggle-test": "takes half an hour; the same with few battles is among the tests",
-    "kedro judge rank responses.jsonl --out ranked.jsonl --pairs pairs.jsonl --min-margin 0.1": (
-        "needs responses; the command has tests in tests/judge"
-    ),
-    "kedro judge serve": "serves until it is stopped; the service has tests in tests/serving",
     "python benchmarks/judge.py": "measures for minutes",
     "python benchmarks/cluster.py --battles 200000": "as above",
     "python benchmarks/soft_labels.py": "as above",

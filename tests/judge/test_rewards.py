@@ -14,8 +14,10 @@ from urllib.request import urlopen
 
 import pandas as pd
 import pytest
+import uvicorn
 
 from arena_preference import Judge
+from arena_preference.serving import ServiceSettings, create_app
 
 from ..tiny_models import save_causal_model
 
@@ -139,9 +141,7 @@ def test_openrlhf_loads_the_function_and_asks_for_one_completion_at_a_time(examp
 @pytest.fixture
 def address(judge: Judge) -> Iterator[str]:
     """A service of the judge."""
-    serving = pytest.importorskip("arena_preference.serving")
-    uvicorn = pytest.importorskip("uvicorn")
-    app = serving.create_app(judge, serving.ServiceSettings(token=None))
+    app = create_app(judge, ServiceSettings(token=None))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
