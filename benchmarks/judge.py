@@ -159,7 +159,6 @@ def time_judge(judge: Judge, data: Path, battles: pd.DataFrame, pairs: list[Pair
     compares = [1000 * measure_seconds(lambda pair=pair: judge.compare(*pair)) for pair in pairs[:N_COMPARES]]  # type: ignore[misc]
     prompt, responses, _ = ranked
     rank = measure_seconds(lambda: judge.rank(prompt, responses))
-    rank_alone = measure_seconds(lambda: judge.rank(prompt, responses, context="none"))
     ranked_pairs = list(combinations(responses, 2))
     chosen = np.random.default_rng(SEED).permutation(len(ranked_pairs))[:N_ONE_BY_ONE]
     one_by_one = measure_seconds(lambda: [judge.compare(prompt, *ranked_pairs[index]) for index in chosen])
@@ -170,8 +169,7 @@ def time_judge(judge: Judge, data: Path, battles: pd.DataFrame, pairs: list[Pair
             "first answer, s": np.median(starts),
             "compare, median, ms": np.median(compares),
             "compare, 95th percentile, ms": np.quantile(compares, 0.95),
-            f"rank {len(responses)}, s": rank,
-            f"rank {len(responses)} with context none, s": rank_alone,
+            f"rank {len(responses)} responses, s": rank,
             f"{len(ranked_pairs):,} pairs one by one (scaled from {len(chosen)}), s": one_by_one,
             "one by one / rank": one_by_one / rank,
             "predict, pairs/s": len(battles) / predict,
@@ -243,7 +241,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="data folder of a run without the encoder")
     parser.add_argument("--encoder-data", type=Path, help="data folder of a run with the encoder")
     parser.add_argument("--battles", type=int, default=2000, help="that predict reads")
-    parser.add_argument("--encoder-battles", type=int, default=500, help="that predict reads with the encoder")
+    parser.add_argument("--encoder-battles", type=int, default=200, help="that predict reads with the encoder")
     parser.add_argument("--cross-encoder-pairs", type=int, default=100, help="that the cross encoder reads")
     parser.add_argument("--prompts", type=int, default=200, help="that the best of 8 responses is chosen for")
     arguments = parser.parse_args()
@@ -286,7 +284,7 @@ def main() -> None:
             label: time_judge(judge, sources[label], read[label], pairs, ranked) for label, judge in judges.items()
         }
         print(f"\npredict reads {', '.join(f'{len(table):,} battles ({label})' for label, table in read.items())}")
-        print(f"{pd.DataFrame(times).to_string(float_format='{:,.1f}'.format)}", flush=True)
+        print(f"{pd.DataFrame(times).to_string(float_format='{:,.2f}'.format)}", flush=True)
 
         table = compare_choices(judges, candidates)
         print(
