@@ -133,7 +133,7 @@ def simulate_candidates(
 
 def call_python(code: str, *arguments: str) -> float:
     """Execute code in a process of its own and return the number that it prints."""
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, check=True)
     return float(done.stdout)
 
 
