@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AutoModel,
+    AutoModelForCausalLM,
     BertConfig,
     FNetConfig,
     GPT2Config,
@@ -107,6 +108,18 @@ def save_model(folder: Path, kind: str = "bert", auto_class: Any = AutoModel, se
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         auto_class.from_config(config).save_pretrained(folder)
+
+
+def save_causal_model(folder: Path) -> None:
+    """Write a language model that generates the words of its tokenizer at random, with a chat template."""
+    tokenizer = make_tokenizer("left", special_tokens=False)
+    tokenizer.eos_token = tokenizer.sep_token
+    tokenizer.chat_template = (
+        "{% for message in messages %}{{ message.role }}: {{ message.content }} {% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    save_model(folder, "qwen3", AutoModelForCausalLM, vocab_size=len(tokenizer), max_position_embeddings=128)
+    tokenizer.save_pretrained(folder)
 
 
 def change_weights(folder: Path, removed: str, **added: torch.Tensor) -> None:

@@ -39,6 +39,23 @@ def compute_quality(traits: FloatArray, strengths: FloatArray, config: Simulatio
     return traits @ weights - config.utility.coverage + config.utility.strength * strengths
 
 
+def compare_styles(a: FloatArray, b: FloatArray, config: SimulationConfig) -> FloatArray:
+    """Return by how much the style of responses adds to the utility of A less that of B.
+
+    Args:
+        a: Counts of responses as returned by ``count_style``, shape (..., 4).
+        b: The same of the responses that they are compared with.
+        config: Effects of style.
+
+    Returns:
+        Log-odds, shape (...).
+    """
+    style = config.style_control
+    coefficients = np.array([style.length, style.lists, style.headers, style.bold])
+    difference: FloatArray = style.scale * ((a - b) / np.maximum(a + b, 1.0) @ coefficients)
+    return difference
+
+
 def compute_label_probabilities(quality: FloatArray, styles: FloatArray, config: SimulationConfig) -> FloatArray:
     """Return the true probabilities of the labels, averaged over personal taste by Gauss-Hermite quadrature.
 
@@ -50,10 +67,7 @@ def compute_label_probabilities(quality: FloatArray, styles: FloatArray, config:
     Returns:
         P(A), P(B), P(tie), shape (n, 3).
     """
-    style = config.style_control
-    a, b = styles[:, 0], styles[:, 1]
-    coefficients = np.array([style.length, style.lists, style.headers, style.bold])
-    style_difference = style.scale * ((a - b) / np.maximum(a + b, 1.0) @ coefficients)
+    style_difference = compare_styles(styles[:, 0], styles[:, 1], config)
     difference = quality[:, 0] - quality[:, 1] + style_difference + config.position
     tie = config.tie + config.both_bad * np.maximum(0.0, -quality.mean(axis=1))
     nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
