@@ -156,10 +156,13 @@ def _measure_texts(texts: Texts) -> tuple[Counts, dict[str, _Items]]:
         "lines": n_lines,
     }
     counts = _count_in_turns(of_turns, sizes)
-    counts |= _count_in_sentences(_explode(measured["listed_sentences"]), _reduce_runs(np.add, n_sentences, sizes))
+    words, lines, sentences = (
+        measured[f"listed_{items}"].explode(empty_as_null=False) for items in ("words", "lines", "sentences")
+    )
+    counts |= _count_in_sentences(sentences, _reduce_runs(np.add, n_sentences, sizes))
     turns_of_words = np.repeat(np.arange(len(turns)), n_words)
-    of_words, items = _measure_words(_explode(measured["listed_words"]), turns_of_words, counts)
-    items["lines"] = _Items(_explode(measured["listed_lines"]).hash().to_numpy(), counts["lines"])
+    of_words, items = _measure_words(words, turns_of_words, counts)
+    items["lines"] = _Items(lines.hash().to_numpy(), counts["lines"])
     return counts | of_words, items
 
 
@@ -177,11 +180,6 @@ def _list_turns(texts: Texts, sizes: IntArray) -> pl.DataFrame:
     return turns.with_columns(
         text.alias("text"), text.str.to_lowercase().alias("lower"), text.str.strip_chars().alias("stripped")
     ).with_columns(pl.when("is_prompt").then("lower").alias("prompt"))
-
-
-def _explode(lists: pl.Series) -> pl.Series:
-    # explode turns an empty list into a null.
-    return lists.explode().drop_nulls()
 
 
 def _reduce_runs(reduction: np.ufunc, values: npt.NDArray[Any], sizes: IntArray) -> npt.NDArray[Any]:
