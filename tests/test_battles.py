@@ -132,6 +132,13 @@ def test_rows_are_aligned_by_id(rng: np.random.Generator, battles: pd.DataFrame)
     pd.testing.assert_frame_equal(align_rows(shuffled, battles["id"], "battles"), battles)
 
 
+def test_rows_that_are_in_order_keep_their_values_whatever_the_index(battles: pd.DataFrame) -> None:
+    indexed = battles.set_index(battles.index + 7)
+    pd.testing.assert_frame_equal(align_rows(indexed, battles["id"], "battles"), battles)
+    id_last = indexed[[*battles.columns.drop("id"), "id"]]
+    pd.testing.assert_frame_equal(align_rows(id_last, battles["id"], "battles"), battles)
+
+
 @pytest.mark.parametrize("rows", [slice(1, None), slice(None, -1)])
 def test_tables_of_other_battles_are_an_error_that_names_the_table(battles: pd.DataFrame, rows: slice) -> None:
     with pytest.raises(ValueError, match=r"some table .*from_run=RUN"):
