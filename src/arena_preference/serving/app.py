@@ -161,7 +161,7 @@ async def rerank(body: bodies.RerankRequest, request: Request, service: _Service
 
 @router.post("/reward", responses=_ERRORS)
 async def reward(body: bodies.RewardRequest, request: Request, service: _Service) -> bodies.RewardReply:
-    """Rewards of completions, for OpenRLHF (remote_rm_url).
+    """Rewards of completions, for OpenRLHF's remote reward model.
 
     A query is its prompt and a completion. Completions of the same prompt are compared with each other, and with the
     label as a further response where there is one. A prompt with one completion and no label has nothing to be
