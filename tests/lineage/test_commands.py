@@ -46,7 +46,7 @@ def test_show_has_the_settings_nodes_and_datasets_of_a_run(three_runs) -> None:
     rows = _rows(three_runs.invoke("runs", "show", third))
     assert ["from_run", second] in rows
     assert ["pipelines", "writing"] in rows
-    assert [row[0] for row in rows if row[-1:] == ["MB"]] == ["write"]
+    assert [row[0] for row in rows if row[-1:] in (["MB"], ["GB"])] == ["write"]
     assert [row[:3] for row in rows if row[1:2] == ["read"]] == [["doubles", "read", second], ["total", "read", second]]
     assert [row[:3] for row in rows if row[1:2] == ["written"]] == [["text", "written", third]]
     assert "'never'" in three_runs.invoke("runs", "show", "never", ends_with=1)
