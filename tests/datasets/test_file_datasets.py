@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,15 @@ def test_a_skops_object_stays_fitted(tmp_path: Path) -> None:
     dataset = SkopsDataset(filepath=str(tmp_path / "vectorizer.skops"))
     dataset.save(vectorizer)
     np.testing.assert_array_equal(dataset.load().transform(texts).toarray(), vectorizer.transform(texts).toarray())
+
+
+def test_skops_leaves_out_what_takes_long_to_import_only_where_it_is_imported() -> None:
+    code = (
+        "import sys; from arena_preference.datasets import SkopsDataset\n"
+        "assert not {'torch', 'dask'} & sys.modules.keys(), sys.modules.keys()\n"
+        "import torch, dask"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 class ForeignType:

@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from importlib.abc import MetaPathFinder
+from threading import get_ident
 from types import ModuleType
 from typing import Any, Final
 
@@ -10,7 +12,18 @@ from kedro.io.core import DatasetError
 from .path_dataset import FileDataset
 
 # Optional dependencies of scikit-learn that take a second to import.
-_HEAVY: Final = ("torch", "dask")
+_HEAVY: Final = frozenset({"torch", "dask"})
+
+
+class _Blocker(MetaPathFinder):
+    """Makes the imports of ``_HEAVY`` fail in the thread that it was made in."""
+
+    def __init__(self) -> None:
+        self._thread = get_ident()
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+        if fullname in _HEAVY and get_ident() == self._thread:
+            raise ModuleNotFoundError(f"{fullname} is left out here.", name=fullname)
 
 
 def _import_skops() -> ModuleType:
@@ -19,14 +32,12 @@ def _import_skops() -> ModuleType:
     skops lists the types that it trusts by importing every package of scikit-learn, some of which import these two if
     they can.
     """
-    hidden = [name for name in _HEAVY if name not in sys.modules]
-    # An entry of None makes the import fail.
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    blocker = _Blocker()
+    sys.meta_path.insert(0, blocker)
     try:
         return importlib.import_module("skops.io")
     finally:
-        for name in hidden:
-            del sys.modules[name]
+        sys.meta_path.remove(blocker)
 
 
 io = _import_skops()
@@ -60,10 +71,11 @@ class SkopsDataset(FileDataset[Any]):
         Raises:
             DatasetError: If it holds a type outside scikit-learn, NumPy and SciPy.
         """
-        foreign = io.get_untrusted_types(data=content)
-        if foreign:
+        try:
+            return io.loads(content)
+        except io.exceptions.UntrustedTypesFoundException as error:
+            found = str(error).splitlines()[0]
             raise DatasetError(
-                f"{self._filepath} holds untrusted types: {', '.join(foreign)}. Fit the object again with this "
-                "project, or find out who wrote the file."
-            )
-        return io.loads(content)
+                f"{self._filepath} is rejected: {found} Fit the object again with this project, or find out who wrote "
+                "the file."
+            ) from error
