@@ -43,7 +43,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from arena_preference import Judge
 from arena_preference.battles import TEXT_COLUMNS, FloatArray, prompt_group
-from arena_preference.judge.prediction import FITTED
+from arena_preference.judge.predictor import FITTED
 from arena_preference.metrics import estimate_means
 from arena_preference.pipelines.embedding.model_inputs import join_turns
 from arena_preference.pipelines.simulation.behaviour import draw_behaviour

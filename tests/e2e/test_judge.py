@@ -63,6 +63,10 @@ def test_judge_predicts_the_bytes_of_the_submission(
     assert is_unique.any()
     assert not is_unique.all()
     assert np.abs(alone[columns] - submission[columns])[is_unique].max(axis=None) < 1e-6
+    responses = [table[column][row] for column in ("response_a", "response_b") for row in (3, 17, 40)]
+    requests = [("A question?", responses[:4]), ("Another one?", responses)]
+    for request, ranking in zip(requests, judge.rank_many(requests), strict=True):
+        assert np.array_equal(judge.rank(*request).matrix, ranking.matrix)
     some = table.iloc[[17, 3, 40]]
     assert np.array_equal(judge.predict(some)[columns], alone.iloc[[17, 3, 40]][columns])
     for row in (3, 40):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from arena_preference import Judge
-from arena_preference.judge.prediction import FITTED
+from arena_preference.judge.predictor import FITTED
 
 PROJECT = Path(__file__).parents[2]
 

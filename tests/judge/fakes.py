@@ -62,12 +62,15 @@ class FakeJudge:
     def predict_tables(self, tables: Sequence[RawTable], *, context: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         self._before_call(len(self.sizes))
         self.sizes.append(sum(len(table.rows) for table in tables))
-        battles, rejected = parse_test_battles(tables, IngestionConfig.model_validate(INGESTION))
-        battles = battles.sort_values("row", ignore_index=True)
+        battles, rejected = self.read_tables(tables)
         lengths = [battles[name].map(lambda turns: len(str(turns))) for name in ("response_a", "response_b")]
         table = pd.DataFrame(_predict(*lengths), columns=list(LABEL_COLUMNS))
         table.insert(0, ID, battles[ID])
         return table, rejected
+
+    def read_tables(self, tables: Sequence[RawTable]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        battles, rejected = parse_test_battles(tables, IngestionConfig.model_validate(INGESTION))
+        return battles.sort_values("row", ignore_index=True), rejected
 
     def compare(self, prompt: str, a: str, b: str) -> Preference:
         (probabilities,) = _predict(np.array([len(a)]), np.array([len(b)]))

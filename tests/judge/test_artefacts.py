@@ -8,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZipFile
 
+import pandas as pd
 import pytest
 
 from arena_preference import Judge
+from arena_preference.battles import LABEL_COLUMNS
+from arena_preference.judge.scoring import score_file
 from arena_preference.lineage.pinning import LineageError
 
 PAIR = ("What is 2 + 2?", "4", "I think that it may be 5.")
@@ -90,6 +93,20 @@ def test_parameters_of_another_version_are_an_error(copy: Callable[[str], Path],
     path.write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match="stride"):
         Judge.load(folder)
+
+
+def test_the_format_of_the_training_is_not_that_of_what_is_scored(copy: Callable[[str], Path], judge: Judge) -> None:
+    folder = copy("data")
+    path = folder / "data/08_reporting/runs" / f"{judge.manifest.run_id}.json"
+    manifest = json.loads(path.read_text())
+    manifest["parameters"]["ingestion"]["format"] = "competition"
+    path.write_text(json.dumps(manifest))
+    row = {"prompt": PAIR[0], "chosen": PAIR[1], "rejected": PAIR[2]}
+    (folder / "pairs.jsonl").write_text(json.dumps(row))
+    score_file(Judge.load(folder), folder / "pairs.jsonl", folder / "scores.parquet")
+    scores = pd.read_parquet(folder / "scores.parquet")
+    preference = judge.compare(*PAIR)
+    assert scores[list(LABEL_COLUMNS)].to_numpy().tolist() == [[preference.a, preference.b, preference.tie]]
 
 
 def test_what_is_no_model_is_an_error(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from kedro.config import OmegaConfigLoader
 from arena_preference import Judge
 from arena_preference.judge.artefacts import find_data, open_source
 from arena_preference.judge.export import LISTING, export_run, push
-from arena_preference.judge.prediction import FITTED
+from arena_preference.judge.predictor import FITTED
 from arena_preference.lineage.manifest import NodeRecord
 from arena_preference.lineage.pinning import LineageError
 from arena_preference.lineage.storage import StoredDataset

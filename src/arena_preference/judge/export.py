@@ -29,7 +29,7 @@ from arena_preference.settings import CONFIG_LOADER_ARGS
 
 from .artefacts import find_copied_models, find_data, open_source
 from .model_card import REPORTS, write_card
-from .prediction import FITTED
+from .predictor import FITTED
 
 #: The list of an export's files, by which it is known.
 LISTING: Final = "export.json"

@@ -18,10 +18,10 @@ from arena_preference.pipelines.ingestion.config import IngestionConfig
 from arena_preference.pipelines.ingestion.parsing import parse_test_battles
 
 from .artefacts import CROSS_ENCODER_STORE, find_copied_models, load_artefacts
-from .conversations import Conversation, read_battle, read_candidates
-from .prediction import FITTED, Predictor
+from .predictor import FITTED, Predictor
 from .reasons import list_reasons
 from .results import Preference, Ranking, Reason
+from .turns import Conversation, read_battle, read_candidates
 
 #: ``none``: each battle alone. ``batch``: battles of the same prompt in one call are compared with each other.
 Context = Literal["none", "batch"]
@@ -130,7 +130,7 @@ class Judge:
         for prompt, a, b in pairs:
             turns, (of_a, of_b) = read_battle(prompt, a=a, b=b)
             read.append((turns, of_a, of_b))
-        return self._predict(_tabulate(read, context), context)
+        return self._predict(_tabulate(read, context), alone=context == "none")
 
     def predict(
         self, battles: pd.DataFrame | Sequence[Mapping[str, Any]] | str | Path, *, context: Context = "none"
@@ -158,12 +158,16 @@ class Judge:
         Returns:
             The predictions, and the rows that do not fit their format (schema ``RejectedRows``).
         """
-        battles, rejected = parse_test_battles(tables, self._ingestion)
-        battles = battles.sort_values(["source", "row"], ignore_index=True)
-        probabilities = self._predict(_isolate(battles, context), context)
+        battles, rejected = self.read_tables(tables)
+        probabilities = self._predict(_isolate(battles, context), alone=context == "none")
         predictions = pd.DataFrame(probabilities, columns=list(LABEL_COLUMNS))
         predictions.insert(0, ID, battles[ID])
         return predictions, rejected
+
+    def read_tables(self, tables: Sequence[RawTable]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The battles (schema ``Battles``) of tables, in their order, and the rows that do not fit their format."""
+        battles, rejected = parse_test_battles(tables, self._ingestion)
+        return battles.sort_values(["source", "row"], ignore_index=True), rejected
 
     def rank(self, prompt: Conversation, responses: Sequence[Conversation], *, context: Context = "batch") -> Ranking:
         """Order responses to a prompt by the mean probability to win against the others.
@@ -194,7 +198,8 @@ class Judge:
             pairs = [(turns, candidates[first], candidates[second]) for first, second in zip(i, j, strict=True)]
             battles.append(_tabulate(pairs, context, str(number)))
         table = pd.concat(battles, ignore_index=True) if battles else _tabulate([], context)
-        probabilities = self._predict(table, context)
+        # In either context: in a shared batch, the texts of one request would change how those of another are rounded.
+        probabilities = self._predict(table, alone=True)
         rankings, start = [], 0
         for size in sizes:
             i, j = _list_pairs(size)
@@ -278,10 +283,10 @@ class Judge:
         rewards = torch.tensor(self.reward(prompts, *split_queries(queries, prompts, labels)))
         return {"rewards": rewards, "scores": rewards, "extra_logs": {"win_probability": rewards}}
 
-    def _predict(self, battles: pd.DataFrame, context: Context) -> FloatArray:
+    def _predict(self, battles: pd.DataFrame, *, alone: bool) -> FloatArray:
         if not len(battles):
             return np.empty((0, len(LABEL_COLUMNS)))
-        return self._predictor.predict(battles, alone=context == "none")[list(LABEL_COLUMNS)].to_numpy()
+        return self._predictor.predict(battles, alone=alone)[list(LABEL_COLUMNS)].to_numpy()
 
 
 def split_queries(
@@ -316,7 +321,7 @@ def _tabulate(pairs: Sequence[tuple[Turns, Turns, Turns]], context: Context, req
 
 
 def _isolate(battles: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """With the context ``none``, make each battle a group of its own, so that it has no company."""
+    """With the context ``none``, make each battle a group of its own, so that no other is compared with it."""
     if context not in get_args(Context):
         raise ValueError(f"context is {context!r}, but has to be one of {', '.join(get_args(Context))}.")
     return battles.assign(prompt_group=battles[ID]) if context == "none" else battles

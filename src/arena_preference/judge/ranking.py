@@ -9,8 +9,8 @@ from arena_preference.formats.cells import parse_literal
 from arena_preference.formats.conversations import REPLY, USER
 from arena_preference.formats.format import UnusableRowError
 
-from .conversations import Conversation, read_candidates
 from .results import Ranking
+from .turns import Conversation, read_candidates
 
 if TYPE_CHECKING:
     from .judge import Judge

@@ -21,8 +21,7 @@ from arena_preference import __version__
 from arena_preference.battles import ID, LABEL_COLUMNS
 from arena_preference.datasets import RawTable, RawTablesDataset
 from arena_preference.datasets.atomic_write import atomic_write
-from arena_preference.pipelines.ingestion.config import IngestionConfig
-from arena_preference.pipelines.ingestion.parsing import count_reasons, parse_test_battles
+from arena_preference.pipelines.ingestion.parsing import count_reasons
 
 if TYPE_CHECKING:
     from .judge import Judge
@@ -164,12 +163,11 @@ def _survey(dataset: RawTablesDataset, judge: "Judge", context: str) -> Survey:
     Raises:
         ValueError: If an id occurs twice.
     """
-    config = IngestionConfig.model_validate(judge.manifest.parameters["ingestion"])
     digests: list[npt.NDArray[Any]] = []
     faults, excluded = Counter[str](), Counter[str]()
     for tables in _read(dataset, context):
-        battles, rejected = parse_test_battles(tables, config)
-        digests.append(_digest(battles.sort_values("row")[ID]))
+        battles, rejected = judge.read_tables(tables)
+        digests.append(_digest(battles[ID]))
         faults.update(count_reasons(rejected[rejected["is_fault"]]))
         excluded.update(count_reasons(rejected[~rejected["is_fault"]]))
     # 16 bytes per row are in memory, and not the ids.

@@ -17,9 +17,9 @@ from arena_preference.judge import Preference, Ranking
 from . import bodies
 from .errors import RequestError, answer_http_error, answer_invalid
 from .gate import SCORE, Gate
-from .metrics import Metrics
+from .prometheus import Metrics
 from .score_stream import ScoreStream
-from .scoring import Job, compare_pairs, explain_pairs, rank_alone, rank_in_batch, reward_completions
+from .scorer import Job, compare_pairs, explain_pairs, rank_alone, rank_in_batch, reward_completions
 from .service import Service
 from .settings import ServiceSettings
 
@@ -36,7 +36,7 @@ _PAGE_FILES: Final = {
 _STATUSES: Final = {
     413: "A text or the body is too long",
     422: "A field is missing or invalid",
-    429: "Too many requests wait",
+    429: "The queue is full",
     503: "The model is not ready",
     504: "Not scored in time",
 }
@@ -132,7 +132,8 @@ async def score(service: _Service, context: Annotated[bodies.Context, Query()] =
     """Probabilities of battles, one JSON line each, in any format that ingestion reads.
 
     The answer has a line {"id", "a", "b", "tie"} for each line of the body in its order, and {"line", "error"} for a
-    line that cannot be used. With context=batch, battles of the same prompt among 256 lines are each other's company.
+    line that cannot be used. With context=batch, battles of the same prompt among 256 lines are compared with each
+    other.
     """
     service.get_judge()
     return ScoreStream(service, context)

@@ -65,7 +65,7 @@ class RankRequest(_Body):
     prompt: Conversation = Field(description="A text, a list of turns, or messages in OpenAI's format.")
     responses: Annotated[list[Conversation], Field(min_length=2)]
     context: Context = Field(
-        "batch", description="batch: the responses are each other's company. none: each pair alone."
+        "batch", description="batch: the responses are compared with each other. none: each pair alone."
     )
 
 

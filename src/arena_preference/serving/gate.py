@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import RequestError, log_failure, make_error
-from .metrics import Metrics
+from .prometheus import Metrics
 from .settings import ServiceSettings
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from arena_preference.formats import Format, find_format
 
 from .bodies import Context
 from .errors import RequestError, log_failure
-from .scoring import Job, compare_in_batch, compare_pairs
+from .scorer import Job, compare_in_batch, compare_pairs
 from .service import Service
 
 _CHUNK_LINES: Final = 256

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Request
 
-from arena_preference.judge.conversations import read_battle
+from arena_preference.judge.turns import read_battle
 
 from .errors import RequestError
-from .metrics import Metrics
-from .scoring import Job, QueueFullError, Scorer
+from .prometheus import Metrics
+from .scorer import Job, QueueFullError, Scorer
 from .settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Service:
         threading.Thread(target=self._load, name="load", daemon=True).start()
 
     def close(self) -> None:
-        """Finish what waits."""
+        """Finish the queued jobs."""
         self._scorer.close()
 
     def _load(self) -> None:
@@ -93,7 +93,7 @@ class Service:
             self._scorer.submit(jobs)
         except QueueFullError:
             raise RequestError(
-                429, f"{self.settings.queue_size} requests wait already", retry_after=_RETRY_SECONDS
+                429, f"the queue is full: {self.settings.queue_size} requests are waiting", retry_after=_RETRY_SECONDS
             ) from None
         results = asyncio.gather(*(asyncio.wrap_future(job.future) for job in jobs))
         gone = asyncio.ensure_future(_wait_until_gone(request))

@@ -26,7 +26,7 @@ class ServiceSettings(Config):
         token: What clients send as ``Authorization: Bearer TOKEN``; by default from ``ARENA_PREFERENCE_TOKEN``.
         allow_anonymous: Whether an address that other machines reach may be used without a token.
         allowed_hosts: Further names by which clients reach a service on loopback, such as that of a proxy.
-        queue_size: Requests that may wait; further ones are answered with 429.
+        queue_size: Requests in the queue; further ones are answered with 429.
         batch_pairs: Pairs that are scored in one call at most, unless a single request has more.
         timeout: Seconds after which a request is answered with 504.
         max_body_bytes: Size of a body; that of ``/v1/score`` is limited by lines.

@@ -24,7 +24,7 @@ from arena_preference.pipelines.finetuning.nodes import predict_oof_logits, pred
 from arena_preference.pipelines.finetuning.trainer import (
     HISTORY,
     MODEL,
-    Predictor,
+    TrainedCrossEncoder,
     TrainingJob,
     collate,
     launch,
@@ -297,7 +297,7 @@ def test_training_and_prediction_switch_cudnn_attention_off(
     train(tmp_path)
     assert not torch.backends.cuda.cudnn_sdp_enabled()
     torch.backends.cuda.enable_cudnn_sdp(True)
-    Predictor(tmp_path / MODEL, config).predict(labelled[:30], 64)
+    TrainedCrossEncoder(tmp_path / MODEL, config).predict(labelled[:30], 64)
     assert not torch.backends.cuda.cudnn_sdp_enabled()
 
 
@@ -338,7 +338,7 @@ def test_soft_labels_are_learned(make_config: MakeConfig, labelled: pd.DataFrame
     config = make_config(training={"epochs": 6, "learning_rate": 1e-2})
     write_job(tmp_path, TrainingJob(name="a", config=config, seed=0), soft)
     train(tmp_path)
-    probabilities = softmax(Predictor(tmp_path / MODEL, config).predict(soft, 1000), axis=1)
+    probabilities = softmax(TrainedCrossEncoder(tmp_path / MODEL, config).predict(soft, 1000), axis=1)
     loss = compute_losses(probabilities, read_targets(soft)).mean()
     entropy = compute_losses(read_targets(soft), read_targets(soft)).mean()
     assert entropy < loss < entropy + 0.1

@@ -20,7 +20,7 @@ from arena_preference.targets import SOFT_LABELS, are_plain, read_votes
 from .config import FinetuningConfig
 
 if TYPE_CHECKING:
-    from .trainer import Predictor
+    from .trainer import TrainedCrossEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -107,8 +107,8 @@ def predict_oof_logits(
     for model in cross_encoders["models"]:
         held_out = fold == model["fold"]
         if held_out.any():
-            predictor = _load_predictor(cross_encoder_store, cross_encoders, model, config)
-            logits[held_out] = _predict(battles[held_out], predictor, _name(model["fold"]), config.device.tokens)
+            cross_encoder = _load_cross_encoder(cross_encoder_store, cross_encoders, model, config)
+            logits[held_out] = _predict(battles[held_out], cross_encoder, _name(model["fold"]), config.device.tokens)
     return _make_table(battles, logits)
 
 
@@ -130,11 +130,11 @@ def predict_test_logits(
     chosen = [model for model in models if model["fold"] == ALL_FOLDS] or models
     logits = []
     for model in chosen:
-        predictor = (loaded or {}).get(model["key"])
-        predictor = predictor or _load_predictor(cross_encoder_store, cross_encoders, model, config)
+        cross_encoder = (loaded or {}).get(model["key"])
+        cross_encoder = cross_encoder or _load_cross_encoder(cross_encoder_store, cross_encoders, model, config)
         if loaded is not None:
-            loaded[model["key"]] = predictor
-        logits.append(_predict(battles, predictor, _name(model["fold"]), config.device.tokens))
+            loaded[model["key"]] = cross_encoder
+        logits.append(_predict(battles, cross_encoder, _name(model["fold"]), config.device.tokens))
     return _make_table(battles, np.mean(logits, axis=0))
 
 
@@ -152,7 +152,7 @@ def predict_fold_logits(
             battles,
             _predict(
                 battles,
-                _load_predictor(cross_encoder_store, cross_encoders, model, config),
+                _load_cross_encoder(cross_encoder_store, cross_encoders, model, config),
                 _name(model["fold"]),
                 config.device.tokens,
             ),
@@ -184,10 +184,10 @@ def _train_model(
     return store.path / key
 
 
-def _load_predictor(
+def _load_cross_encoder(
     store: ModelStore, trained: CrossEncoders, model: dict[str, Any], config: FinetuningConfig
-) -> "Predictor":
-    from .trainer import Predictor
+) -> "TrainedCrossEncoder":
+    from .trainer import TrainedCrossEncoder
 
     name, folder = _name(model["fold"]), store.find(model["key"])
     if folder is None or store.hash(model["key"]) != model["files"]:
@@ -204,17 +204,17 @@ def _load_predictor(
             f"{trained['config']['revision']}), and {config.model} (revision {config.revision}) has other files. Set "
             "finetuning.preset, or finetuning.model and finetuning.revision, as in that training."
         )
-    return Predictor(folder, config)
+    return TrainedCrossEncoder(folder, config)
 
 
-def _predict(battles: pd.DataFrame, predictor: "Predictor", name: str, tokens: int) -> FloatArray:
+def _predict(battles: pd.DataFrame, cross_encoder: "TrainedCrossEncoder", name: str, tokens: int) -> FloatArray:
     """Logits of one model, shape (n, 3)."""
     logger.info("%s: predicting %d battles", name, len(battles))
     # A battle and its swap become the same input, so that their logits are the same bits.
     a, b = (battles[column].to_numpy() for column in TEXT_COLUMNS[1:])
     swapped = np.array([_to_text(one) > _to_text(other) for one, other in zip(a, b, strict=True)])
     ordered = battles.assign(response_a=np.where(swapped, b, a), response_b=np.where(swapped, a, b))
-    logits = predictor.predict(ordered, tokens)
+    logits = cross_encoder.predict(ordered, tokens)
     return np.where(swapped[:, None], swap_probabilities(logits), logits)
 
 

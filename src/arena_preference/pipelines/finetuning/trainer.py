@@ -151,7 +151,7 @@ def launch(folder: Path, processes: int, program: Sequence[str] = ("-m", f"{__pa
     )
 
 
-class Predictor:
+class TrainedCrossEncoder:
     """A trained cross encoder, ready to predict."""
 
     def __init__(self, folder: Path, config: FinetuningConfig) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from .metrics import Metrics
+from .prometheus import Metrics
 
 if TYPE_CHECKING:
     # Takes seconds to import, and the service answers before it is loaded.
@@ -26,7 +26,7 @@ def compare_pairs(judge: "Judge", pairs: Sequence[Any]) -> Sequence[Any]:
 
 
 def compare_in_batch(judge: "Judge", pairs: Sequence[Any]) -> Sequence[Any]:
-    """Probabilities of pairs (prompt, a, b), those of the same prompt being each other's company."""
+    """Probabilities of pairs (prompt, a, b), those of the same prompt in context of each other."""
     return judge.predict_pairs(pairs, context="batch").tolist()
 
 
@@ -36,7 +36,7 @@ def explain_pairs(judge: "Judge", pairs: Sequence[Any]) -> Sequence[Any]:
 
 
 def rank_in_batch(judge: "Judge", requests: Sequence[Any]) -> Sequence[Any]:
-    """Rankings of (prompt, responses), the responses to a prompt being each other's company."""
+    """Rankings of (prompt, responses), the responses to a prompt in context of each other."""
     return judge.rank_many(requests, context="batch")
 
 
@@ -51,7 +51,7 @@ def reward_completions(judge: "Judge", requests: Sequence[Any]) -> Sequence[Any]
 
 
 class QueueFullError(Exception):
-    """As many jobs wait as may."""
+    """The queue is full."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class Job:
 
 
 class Scorer:
-    """A bounded queue of jobs, and the thread that does them."""
+    """A bounded queue of jobs, and the thread that scores them."""
 
     def __init__(self, queue_size: int, batch_pairs: int, metrics: Metrics) -> None:
         self._queue_size, self._batch_pairs, self._metrics = queue_size, batch_pairs, metrics
@@ -85,7 +85,7 @@ class Scorer:
         metrics.queue_length.set_function(lambda: len(self._waiting))
 
     def start(self, judge: "Judge") -> None:
-        """Begin to do jobs; those that came earlier have waited."""
+        """Start the thread; it begins with the jobs that are already queued."""
         self._thread = threading.Thread(target=self._run, args=(judge,), name="scorer", daemon=True)
         self._thread.start()
 
@@ -93,7 +93,7 @@ class Scorer:
         """Queue all of some jobs, or none.
 
         Raises:
-            QueueFullError: If more jobs would wait than may.
+            QueueFullError: If there is no room for all of them.
         """
         with self._changed:
             if len(self._waiting) + len(jobs) > self._queue_size:
@@ -105,7 +105,7 @@ class Scorer:
             self._changed.notify()
 
     def close(self) -> None:
-        """Do what waits, and end."""
+        """Finish the queued jobs and end the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -120,7 +120,7 @@ class Scorer:
                 self._score(judge, group)
 
     def _take(self, n_answered: int) -> list[Job]:
-        """Return what waits, up to a number of pairs but at least one job; nothing at the end."""
+        """Return queued jobs, at least one and up to a number of pairs; none when the thread is to end."""
         with self._changed:
             # Without a moment for the clients just answered, these and those that wait would take turns, in calls of
             # half the size, and the answers would be sent while the next call holds the interpreter's lock.
