@@ -47,6 +47,7 @@ ELSEWHERE = {
     "make cluster-test": "takes five minutes; the same with few battles is among the tests",
     "make kaggle-test": "takes half an hour; the same with few battles is among the tests",
     "python benchmarks/judge.py": "measures for minutes",
+    "python benchmarks/serving.py": "as above",
     "python benchmarks/cluster.py --battles 200000": "as above",
     "python benchmarks/soft_labels.py": "as above",
     "python benchmarks/whole_run.py": "measures for minutes",
