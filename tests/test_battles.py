@@ -123,6 +123,7 @@ def test_predictions_schema_rejects_rows_that_do_not_sum_to_one() -> None:
 
 def test_labels_schema_accepts_labels_and_no_other_column(labels: pd.DataFrame) -> None:
     Labels.validate(labels)
+    Labels.validate(labels.assign(model_a=None, model_b=["red", None] * 120))
     with pytest.raises(pandera.errors.SchemaErrors, match="other"):
         Labels.validate(labels.assign(other=1))
 

@@ -164,19 +164,6 @@ RejectedRows: Final = pa.DataFrameSchema(
     name="RejectedRows",
 )
 
-#: Sparse TF-IDF difference A - B, one row per battle: ``words`` holds indices into the vocabulary, ``weights`` the
-#: non-zero values, ``vocabulary`` the size of the vocabulary.
-TfidfDifferences: Final = pa.DataFrameSchema(
-    {
-        ID: ID_COLUMN,
-        "vocabulary": pa.Column("int32", pa.Check.ge(1)),
-        "words": pa.Column(object),
-        "weights": pa.Column(object),
-    },
-    strict=True,
-    name="TfidfDifferences",
-)
-
 #: Float32 logits of the three classes, one row per battle; only the id if no cross encoder is trained.
 Logits: Final = pa.DataFrameSchema(
     {ID: ID_COLUMN, **{name: pa.Column("float32", required=False) for name in LABEL_COLUMNS}},
@@ -192,9 +179,11 @@ _LABELS: Final = {
     **_probability_columns(SOFT_LABEL),
     "weight": pa.Column(float, pa.Check.gt(0), coerce=True),
     "fold": pa.Column("int8", pa.Check.ge(0), coerce=True),
+    **{name: pa.Column(str, nullable=True, required=False) for name in MODEL_COLUMNS},
 }
 
-#: File, prompt group, label, its probabilities, weight and fold of each training battle; no fold splits a prompt group.
+#: File, prompt group, label, its probabilities, weight, fold and, where known, models of each training battle; no fold
+#: splits a prompt group.
 Labels: Final = pa.DataFrameSchema(_LABELS, strict=True, name="Labels")
 
 #: Labels, and probabilities by models that have not seen the battle: final (no prefix), baselines, and base models.
@@ -206,7 +195,7 @@ OutOfFoldPredictions: Final = pa.DataFrameSchema(
         **_probability_columns("length_"),
         **_probability_columns(ORIGINAL_ORDER),
         **_probability_columns(SWAPPED_ORDER),
-        **_probability_columns("bow_"),
+        **_probability_columns("linear_"),
         **_probability_columns("cross_encoder_", required=False),
     },
     checks=pa.Check(_is_distribution, error="the three probabilities of each row sum to 1"),

@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[2]
 DASK = "--runner=arena_preference.runners.DaskRunner"
 TWO_WORKERS = "--runner-params=n_workers=2"
 BEFORE_MODELLING = "--pipelines=ingestion,features,embedding"
-COMPARED = ("train_text_features", "train_tfidf_differences", "train_embedding_features")
+COMPARED = ("train_text_features", "train_lsa_features", "train_embedding_features")
 N_PARTITIONS = 6
 # `make cluster-test` sets 200,000.
 BATTLES = int(os.environ.get("CLUSTER_BATTLES", "2000"))
@@ -208,7 +208,7 @@ def test_many_battles_need_little_memory_before_modelling(
         DASK,
         "--runner-params=n_workers=2,memory_limit=2GB",
         f"--params=ingestion.sample_fraction={fraction},embedding.encoder.enabled=false",
-        "--to-outputs=train_model_input,train_tfidf_differences",
+        "--to-outputs=train_model_input",
     )
     assert "Restarting" not in printed
     *_, manifest = read_manifests(project)

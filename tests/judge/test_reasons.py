@@ -11,13 +11,13 @@ from arena_preference.judge.reasons import Explained, list_reasons
 from arena_preference.symmetry import is_antisymmetric
 
 LONG = "A river is a stream of water that runs down to the sea. " * 5
+BATTLE = pd.DataFrame(
+    {"id": ["1"], "prompt": [["What is a river?"]], "response_a": [["Water."]], "response_b": [[LONG]]}
+).assign(prompt_group="1")
 
 
 def test_contributions_add_up_to_the_log_odds(judge: Judge) -> None:
-    battle = pd.DataFrame(
-        {"id": ["1"], "prompt": [["What is a river?"]], "response_a": [["Water."]], "response_b": [[LONG]]}
-    ).assign(prompt_group="1")
-    explained = judge._predictor.explain(battle)
+    explained = judge._predictor.explain(BATTLE)
     preference = judge.compare("What is a river?", "Water.", LONG)
     assert explained.contributions.sum() == pytest.approx(np.log(preference.a / preference.b))
 
@@ -49,7 +49,6 @@ def test_identical_responses_have_no_reasons(judge: Judge) -> None:
         ("code_share__diff", 0.1, -1.0, "B has less code for its length", "b"),
         ("last_sentences__reldiff", 0.2, 1.0, "A has more sentences in the last turn (1.5 times)", "a"),
         ("prompt_terms_covered__diff", -0.2, -1.0, "B has more of the terms of the prompt", "b"),
-        ("bow_side__diff", 0.3, 1.0, "A's words and phrases are more like those of preferred responses", "a"),
         ("lsa_003__diff", -0.3, 1.0, "A's spelling and vocabulary are more like those of preferred responses", "a"),
         ("reward__diff", 0.3, -1.0, "the reward model scores B higher", "b"),
     ],
@@ -72,7 +71,8 @@ def test_features_that_say_the_same_are_one_reason() -> None:
 
 
 def test_every_feature_has_words(judge: Judge) -> None:
-    names = [name for name in judge._predictor._fitted["preference_model"].feature_names_ if is_antisymmetric(name)]
+    names = [name for name in judge._predictor.explain(BATTLE).names if is_antisymmetric(name)]
+    assert {"characters__reldiff", "lsa_000__diff"} < set(names)
     for value in (0.5, -1.0):
         for name in names:
             (reason,) = list_reasons(Explained([name], np.array([value]), np.array([1.0])), 5)

@@ -24,16 +24,15 @@ from arena_preference.pipelines.features.consensus import compute_consensus_feat
 from arena_preference.pipelines.features.lsa import compute_lsa_features
 from arena_preference.pipelines.features.relevance import compute_relevance_features
 from arena_preference.pipelines.features.text_statistics import compute_text_features
-from arena_preference.pipelines.features.tfidf import compute_tfidf_differences
 from arena_preference.pipelines.finetuning.config import FinetuningConfig
 from arena_preference.pipelines.finetuning.nodes import predict_test_logits
-from arena_preference.pipelines.modelling.bag_of_words import predict_bow_logits
 from arena_preference.pipelines.modelling.calibration import read_logits
-from arena_preference.pipelines.modelling.fitting import join_features, join_tables
+from arena_preference.pipelines.modelling.explanation import explain_logits
+from arena_preference.pipelines.modelling.fitting import join_features
 from arena_preference.pipelines.modelling.prediction import predict_preferences
 from arena_preference.symmetry import FORM_SEPARATOR
 
-from .reasons import Explained, compute_contributions
+from .reasons import Explained
 
 #: The datasets of a run that predicting reads.
 FITTED: Final = (
@@ -44,7 +43,7 @@ FITTED: Final = (
     "embedding_models",
     "embedding_projection",
     "cross_encoders",
-    "bow_model",
+    "linear_model",
     "preference_model",
     "calibration",
 )
@@ -77,12 +76,10 @@ class Predictor:
         read the same batches as in a run of the pipelines.
         """
         fitted = self._fitted
-        model_input, tfidf_differences = self._compute_features(battles, alone=alone)
         return predict_preferences(
-            model_input,
-            tfidf_differences,
+            self._compute_features(battles, alone=alone),
             self._run_cross_encoders(battles, alone=alone),
-            fitted["bow_model"],
+            fitted["linear_model"],
             fitted["preference_model"],
             fitted["calibration"],
         )
@@ -90,10 +87,10 @@ class Predictor:
     def explain(self, battle: pd.DataFrame) -> Explained:
         """Return the contributions of features, and of cross encoders where there are any, to one battle."""
         fitted = self._fitted
-        model_input, tfidf_differences = self._compute_features(battle, alone=True)
-        bow_logits = predict_bow_logits(tfidf_differences, fitted["bow_model"])
-        features = join_tables(model_input, bow_logits, "tfidf_differences").drop(columns=ID)
-        explained = compute_contributions(fitted["preference_model"], features)
+        features = self._compute_features(battle, alone=True).drop(columns=ID)
+        margins, _ = explain_logits(fitted["preference_model"], fitted["linear_model"], features)
+        contributions = margins[0] / fitted["calibration"]["temperature"]
+        explained = Explained(list(features), features.iloc[0].to_numpy(dtype=float), contributions)
         logits = read_logits(self._run_cross_encoders(battle, alone=True), battle[ID])
         if logits is None:
             return explained
@@ -104,8 +101,8 @@ class Predictor:
             np.append(explained.contributions, difference),
         )
 
-    def _compute_features(self, battles: pd.DataFrame, *, alone: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the tables ``model_input`` and ``tfidf_differences`` of battles (schema ``Battles``)."""
+    def _compute_features(self, battles: pd.DataFrame, *, alone: bool) -> pd.DataFrame:
+        """Return the table ``model_input`` of battles (schema ``Battles``)."""
         fitted, word_tfidf = self._fitted, self._fitted["word_tfidf"]
         store = _MemoryStore(fitted["embedding_models"])
         embedding = self._embedding_alone if alone else self._embedding
@@ -113,7 +110,7 @@ class Predictor:
             for embed in (embed_texts, score_responses):
                 for shard in embed(battles, store, embedding, fitted["embedding_models"], self._loaded):
                     store.add(shard)
-        model_input = join_features(
+        return join_features(
             text=compute_text_features(battles, self._text),
             LSA=compute_lsa_features(battles, fitted["char_lsa"]),
             relevance=compute_relevance_features(
@@ -125,7 +122,6 @@ class Predictor:
             ),
             reward_model=compute_reward_features(battles, store, fitted["embedding_models"]),
         )
-        return model_input, compute_tfidf_differences(battles, word_tfidf)
 
     def _run_cross_encoders(self, battles: pd.DataFrame, *, alone: bool) -> pd.DataFrame:
         trained = self._fitted["cross_encoders"]

@@ -2,11 +2,8 @@
 
 from typing import Final, NamedTuple
 
-import pandas as pd
-from catboost import CatBoost, Pool
-
-from arena_preference.battles import CONSENSUS, PREFERS_A, PREFERS_B, FloatArray
-from arena_preference.symmetry import FORM_SEPARATOR, is_antisymmetric, swap_features
+from arena_preference.battles import CONSENSUS, FloatArray
+from arena_preference.symmetry import FORM_SEPARATOR, is_antisymmetric
 
 from .results import Reason, Side
 
@@ -129,7 +126,6 @@ _UNCOUNTED: Final = (
 )  # fmt: skip
 # The reasons of models that read the texts themselves.
 _MODELS: Final[dict[str, str]] = {
-    "bow_side": "{side}'s words and phrases are more like those of preferred responses",
     "reward": "the reward model scores {side} higher",
     "cross_encoder": "the cross encoder prefers {side}",
     "lsa": "{side}'s spelling and vocabulary are more like those of preferred responses",
@@ -144,26 +140,6 @@ class Explained(NamedTuple):
     names: list[str]
     values: FloatArray
     contributions: FloatArray
-
-
-def compute_contributions(model: CatBoost, features: pd.DataFrame) -> Explained:
-    """SHAP values (Lundberg et al., 2018) of one battle, averaged over both orders, in which they change their signs.
-
-    Args:
-        model: The preference model.
-        features: One row with the features of the model.
-
-    Returns:
-        The contributions add up to the difference of the logits of A and B.
-    """
-    features = features[model.feature_names_]
-    both = pd.concat([features, swap_features(features)], ignore_index=True)
-    # They leave out the scale of the model, which is its temperature.
-    scale, _ = model.get_scale_and_bias()
-    shap = scale * model.get_feature_importance(Pool(both), type="ShapValues")
-    original, swapped = shap[:, PREFERS_A] - shap[:, PREFERS_B]
-    contributions = (original - swapped)[:-1] / 2
-    return Explained(list(model.feature_names_), features.iloc[0].to_numpy(dtype=float), contributions)
 
 
 def list_reasons(explained: Explained, n_reasons: int) -> list[Reason]:

@@ -20,7 +20,7 @@ from arena_preference.pipelines.features.lsa import compute_lsa_features, fit_ch
 from arena_preference.pipelines.features.relevance import compute_relevance_features, fit_relevance_model
 from arena_preference.pipelines.features.text_statistics import compute_text_features
 from arena_preference.pipelines.features.texts import read_turns
-from arena_preference.pipelines.features.tfidf import compute_tfidf_differences, fit_word_tfidf
+from arena_preference.pipelines.features.tfidf import fit_word_tfidf
 
 from .conftest import SNIPPETS, Turns, laws, make_battles, tables
 
@@ -28,7 +28,7 @@ Compute = Callable[[pd.DataFrame], pd.DataFrame]
 
 WORDS = {"ngram_range": (1, 2), "min_df": 1, "max_features": 500, "max_fit_texts": 500}
 LSA = {**WORDS, "n_components": 5, "n_iter": 3}
-FEATURES = ("text", "lsa", "tfidf", "relevance", "consensus")
+FEATURES = ("text", "lsa", "relevance", "consensus")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,6 @@ def functions() -> dict[str, Compute]:
     return {
         "text": lambda battles: compute_text_features(battles, text),
         "lsa": lambda battles: compute_lsa_features(battles, char_lsa),
-        "tfidf": lambda battles: compute_tfidf_differences(battles, word_tfidf),
         "relevance": lambda battles: compute_relevance_features(battles, prompt_lsa, word_tfidf, regression),
         "consensus": lambda battles: compute_consensus_features(battles, word_tfidf),
     }

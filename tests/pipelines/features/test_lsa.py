@@ -129,13 +129,31 @@ def test_the_same_seed_fits_the_same_lsa(topics):
 
 
 def test_it_is_fitted_on_no_more_texts_than_allowed():
-    one_each = make_battles([([chr(ord("一") + k)], ["x"], ["x"]) for k in range(40)])
-    fitted = fit_char_lsa(one_each, make_config(max_fit_texts=25), seed=0)
-    assert len(fitted["ngrams"].vocabulary_) == 25
+    others = (chr(ord("一") + number) for number in range(120))
+    battles = make_battles([([next(others)], [next(others)], [next(others)]) for _ in range(40)])
+    fitted = fit_char_lsa(battles, make_config(max_fit_texts=25), seed=0)
+    # The three texts of 8 battles.
+    assert len(fitted["ngrams"].vocabulary_) == 24
+
+
+def test_its_components_are_directions_in_which_responses_differ_and_not_topics_that_they_share(rng):
+    topics, manners = [["river sea"], ["maths sum"], ["poem verse"]], ["certainly", "perhaps"]
+    battles = make_battles(
+        [
+            (topic, [f"{topic[0]} {manners[k % 2]}"], [f"{topic[0]} {manners[1 - k % 2]}"])
+            for k in range(8)
+            for topic in topics
+        ]
+    )
+    fitted = fit_char_lsa(battles, make_config(n_components=1), seed=0)
+    weights = dict(zip(fitted["ngrams"].get_feature_names_out(), abs(fitted["svd"].components_[0]), strict=True))
+    shared = [weight for name, weight in weights.items() if any(name.strip() in topic[0] for topic in topics)]
+    assert max(shared) < 0.1 * max(weights.values())
 
 
 def test_a_small_vocabulary_has_fewer_components():
-    fitted = fit_char_lsa(make_battles([(["x y"], ["y"], ["x"])]), make_config(n_components=50), seed=0)
+    battles = make_battles([(["x y"], ["y"], ["x"]), (["x"], ["y"], ["y x"]), (["y"], ["x x"], ["x y"])])
+    fitted = fit_char_lsa(battles, make_config(n_components=50), seed=0)
     assert fitted["svd"].components_.shape == (2, 2)
 
 

@@ -74,9 +74,6 @@ def test_both_splits_yield_the_same_columns(outputs):
         train, test = (Features.validate(outputs[f"{split}_{table}"]) for split in ("train", "test"))
         assert (len(train), len(test)) == (40, 3)
         assert train.columns.equals(test.columns)
-    train, test = (outputs[f"{split}_tfidf_differences"] for split in ("train", "test"))
-    assert (len(train), len(test)) == (40, 3)
-    assert train["vocabulary"].unique() == test["vocabulary"].unique()
 
 
 def test_every_quantity_of_a_side_has_one_antisymmetric_feature(outputs):

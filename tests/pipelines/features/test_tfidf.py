@@ -1,4 +1,4 @@
-"""Differences of the TF-IDF weights of both responses."""
+"""TF-IDF weights of words."""
 
 import numpy as np
 import pandas as pd
@@ -7,10 +7,8 @@ from hypothesis import given
 from sklearn.feature_extraction.text import TfidfVectorizer
 from skops import io
 
-from arena_preference.battles import ID, TfidfDifferences
 from arena_preference.pipelines.features.config import WordTfidfConfig
-from arena_preference.pipelines.features.tfidf import compute_tfidf_differences, fit_word_tfidf
-from arena_preference.symmetry import swap_battles
+from arena_preference.pipelines.features.tfidf import count_words, fit_word_tfidf, weigh
 
 from .conftest import laws, make_battles, tables
 
@@ -22,46 +20,28 @@ def word_tfidf(topics: pd.DataFrame) -> TfidfVectorizer:
     return fit_word_tfidf(topics, CONFIG, seed=0)
 
 
-def to_array(differences: pd.DataFrame) -> np.ndarray:
-    TfidfDifferences.validate(differences)
-    array = np.zeros((len(differences), differences["vocabulary"].iloc[0]), dtype=np.float32)
-    for row, (words, weights) in enumerate(zip(differences["words"], differences["weights"], strict=True)):
-        array[row, words] = weights
-    return array
-
-
-def test_differences_are_the_weights_of_a_minus_those_of_b(topics, word_tfidf):
-    differences = compute_tfidf_differences(topics, word_tfidf)
-    a, b = (word_tfidf.transform(topics[side].map(" ".join)).toarray() for side in ("response_a", "response_b"))
-    np.testing.assert_array_equal(to_array(differences), a - b)
-    np.testing.assert_array_equal(differences[ID], topics[ID])
-    assert {"tea", "leaf hot"} <= set(word_tfidf.vocabulary_)
-
-
 @laws
 @given(rows=tables)
-def test_swapping_sides_negates_the_differences_exactly(rows):
-    battles = make_battles([*rows, (["p"], ["word here"], ["word there"]), (["p"], ["word"], ["word"])])
-    word_tfidf = fit_word_tfidf(battles, CONFIG, seed=0)
-    original, swapped = (compute_tfidf_differences(table, word_tfidf) for table in (battles, swap_battles(battles)))
-    np.testing.assert_array_equal(to_array(swapped), -to_array(original))
+def test_counted_and_weighed_texts_are_those_of_scikit_learn(word_tfidf, rows):
+    texts = [" ".join(turn or "" for turn in turns) for row in rows for turns in row]
+    texts += ["Tea, tea: LEAF hot hot.", "nothing known", ""]
+    weights = weigh(count_words(word_tfidf, texts), word_tfidf.idf_)
+    np.testing.assert_allclose(weights.toarray(), word_tfidf.transform(texts).toarray(), rtol=1e-6, atol=1e-7)
 
 
-def test_the_size_of_the_chunks_changes_nothing(topics, word_tfidf):
-    expected = compute_tfidf_differences(topics, word_tfidf)
-    in_chunks = compute_tfidf_differences(topics, word_tfidf, chunk_rows=7)
-    pd.testing.assert_frame_equal(in_chunks, expected, check_exact=True)
-
-
-def test_no_battles_yield_no_row(topics, word_tfidf):
-    assert TfidfDifferences.validate(compute_tfidf_differences(topics[:0], word_tfidf)).empty
+def test_words_and_pairs_of_words_are_known_and_the_prompts_are_not_read(topics, word_tfidf):
+    assert {"tea", "leaf hot"} <= set(word_tfidf.vocabulary_)
+    others = topics.assign(prompt=[["unheard unheard"]] * len(topics))
+    assert fit_word_tfidf(others, CONFIG, seed=0).vocabulary_ == word_tfidf.vocabulary_
 
 
 def test_skops_stores_it_without_trusting_any_type(topics, word_tfidf):
     content = io.dumps(word_tfidf)
     assert io.get_untrusted_types(data=content) == []
-    loaded = compute_tfidf_differences(topics, io.loads(content, trusted=[]))
-    pd.testing.assert_frame_equal(loaded, compute_tfidf_differences(topics, word_tfidf), check_exact=True)
+    texts = topics["response_a"].map(" ".join).to_list()
+    loaded = io.loads(content, trusted=[])
+    pd.testing.assert_frame_equal(*(pd.DataFrame(count_words(each, texts).toarray()) for each in (loaded, word_tfidf)))
+    np.testing.assert_array_equal(loaded.idf_, word_tfidf.idf_)
 
 
 def test_no_vocabulary_is_rejected_with_the_parameter_to_change():

@@ -41,6 +41,14 @@ def test_soft_labels_and_weights_are_kept(battles: pd.DataFrame) -> None:
     assert set(labels.loc[5:, "label_winner_tie"]) == {0, 1}
 
 
+def test_names_of_models_are_kept_where_there_are_any(battles: pd.DataFrame) -> None:
+    assert not {"model_a", "model_b"} & set(assign(battles))
+    named = battles.assign(model_a=["red", None] * 120, model_b="blue")
+    labels = Labels.validate(assign(named))
+    pd.testing.assert_frame_equal(labels[["model_a", "model_b"]], named[["model_a", "model_b"]])
+    pd.testing.assert_series_equal(labels["fold"], assign(battles)["fold"])
+
+
 @pytest.mark.parametrize("name", ["judge", "session"])
 def test_folds_never_split_what_one_person_voted_on(battles: pd.DataFrame, name: str) -> None:
     people = battles["prompt_group"].str.removeprefix("group-").astype(int) // 4

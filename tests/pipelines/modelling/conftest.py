@@ -1,20 +1,21 @@
-"""Labels, TF-IDF differences and fitted models of the small battles."""
+"""Labels and fitted models of the small battles."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import pytest
 from catboost import CatBoost
 
-from arena_preference.battles import LABEL_COLUMNS, TfidfDifferences
-from arena_preference.pipelines.modelling.bag_of_words import Arrays, fit_bow_model
-from arena_preference.pipelines.modelling.config import BagOfWordsConfig, CatBoostConfig, ModellingConfig
+from arena_preference.battles import ID, LABEL_COLUMNS
+from arena_preference.pipelines.modelling.config import CatBoostConfig, LinearModelConfig, ModellingConfig
 from arena_preference.pipelines.modelling.fitting import fit_fold_models
+from arena_preference.pipelines.modelling.linear_model import LINEAR_COLUMNS, Arrays, fit_linear_model
+from arena_preference.symmetry import swap_features
 from arena_preference.targets import SOFT_LABELS
 
 CONFIG = ModellingConfig(
-    bow_model=BagOfWordsConfig(C_side=1, C_tie=0.1, max_iter=100),
+    linear_model=LinearModelConfig(alpha_side=1, alpha_tie=10, alpha_models=3),
     catboost=CatBoostConfig(
         iterations=60,
         learning_rate=0.1,
@@ -26,34 +27,30 @@ CONFIG = ModellingConfig(
         task_type="CPU",
     ),
     tie_prior=0.0,
+    shrinkage=0,
     consensus_dropout=0.2,
     seeds_per_fold=1,
     train_sizes=(0.5, 1.0),
-    learning_curve_iterations=60,
     ablation=True,
     n_bins=10,
     n_resamples=50,
 )
+#: The small battles come from one file.
+SUMMARY: Final = {"main_source": "train.csv", "sources": []}
 
 
 def update(**changes: Any) -> ModellingConfig:
     return CONFIG.model_copy(update=changes)
 
 
-def make_differences(label: pd.Series, ids: pd.Series, informative: bool = False) -> pd.DataFrame:
-    """Make differences of 20 words; if informative, the winner uses the first word more."""
-    values = np.random.default_rng(3).normal(size=(len(label), 20)).astype("float32")
-    values[np.abs(values) < 1] = 0
-    if informative:
-        values[:, 0] += 3 * label.map({0: 1, 1: -1, 2: 0}).to_numpy()
-    words = [np.flatnonzero(row).astype("int32") for row in values]
-    weights = [row[indices] for row, indices in zip(values, words, strict=True)]
-    table = pd.DataFrame({"id": ids, "vocabulary": np.int32(20), "words": words, "weights": weights})
-    return TfidfDifferences.validate(table)
+def swap_input(model_input: pd.DataFrame) -> pd.DataFrame:
+    """The features of the same battles with their responses swapped."""
+    return pd.concat([model_input[[ID]], swap_features(model_input.drop(columns=ID))], axis=1)
 
 
-def swap_differences(differences: pd.DataFrame) -> pd.DataFrame:
-    return differences.assign(weights=[-weights for weights in differences["weights"]])
+def without_linear_logits(features: pd.DataFrame) -> pd.DataFrame:
+    """Features of battles about which the linear model says nothing."""
+    return features.drop(columns=ID, errors="ignore").assign(**dict.fromkeys(LINEAR_COLUMNS, np.float32(0)))
 
 
 def change_labels(labels: pd.DataFrame, rows: Any) -> pd.DataFrame:
@@ -81,30 +78,25 @@ def cross_encoder_logits(battles: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture
-def tfidf_differences(labels: pd.DataFrame) -> pd.DataFrame:
-    return make_differences(labels["label"], labels["id"])
+def linear(model_input: pd.DataFrame, labels: pd.DataFrame) -> tuple[Arrays, pd.DataFrame]:
+    return fit_linear_model(model_input, labels, SUMMARY, CONFIG)
 
 
 @pytest.fixture
-def bow(tfidf_differences: pd.DataFrame, labels: pd.DataFrame) -> tuple[Arrays, pd.DataFrame]:
-    return fit_bow_model(tfidf_differences, labels, CONFIG)
+def linear_model(linear: tuple[Arrays, pd.DataFrame]) -> Arrays:
+    return linear[0]
 
 
 @pytest.fixture
-def bow_model(bow: tuple[Arrays, pd.DataFrame]) -> Arrays:
-    return bow[0]
-
-
-@pytest.fixture
-def oof_bow_logits(bow: tuple[Arrays, pd.DataFrame]) -> pd.DataFrame:
-    return bow[1]
+def oof_linear_logits(linear: tuple[Arrays, pd.DataFrame]) -> pd.DataFrame:
+    return linear[1]
 
 
 @pytest.fixture
 def fitted(
-    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, labels: pd.DataFrame
+    model_input: pd.DataFrame, oof_linear_logits: pd.DataFrame, labels: pd.DataFrame
 ) -> tuple[CatBoost, pd.DataFrame]:
-    return fit_fold_models(model_input, oof_bow_logits, labels, CONFIG, seed=0)
+    return fit_fold_models(model_input, oof_linear_logits, labels, CONFIG, seed=0)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from arena_preference.battles import LABEL_COLUMNS
-from arena_preference.pipelines.modelling.bag_of_words import fit_bow_model
 from arena_preference.pipelines.modelling.calibration import fit_calibration
 from arena_preference.pipelines.modelling.evaluation import (
     evaluate_predictions,
@@ -16,14 +15,14 @@ from arena_preference.pipelines.modelling.evaluation import (
     measure_learning_curve,
 )
 from arena_preference.pipelines.modelling.fitting import compute_oof_losses
+from arena_preference.pipelines.modelling.linear_model import fit_linear_model, fit_on_votes, predict_linear_logits
 from arena_preference.pipelines.modelling.prediction import predict_out_of_fold
 
-from .conftest import CONFIG, make_differences, set_votes, update
+from .conftest import CONFIG, SUMMARY, set_votes, update
 
 GROUPS = {
     "text": ["characters__reldiff", "characters__sum"],
     "chance": ["chance__diff", "chance__pair", "chance__prompt"],
-    "bag of words": ["bow_side__diff", "bow_tie__pair"],
 }
 
 
@@ -80,7 +79,7 @@ def test_metrics_are_of_the_main_source_alone(calibrated: pd.DataFrame) -> None:
 
 def test_the_blend_is_of_the_main_source_alone(
     model_input: pd.DataFrame,
-    oof_bow_logits: pd.DataFrame,
+    oof_linear_logits: pd.DataFrame,
     oof_logits: pd.DataFrame,
     cross_encoder_logits: pd.DataFrame,
     labels: pd.DataFrame,
@@ -88,12 +87,12 @@ def test_the_blend_is_of_the_main_source_alone(
     calibration = fit_calibration(oof_logits, cross_encoder_logits, labels, CONFIG)
     labels.loc[80:, "source"] = "other.csv"
     predictions = predict_out_of_fold(
-        oof_logits, oof_bow_logits, cross_encoder_logits, calibration, labels, model_input
+        oof_logits, oof_linear_logits, cross_encoder_logits, calibration, labels, model_input
     )
     metrics = evaluate_predictions(predictions, oof_logits, summarise(80), {}, CONFIG, seed=0)
     assert metrics["blend"]["blend"] == metrics["log_loss"]
     own = fit_calibration(oof_logits, labels[["id"]], labels, CONFIG)
-    catboost = predict_out_of_fold(oof_logits, oof_bow_logits, labels[["id"]], own, labels, model_input)
+    catboost = predict_out_of_fold(oof_logits, oof_linear_logits, labels[["id"]], own, labels, model_input)
     expected = log_loss(labels["label"][:80], catboost[list(LABEL_COLUMNS)][:80], labels=[0, 1, 2])
     assert metrics["blend"]["catboost"]["value"] == pytest.approx(expected)
 
@@ -119,44 +118,44 @@ def test_without_cross_encoders_there_is_no_blend(calibrated: pd.DataFrame) -> N
 
 def test_oof_losses_agree_with_the_metrics(
     model_input: pd.DataFrame,
-    oof_bow_logits: pd.DataFrame,
+    oof_linear_logits: pd.DataFrame,
     oof_logits: pd.DataFrame,
     no_cross_encoder: pd.DataFrame,
     labels: pd.DataFrame,
 ) -> None:
-    losses = compute_oof_losses(model_input, oof_bow_logits, labels, update(seeds_per_fold=2), seed=0)
+    losses = compute_oof_losses(model_input, oof_linear_logits, labels, update(seeds_per_fold=2), seed=0)
     calibration = fit_calibration(oof_logits, no_cross_encoder, labels, CONFIG)
-    predictions = predict_out_of_fold(oof_logits, oof_bow_logits, no_cross_encoder, calibration, labels, model_input)
+    predictions = predict_out_of_fold(oof_logits, oof_linear_logits, no_cross_encoder, calibration, labels, model_input)
     metrics = evaluate_predictions(predictions, oof_logits, summarise(len(labels)), {}, CONFIG, seed=0)
     assert losses.mean() == pytest.approx(metrics["log_loss"]["value"])
 
 
 def test_an_ablation_finds_the_group_that_decides_and_not_noise(
-    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, labels: pd.DataFrame
+    model_input: pd.DataFrame, oof_linear_logits: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
-    table = measure_ablation(model_input, oof_bow_logits, GROUPS, labels, CONFIG, seed=0)
+    table = measure_ablation(model_input, GROUPS, labels, SUMMARY, CONFIG, seed=0)
     by_group = table.set_index("left_out")
     assert list(by_group.index) == list(GROUPS)
-    assert by_group["features"].tolist() == [2, 3, 2]
+    assert by_group["features"].tolist() == [2, 3]
     assert by_group.loc["text", "low"] > 0.05
     assert by_group.loc["chance", "difference"] < 0.02
     assert table["difference"].between(table["low"], table["high"]).all()
-    with_all = compute_oof_losses(model_input, oof_bow_logits, labels, CONFIG, seed=0).mean()
+    with_all = compute_oof_losses(model_input, oof_linear_logits, labels, CONFIG, seed=0).mean()
     np.testing.assert_allclose(table["log_loss"] - table["difference"], with_all)
 
 
-def test_an_ablation_finds_an_informative_bag_of_words_model(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
-    informative = make_differences(labels["label"], labels["id"], informative=True)
-    bow_logits = fit_bow_model(informative, labels, CONFIG)[1]
-    groups = {"bag of words": GROUPS["bag of words"]}
-    table = measure_ablation(model_input, bow_logits, groups, labels, CONFIG, seed=0)
-    assert table["low"].item() > 0.1
-
-
-def test_an_ablation_that_is_off_fits_nothing(
-    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, labels: pd.DataFrame
+def test_an_ablation_leaves_a_group_out_of_the_linear_model_too(
+    model_input: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
-    table = measure_ablation(model_input[:0], oof_bow_logits, GROUPS, labels, update(ablation=False), seed=0)
+    table = measure_ablation(model_input, {"text": GROUPS["text"]}, labels, SUMMARY, CONFIG, seed=0)
+    others = model_input.drop(columns=GROUPS["text"])
+    linear_logits = fit_linear_model(others, labels, SUMMARY, CONFIG)[1]
+    expected = compute_oof_losses(others, linear_logits, labels, CONFIG, seed=0).mean()
+    assert table["log_loss"].item() == pytest.approx(expected)
+
+
+def test_an_ablation_that_is_off_fits_nothing(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
+    table = measure_ablation(model_input[:0], GROUPS, labels, SUMMARY, update(ablation=False), seed=0)
     assert len(table) == 0
     assert table.columns.tolist() == ["left_out", "features", "log_loss", "difference", "low", "high"]
 
@@ -170,10 +169,23 @@ def test_log_loss_falls_with_the_number_of_battles(model_input: pd.DataFrame, la
     assert (curve["log_loss"] < curve["high"]).all()
 
 
-def test_the_learning_curve_has_trees_of_its_own(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:
-    one_tree = update(train_sizes=(1.0,), learning_curve_iterations=1)
-    loss = measure_learning_curve(model_input, labels, one_tree, seed=0)["log_loss"].item()
-    assert loss > measure_learning_curve(model_input, labels, CONFIG, seed=0)["log_loss"].iloc[-1] + 0.05
+def test_the_learning_curve_ends_with_the_linear_model_of_all_other_folds(
+    model_input: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    losses = []
+    for fold in range(3):
+        held_out = labels["fold"] == fold
+        model = fit_on_votes(model_input[~held_out], labels[~held_out], CONFIG)
+        logits = predict_linear_logits(model_input[held_out], model)
+        margin, tie = logits["linear_side__diff"], logits["linear_tie__pair"]
+        probabilities = softmax(np.column_stack([margin / 2, -margin / 2, tie]).astype(float), axis=1)
+        losses.append(log_loss(labels["label"][held_out], probabilities))
+    curve = measure_learning_curve(model_input, labels, update(train_sizes=(0.5, 1.0)), seed=0)
+    assert curve["log_loss"].iloc[-1] == pytest.approx(
+        np.average(losses, weights=labels["fold"].value_counts()[range(3)])
+    )
+    no_trees = update(train_sizes=(0.5, 1.0), catboost=CONFIG.catboost.model_copy(update={"iterations": 1}))
+    pd.testing.assert_frame_equal(measure_learning_curve(model_input, labels, no_trees, seed=0), curve)
 
 
 def test_without_train_sizes_the_learning_curve_is_empty(model_input: pd.DataFrame, labels: pd.DataFrame) -> None:

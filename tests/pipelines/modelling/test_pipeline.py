@@ -16,22 +16,22 @@ from arena_preference.metrics import compute_losses, select_probabilities
 from arena_preference.pipelines.modelling.pipeline import create_pipeline
 from arena_preference.targets import SOFT_LABELS, read_targets
 
-from .conftest import set_votes, update
+from .conftest import SUMMARY, set_votes, update
 
 
 @pytest.fixture
-def run(
-    model_input: pd.DataFrame, tfidf_differences: pd.DataFrame, cross_encoder_logits: pd.DataFrame, tmp_path: Path
-) -> Any:
+def run(model_input: pd.DataFrame, cross_encoder_logits: pd.DataFrame, tmp_path: Path) -> Any:
     """Run the pipeline on some labels and return its outputs by name; the test battles are the training battles."""
-    groups = {name: model_input[[ID]] for name in ("lsa", "relevance", "consensus", "embedding", "reward")}
+    groups = {name: model_input[[ID]] for name in ("relevance", "consensus", "embedding", "reward")}
+    chance = [name for name in model_input if name.startswith("chance_")]
+    groups |= {"text": model_input.drop(columns=chance), "lsa": model_input[[ID, *chance]]}
 
     def run_pipeline(labels: pd.DataFrame, **changes: Any) -> dict[str, Any]:
         inputs: dict[str, Any] = {"labels": labels, "params:modelling": update(**changes), "params:seed": 0}
-        inputs |= {"simulation_summary": {}, "ingestion_summary": {"main_source": "train.csv", "sources": []}}
+        inputs |= {"simulation_summary": {}, "ingestion_summary": SUMMARY}
         for split in ("train", "test"):
-            tables = {f"{group}_features": table for group, table in {**groups, "text": model_input}.items()}
-            tables |= {"tfidf_differences": tfidf_differences, "cross_encoder_logits": cross_encoder_logits}
+            tables = {f"{group}_features": table for group, table in groups.items()}
+            tables |= {"cross_encoder_logits": cross_encoder_logits}
             inputs |= {f"{split}_{name}": table for name, table in tables.items()}
         pipeline = create_pipeline()
         assert pipeline.inputs() == set(inputs)
@@ -49,7 +49,7 @@ def run(
 def test_two_classes_are_learned_and_a_tie_has_its_prior(run: Any, labels: pd.DataFrame) -> None:
     two_classes = set_votes(labels, labels["label"] % 2)
     without, outputs = run(two_classes), run(two_classes, tie_prior=0.2)
-    for prefix in ("", "prior_", "length_", "bow_", "cross_encoder_"):
+    for prefix in ("", "prior_", "length_", "linear_", "cross_encoder_"):
         before, after = (select_probabilities(each["oof_predictions"], prefix) for each in (without, outputs))
         np.testing.assert_allclose(after, np.column_stack([0.8 * before[:, :2], np.full(len(labels), 0.2)]))
     OutOfFoldPredictions.validate(outputs["oof_predictions"])

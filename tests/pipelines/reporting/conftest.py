@@ -11,8 +11,12 @@ from catboost import CatBoost, CatBoostClassifier
 from scipy.special import softmax
 
 from arena_preference.battles import LABEL_COLUMNS, ORIGINAL_ORDER, SWAPPED_ORDER
+from arena_preference.pipelines.modelling.boosting import list_tree_features
+from arena_preference.pipelines.modelling.linear_model import Arrays, fit_on_votes
 from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.targets import SOFT_LABELS
+
+from ..modelling.conftest import CONFIG as MODELLING
 
 INTERVAL = {"value": 0.9, "low": 0.8, "high": 1.0}
 METRIC_NAMES = ("log_loss", "accuracy", "expected_calibration_error", "prior_log_loss", "length_log_loss")
@@ -31,7 +35,7 @@ def make_predictions(labels: np.ndarray, groups: np.ndarray, probabilities: np.n
     ).assign(source="train.csv")
     oof[SOFT_LABELS] = np.eye(3)[labels]
     prior = np.bincount(labels, minlength=3) / len(labels)
-    for prefix in ("", "prior_", "length_", ORIGINAL_ORDER, SWAPPED_ORDER, "bow_"):
+    for prefix in ("", "prior_", "length_", ORIGINAL_ORDER, SWAPPED_ORDER, "linear_"):
         set_probabilities(oof, prior if prefix in ("prior_", "length_") else probabilities, prefix)
     return oof
 
@@ -43,7 +47,7 @@ class Run:
     oof_predictions: pd.DataFrame
     battles: pd.DataFrame
     model_input: pd.DataFrame
-    oof_bow_logits: pd.DataFrame
+    linear_model: Arrays
     preference_model: CatBoost
     metrics: dict[str, Any]
     learning_curve: pd.DataFrame = field(default_factory=NO_CURVE.copy)
@@ -70,8 +74,8 @@ class Run:
     @property
     def feature_groups(self) -> dict[str, list[str]]:
         names = self.preference_model.feature_names_
-        bow = [name for name in names if name.startswith("bow_")]
-        return {"text": [name for name in names if name not in bow], "bag of words": bow}
+        coordinates = [name for name in self.model_input if name.startswith("lsa_")]
+        return {"text": [name for name in names if name not in coordinates], "LSA": coordinates}
 
 
 @pytest.fixture
@@ -95,7 +99,7 @@ def run(battles: pd.DataFrame, rng: np.random.Generator) -> Run:
     probabilities = softmax(np.column_stack([edge, -edge, np.zeros(len(edge))]), axis=1)
     oof = make_predictions(battles["label"].to_numpy(), battles["prompt_group"].to_numpy(), probabilities)
     oof["id"] = battles["id"]
-    set_probabilities(oof, probabilities[::-1], "bow_")
+    set_probabilities(oof, probabilities[::-1], "linear_")
     features = pd.DataFrame(
         {
             "characters__reldiff": (a - b) / (a + b),
@@ -106,21 +110,26 @@ def run(battles: pd.DataFrame, rng: np.random.Generator) -> Run:
             "kind_maths__prompt": np.zeros(len(a)),
             "english_share__prompt": rng.choice([0.0, 0.3], size=len(a)),
             "non_ascii_share__prompt": rng.choice([0.0, 0.9], size=len(a), p=[0.95, 0.05]),
+            "lsa_000__diff": edge,
+            "lsa_001__diff": rng.normal(size=len(a)),
         }
     ).astype("float32")
-    bow = pd.DataFrame({"bow_side__diff": edge, "bow_tie__pair": rng.normal(size=len(a))}).astype("float32")
+    ids = battles[["id"]]
+    model_input = ids.join(features)
+    votes = battles[["id", "label"]].assign(
+        weight=1.0, **dict(zip(SOFT_LABELS, np.eye(3)[battles["label"]].T, strict=True))
+    )
+    linear_model = fit_on_votes(model_input, votes, MODELLING)
     model = CatBoostClassifier(
         loss_function="MultiClass", iterations=20, depth=3, thread_count=1, allow_writing_files=False, verbose=False
-    ).fit(features.join(bow), battles["label"])
+    ).fit(features[list_tree_features(features)], battles["label"])
     model.set_scale_and_bias(0.8, [0.0, 0.0, 0.0])
-    ids = battles[["id"]]
-    of_folds = bow.add_suffix("_0").assign(fold=0)
     return Run(
         oof_predictions=oof,
         battles=battles,
         # The tables of a run need not have the same order.
-        model_input=ids.join(features)[::-1].reset_index(drop=True),
-        oof_bow_logits=ids.join(of_folds).join(bow),
+        model_input=model_input[::-1].reset_index(drop=True),
+        linear_model=linear_model,
         preference_model=model,
         metrics={**dict.fromkeys(METRIC_NAMES, INTERVAL), "source": "train.csv", "battles": len(battles), "folds": 3},
     )

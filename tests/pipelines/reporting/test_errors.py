@@ -3,15 +3,16 @@ import pandas as pd
 import pytest
 
 from arena_preference.metrics import select_probabilities
+from arena_preference.pipelines.modelling.boosting import predict_logits
+from arena_preference.pipelines.modelling.fitting import join_tables
+from arena_preference.pipelines.modelling.linear_model import predict_linear_logits
 from arena_preference.pipelines.reporting.config import ReportingConfig
 from arena_preference.pipelines.reporting.errors import (
     clean_text,
     cut_turns,
-    explain_margin,
     find_highest_loss_battles,
     score_slices,
 )
-from arena_preference.symmetry import swap_features, swap_probabilities
 
 from .conftest import Run, add_source, set_probabilities
 
@@ -27,7 +28,7 @@ def count(slices: pd.DataFrame, dimension: str) -> dict[str, int]:
 
 def find(run: Run, config: ReportingConfig) -> list[dict]:
     return find_highest_loss_battles(
-        run.oof_predictions, run.battles, run.model_input, run.oof_bow_logits, run.preference_model, config
+        run.oof_predictions, run.battles, run.model_input, run.linear_model, run.preference_model, config
     )
 
 
@@ -54,7 +55,7 @@ def test_a_slice_on_which_the_predictions_fail_has_the_higher_log_loss(run: Run,
 
 
 def test_base_models_disagree_where_a_cross_encoder_does(run: Run, config: ReportingConfig) -> None:
-    set_probabilities(run.oof_predictions, select_probabilities(run.oof_predictions), "bow_")
+    set_probabilities(run.oof_predictions, select_probabilities(run.oof_predictions), "linear_")
     assert score(run, config).set_index("slice")["battles"].get("some disagree") is None
     other = np.tile([0.1, 0.1, 0.8], (240, 1))
     set_probabilities(run.oof_predictions, other, "cross_encoder_")
@@ -143,7 +144,7 @@ def test_the_highest_loss_battles_come_first_with_what_favoured_each_side(run: R
     assert losses[0] == pytest.approx(-np.log(found[0]["probabilities"][int(chosen["label"])]))
     assert found[0]["models"] == [None, None]
     texts = run.battles.set_index("id")
-    inputs = run.model_input.merge(run.oof_bow_logits, on="id").set_index("id")
+    inputs = run.model_input.set_index("id")
     for battle in found:
         assert battle["response_a"][0]["head"] in texts.loc[battle["id"], "response_a"][0]
         for side in ("favours_a", "favours_b"):
@@ -154,23 +155,26 @@ def test_the_highest_loss_battles_come_first_with_what_favoured_each_side(run: R
                 assert row["value"] == pytest.approx(inputs.loc[battle["id"], row["feature"]], abs=1e-6)
 
 
-def test_the_contributions_sum_to_the_margin_that_the_model_predicts(run: Run) -> None:
-    features = run.model_input.merge(run.oof_bow_logits, on="id")[run.preference_model.feature_names_]
-    original, swapped = (
-        run.preference_model.predict(table, prediction_type="RawFormulaVal")
-        for table in (features, swap_features(features))
-    )
-    logits = (original + swap_probabilities(swapped)) / 2
-    contributions = explain_margin(run.preference_model, features)
-    np.testing.assert_allclose(contributions.sum(axis=1), logits[:, 0] - logits[:, 1], atol=1e-9)
-    np.testing.assert_allclose(explain_margin(run.preference_model, swap_features(features)), -contributions, atol=1e-9)
-    # The model keeps its scale.
-    assert run.preference_model.get_scale_and_bias()[0] == 0.8
+def test_what_favours_a_side_is_what_both_models_say_for_it(run: Run, config: ReportingConfig) -> None:
+    everything = config.model_copy(update={"top_features": 100})
+    found = {battle["id"]: battle for battle in find(run, everything)}
+    features = run.model_input.set_index("id").loc[list(found)].reset_index()
+    joined = join_tables(features, predict_linear_logits(features, run.linear_model), "linear_logits")
+    logits = predict_logits(run.preference_model, joined)
+    sums = [
+        sum(row["contribution"] for row in battle["favours_a"])
+        - sum(row["contribution"] for row in battle["favours_b"])
+        for battle in found.values()
+    ]
+    np.testing.assert_allclose(sums, logits[:, 0] - logits[:, 1], rtol=1e-6, atol=1e-6)
+    # CatBoost does not read these, and the linear model does.
+    named = {row["feature"] for battle in found.values() for row in battle["favours_a"] + battle["favours_b"]}
+    assert {"lsa_000__diff", "lsa_001__diff"} <= named
 
 
 @pytest.mark.parametrize(
     ("table", "name"),
-    [("battles", r"train_battles"), ("model_input", r"train_model_input"), ("oof_bow_logits", "oof_bow_logits")],
+    [("battles", r"train_battles"), ("model_input", r"train_model_input")],
 )
 def test_tables_of_another_run_are_rejected_by_name(run: Run, config: ReportingConfig, table: str, name: str) -> None:
     setattr(run, table, getattr(run, table)[1:])

@@ -136,7 +136,7 @@ def test_importance_shows_the_top_features_and_adds_up_the_groups() -> None:
 def test_an_ablation_has_a_row_for_each_group_and_intervals_that_exclude_zero_are_counted() -> None:
     ablation = pd.DataFrame(
         {
-            "left_out": ["bag of words", "embedding"],
+            "left_out": ["relevance", "embedding"],
             "features": [2, 3],
             "log_loss": [1.0, 0.9],
             "difference": [0.1, -0.01],
@@ -145,7 +145,7 @@ def test_an_ablation_has_a_row_for_each_group_and_intervals_that_exclude_zero_ar
         }
     )
     figure = plot_ablation(ablation)
-    assert row_labels(figure) == ["bag of words", "embedding"]
+    assert row_labels(figure) == ["relevance", "embedding"]
     assert "1 of 2" in title(figure)
 
 

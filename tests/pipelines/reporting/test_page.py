@@ -74,7 +74,7 @@ def write(run: Run, config: ReportingConfig, names: tuple[str, ...] = ALWAYS + O
         summarise_performance(oof, run.metrics, run.learning_curve, run.cross_encoders, run.ablation, config),
         measure_biases(oof, battles, features, run.ingestion_summary, config, 0),
         score_slices(oof, battles, features, run.ingestion_summary, config, 0),
-        find_highest_loss_battles(oof, battles, features, run.oof_bow_logits, run.preference_model, config),
+        find_highest_loss_battles(oof, battles, features, run.linear_model, run.preference_model, config),
         run.ingestion_summary,
     )
 

@@ -31,7 +31,7 @@ def make_report(full_run: Run, config: ReportingConfig, tmp_path: Path) -> dict[
         "ingestion_summary": full_run.ingestion_summary,
         "train_battles": full_run.battles,
         "train_model_input": full_run.model_input,
-        "oof_bow_logits": full_run.oof_bow_logits,
+        "linear_model": full_run.linear_model,
         "preference_model": full_run.preference_model,
         "feature_groups": full_run.feature_groups,
         "ablation": full_run.ablation,
@@ -74,7 +74,7 @@ def test_a_run_without_ties_is_reported(full_run: Run, config: ReportingConfig, 
     oof["source"] = full_run.metrics["source"]
     oof["label"] = (oof["label"] % 2).astype("int8")
     oof[SOFT_LABELS] = np.eye(3)[oof["label"]]
-    for prefix in ("", "prior_", "length_", ORIGINAL_ORDER, SWAPPED_ORDER, "bow_"):
+    for prefix in ("", "prior_", "length_", ORIGINAL_ORDER, SWAPPED_ORDER, "linear_"):
         probabilities = select_probabilities(oof, prefix) * [1, 1, 0]
         set_probabilities(oof, probabilities / probabilities.sum(axis=1, keepdims=True), prefix)
     stored = make_report(full_run, config, tmp_path)

@@ -10,15 +10,15 @@ from scipy.special import softmax
 from arena_preference.battles import ID, LABEL_COLUMNS
 from arena_preference.metrics import compute_losses, select_probabilities
 from arena_preference.pipelines.distil.nodes import label_battles
-from arena_preference.pipelines.modelling.bag_of_words import fit_bow_model
 from arena_preference.pipelines.modelling.calibration import average_orders
 from arena_preference.pipelines.modelling.fitting import fit_preference_model
+from arena_preference.pipelines.modelling.linear_model import fit_linear_model
 from arena_preference.pipelines.student.config import StudentConfig
 from arena_preference.pipelines.student.nodes import fit_student, join_soft_labels, leave_out_cross_encoders
-from arena_preference.symmetry import swap_features, swap_probabilities
+from arena_preference.symmetry import swap_probabilities
 from arena_preference.targets import read_targets
 
-from ..modelling.conftest import CONFIG, change_labels, make_differences, set_votes, swap_differences
+from ..modelling.conftest import CONFIG, SUMMARY, change_labels, set_votes, swap_input
 
 Teach = Callable[..., pd.DataFrame]
 Learn = Callable[..., pd.DataFrame]
@@ -27,48 +27,38 @@ FOLD = 1
 
 
 @pytest.fixture
-def unlabelled(model_input: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Features and TF-IDF differences of 60 other battles."""
-    features = model_input[:60].assign(id=[f"new-{number}" for number in range(60)])
-    return features, make_differences(pd.Series(np.zeros(60)), features["id"])
+def unlabelled(model_input: pd.DataFrame) -> pd.DataFrame:
+    """Features of 60 other battles."""
+    return model_input[:60].assign(id=[f"new-{number}" for number in range(60)])
 
 
 @pytest.fixture
-def tfidf_differences(labels: pd.DataFrame) -> pd.DataFrame:
-    return make_differences(labels["label"], labels[ID])
-
-
-@pytest.fixture
-def teach(
-    model_input: pd.DataFrame, tfidf_differences: pd.DataFrame, unlabelled: tuple[pd.DataFrame, pd.DataFrame]
-) -> Teach:
+def teach(model_input: pd.DataFrame, unlabelled: pd.DataFrame) -> Teach:
     """The soft labels of a teacher that has learned from some votes."""
 
     def make_labels(
         labels: pd.DataFrame,
         cross_encoder_logits: pd.DataFrame | None = None,
         fold_logits: pd.DataFrame | None = None,
-        battles: tuple[pd.DataFrame, pd.DataFrame] = unlabelled,
+        battles: pd.DataFrame = unlabelled,
     ) -> pd.DataFrame:
-        bow_model, bow_logits = fit_bow_model(tfidf_differences, labels, CONFIG)
+        linear_model, linear_logits = fit_linear_model(model_input, labels, SUMMARY, CONFIG)
         logits = labels[[ID]] if cross_encoder_logits is None else cross_encoder_logits
-        model, calibration, _ = fit_preference_model(model_input, bow_logits, logits, labels, CONFIG, seed=0)
-        fold_logits = battles[0][[ID]] if fold_logits is None else fold_logits
-        return label_battles(*battles, fold_logits, bow_model, model, calibration)
+        model, calibration, _ = fit_preference_model(model_input, linear_logits, logits, labels, CONFIG, seed=0)
+        fold_logits = battles[[ID]] if fold_logits is None else fold_logits
+        return label_battles(battles, fold_logits, linear_model, model, calibration)
 
     return make_labels
 
 
 @pytest.fixture
-def learn(
-    model_input: pd.DataFrame, tfidf_differences: pd.DataFrame, unlabelled: tuple[pd.DataFrame, pd.DataFrame]
-) -> Learn:
+def learn(model_input: pd.DataFrame, unlabelled: pd.DataFrame) -> Learn:
     """The out-of-fold logits of a student."""
 
     def fit(labels: pd.DataFrame, soft_labels: pd.DataFrame, weight: float = 1.0) -> pd.DataFrame:
-        bow_model, bow_logits = fit_bow_model(tfidf_differences, labels, CONFIG)
-        joined = join_soft_labels(*unlabelled, bow_model, soft_labels, StudentConfig(weight=weight))
-        return fit_student(model_input, bow_logits, labels, joined, CONFIG, 0)[2]
+        linear_model, linear_logits = fit_linear_model(model_input, labels, SUMMARY, CONFIG)
+        joined = join_soft_labels(unlabelled, linear_model, soft_labels, StudentConfig(weight=weight))
+        return fit_student(model_input, linear_logits, labels, joined, CONFIG, 0)[2]
 
     return fit
 
@@ -97,15 +87,13 @@ def test_no_vote_of_a_fold_reaches_its_soft_labels_nor_the_students_scores(
 
 
 def test_each_battle_has_a_distribution_per_fold_and_a_swap_exchanges_it(
-    teach: Teach, labels: pd.DataFrame, unlabelled: tuple[pd.DataFrame, pd.DataFrame]
+    teach: Teach, labels: pd.DataFrame, unlabelled: pd.DataFrame
 ) -> None:
-    features, differences = unlabelled
     soft = teach(labels)
     assert soft[[ID, "fold"]].value_counts().eq(1).all()
-    assert len(soft) == 3 * len(features)
+    assert len(soft) == 3 * len(unlabelled)
     np.testing.assert_allclose(select_probabilities(soft).sum(axis=1), 1)
-    swapped = pd.concat([features[[ID]], swap_features(features.drop(columns=ID))], axis=1)
-    after = teach(labels, battles=(swapped, swap_differences(differences)))
+    after = teach(labels, battles=swap_input(unlabelled))
     np.testing.assert_array_equal(select_probabilities(after), swap_probabilities(select_probabilities(soft)))
 
 
@@ -114,9 +102,9 @@ def test_without_ties_the_soft_labels_have_none(teach: Teach, labels: pd.DataFra
 
 
 def test_the_cross_encoder_of_each_fold_is_part_of_its_soft_labels(
-    teach: Teach, labels: pd.DataFrame, unlabelled: tuple[pd.DataFrame, pd.DataFrame]
+    teach: Teach, labels: pd.DataFrame, unlabelled: pd.DataFrame
 ) -> None:
-    ids = unlabelled[0][ID]
+    ids = unlabelled[ID]
     votes = pd.DataFrame(read_targets(labels), columns=list(LABEL_COLUMNS)) + 1
     cross_encoder_logits = votes.assign(id=labels[ID])
     # The cross encoder of fold k is sure of class k.

@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 
 from arena_preference.datasets import open_optuna_journal
-from arena_preference.pipelines.modelling.config import BagOfWordsConfig, CatBoostConfig, ModellingConfig
+from arena_preference.pipelines.modelling.config import CatBoostConfig, LinearModelConfig, ModellingConfig
+from arena_preference.pipelines.modelling.linear_model import LINEAR_COLUMNS
 from arena_preference.pipelines.tuning import nodes
 from arena_preference.pipelines.tuning.config import Range, TuningConfig
 from arena_preference.pipelines.tuning.nodes import tune_catboost
 
 MODELLING = ModellingConfig(
-    bow_model=BagOfWordsConfig(C_side=1, C_tie=0.1, max_iter=100),
+    linear_model=LinearModelConfig(alpha_side=1, alpha_tie=10, alpha_models=3),
     catboost=CatBoostConfig(
         iterations=20,
         learning_rate=0.06,
@@ -25,10 +26,10 @@ MODELLING = ModellingConfig(
         task_type="CPU",
     ),
     tie_prior=0.0,
+    shrinkage=0,
     consensus_dropout=0.2,
     seeds_per_fold=8,
     train_sizes=(),
-    learning_curve_iterations=20,
     ablation=False,
     n_bins=15,
     n_resamples=100,
@@ -48,8 +49,8 @@ TUNING = TuningConfig(
 
 @pytest.fixture
 def tables(model_input: pd.DataFrame, labels: pd.DataFrame) -> list[pd.DataFrame]:
-    """Features, bag-of-words scores that say nothing, and labels."""
-    columns = [f"{name}_{fold}" for fold in range(3) for name in ("bow_side__diff", "bow_tie__pair")]
+    """Features, logits of a linear model that say nothing, and labels."""
+    columns = [f"{name}_{fold}" for fold in range(3) for name in LINEAR_COLUMNS]
     return [model_input, labels[["id", "fold"]].assign(**dict.fromkeys(columns, np.float32(0))), labels]
 
 

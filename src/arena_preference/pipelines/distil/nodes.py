@@ -8,19 +8,18 @@ from catboost import CatBoost
 from scipy.special import softmax
 
 from arena_preference.battles import ID, LABEL_COLUMNS, has_values
-from arena_preference.pipelines.modelling.bag_of_words import Arrays, predict_bow_logits
 from arena_preference.pipelines.modelling.boosting import predict_logits
 from arena_preference.pipelines.modelling.calibration import read_logits, set_tie_prior
 from arena_preference.pipelines.modelling.fitting import join_tables, select_fold_model
+from arena_preference.pipelines.modelling.linear_model import Arrays, predict_linear_logits
 
 logger = logging.getLogger(__name__)
 
 
 def label_battles(
     model_input: pd.DataFrame,
-    tfidf_differences: pd.DataFrame,
     cross_encoder_fold_logits: pd.DataFrame,
-    bow_model: Arrays,
+    linear_model: Arrays,
     preference_model: CatBoost,
     calibration: dict[str, Any],
 ) -> pd.DataFrame:
@@ -39,7 +38,8 @@ def label_battles(
     tables = []
     for name, fitted in calibration["folds"].items():
         fold = int(name)
-        features = join_tables(model_input, predict_bow_logits(tfidf_differences, bow_model, fold), "tfidf_differences")
+        linear_logits = predict_linear_logits(model_input, linear_model, fold)
+        features = join_tables(model_input, linear_logits, "linear_logits")
         logits = predict_logits(select_fold_model(preference_model, fold), features)
         if has_values(cross_encoder_fold_logits):
             of_fold = cross_encoder_fold_logits[cross_encoder_fold_logits["fold"] == fold]

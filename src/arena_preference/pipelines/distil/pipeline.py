@@ -22,9 +22,8 @@ def create_pipeline() -> Pipeline:
                 label_battles,
                 inputs=[
                     "test_model_input",
-                    "test_tfidf_differences",
                     "cross_encoder_fold_logits",
-                    "bow_model",
+                    "linear_model",
                     "preference_model",
                     "calibration",
                 ],

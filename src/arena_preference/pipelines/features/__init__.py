@@ -1,4 +1,4 @@
-"""Features of the texts: statistics, overlap, LSA, relevance, consensus; and TF-IDF differences."""
+"""Features of the texts: statistics, overlap, LSA, relevance, consensus."""
 
 from .pipeline import create_pipeline
 

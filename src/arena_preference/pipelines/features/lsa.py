@@ -14,11 +14,11 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.pipeline import Pipeline
 
-from arena_preference.battles import FloatArray
+from arena_preference.battles import TEXT_COLUMNS, FloatArray
 
 from .config import CharLsaConfig
 from .contrasts import Columns, contrast_sides, name_feature, tabulate
-from .texts import FIELDS, Texts, iter_chunks, sample_texts
+from .texts import Texts, iter_chunks, read_turns
 from .tfidf import fit_svd, weigh
 
 # Python's str.split separates words at these four characters besides Unicode's white space.
@@ -26,7 +26,10 @@ _WORD: Final = r"[^\s\x1c-\x1f]+"
 
 
 def fit_char_lsa(battles: pd.DataFrame, config: CharLsaConfig, seed: int) -> Pipeline:
-    """Fit the LSA of character n-grams on the distinct prompts and responses.
+    """Fit the TF-IDF of character n-grams on distinct prompts and responses, and its SVD on pairs of responses.
+
+    The SVD is that of the differences of the responses of a battle: the directions in which they differ most. Those of
+    the texts themselves are topics, which both responses share.
 
     Returns:
         Fitted steps ``ngrams``, ``tfidf`` and ``svd``.
@@ -34,10 +37,13 @@ def fit_char_lsa(battles: pd.DataFrame, config: CharLsaConfig, seed: int) -> Pip
     Raises:
         ValueError: If no n-gram is within ``min_df`` and ``max_df``.
     """
-    counter, counts = fit_ngram_counter(sample_texts(battles, FIELDS, config.max_fit_texts, seed), config)
+    n_sampled = min(len(battles), max(1, config.max_fit_texts // len(TEXT_COLUMNS)))
+    texts = read_turns(battles.sample(n_sampled, random_state=seed))
+    counter, counts = fit_ngram_counter(pl.Series(texts.join(), dtype=pl.String), config)
     tfidf = TfidfTransformer(sublinear_tf=True)
     weights = tfidf.fit_transform(counts)
-    svd = fit_svd(weights, config, seed)
+    _, a, b = texts.rows.T
+    svd = fit_svd(weights[a] - weights[b], config, seed)
     return Pipeline([("ngrams", counter), ("tfidf", tfidf), ("svd", svd)])
 
 

@@ -10,7 +10,7 @@ from .consensus import compute_consensus_features
 from .lsa import compute_lsa_features, fit_char_lsa
 from .relevance import compute_left_out_relevance_features, compute_relevance_features, fit_relevance_model
 from .text_statistics import compute_text_features
-from .tfidf import compute_tfidf_differences, fit_word_tfidf
+from .tfidf import fit_word_tfidf
 
 
 def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
@@ -63,13 +63,6 @@ def _compute_nodes(split: str) -> list[Node]:
             inputs=[f"{split}_battles", "char_lsa"],
             outputs=f"{split}_lsa_features",
             name=f"compute_{split}_lsa_features",
-            tags=[split, "per_battle"],
-        ),
-        Node(
-            compute_tfidf_differences,
-            inputs=[f"{split}_battles", "word_tfidf"],
-            outputs=f"{split}_tfidf_differences",
-            name=f"compute_{split}_tfidf_differences",
             tags=[split, "per_battle"],
         ),
         Node(

@@ -13,10 +13,10 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.sparsefuncs_fast import inplace_csr_row_normalize_l2
 
-from arena_preference.battles import ID, FloatArray
+from arena_preference.battles import FloatArray
 
 from .config import LsaConfig, WordTfidfConfig
-from .texts import SIDES, iter_chunks, sample_texts
+from .texts import SIDES, sample_texts
 
 # Unlike scikit-learn's default, a word may be a single letter or digit.
 _WORD: Final = r"(?u)\b\w+\b"
@@ -60,7 +60,9 @@ def fit_tfidf(texts: pl.Series, config: WordTfidfConfig, parameters: str) -> Tfi
 def fit_svd(weights: Any, config: LsaConfig, seed: int) -> TruncatedSVD:
     """Fit the truncated SVD of TF-IDF weights, shape (texts, words)."""
     n_components = min(config.n_components, weights.shape[1])
-    svd = TruncatedSVD(n_components, n_iter=config.n_iter, random_state=seed).fit(weights)
+    # Where all responses are the same, there is no variance to explain.
+    with np.errstate(invalid="ignore"):
+        svd = TruncatedSVD(n_components, n_iter=config.n_iter, random_state=seed).fit(weights)
     # A product with the transposed components would otherwise copy all of them, even for one text.
     svd.components_ = np.asfortranarray(svd.components_)
     return svd
@@ -95,35 +97,3 @@ def weigh(counts: Any, idf: FloatArray) -> Any:
     counts.data *= idf[counts.indices]
     inplace_csr_row_normalize_l2(counts)
     return counts
-
-
-def compute_tfidf_differences(
-    battles: pd.DataFrame, word_tfidf: TfidfVectorizer, *, chunk_rows: int = 4000
-) -> pd.DataFrame:
-    """Subtract the TF-IDF weights of response b from those of response a.
-
-    A linear model can tell the sides apart by the differences, and swapping the sides negates them exactly.
-    ``chunk_rows`` battles are processed at a time, which bounds memory and changes no value.
-
-    Returns:
-        Schema ``TfidfDifferences``, in the order of ``battles``: the non-zero differences and their indices in the
-        vocabulary.
-    """
-    chunks = []
-    for texts in iter_chunks(battles, chunk_rows):
-        # Each distinct response once.
-        rows, sides = np.unique(texts.select(*SIDES), return_inverse=True)
-        weights = weigh(count_words(word_tfidf, texts.join(rows)), word_tfidf.idf_)
-        a, b = (weights[side] for side in sides.T)
-        chunks.append(a - b)
-    differences = sparse.vstack(chunks, format="csr")
-    differences.sort_indices()
-    ends = differences.indptr[1:-1]
-    return pd.DataFrame(
-        {
-            ID: battles[ID].to_numpy(),
-            "vocabulary": np.full(len(battles), differences.shape[1], dtype=np.int32),
-            "words": pd.Series(np.split(differences.indices.astype(np.int32), ends)[: len(battles)], dtype=object),
-            "weights": pd.Series(np.split(differences.data, ends)[: len(battles)], dtype=object),
-        }
-    )

@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
-from arena_preference.battles import ID, LABEL_COLUMNS
+from arena_preference.battles import ID, LABEL_COLUMNS, MODEL_COLUMNS
 from arena_preference.formats import FORMATS
 from arena_preference.targets import SOFT_LABELS, read_targets
 
@@ -74,7 +74,7 @@ def assign_folds(
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         for number, (_, held_out) in enumerate(splitter.split(battles, labels, groups)):
             fold[held_out] = number
-    # Bag-of-words models are fitted on the battles outside each pair of folds.
+    # Linear models are fitted on the battles outside each pair of folds.
     for pair in combinations(range(n_splits), 2):
         absent = np.setdiff1d(classes, np.flatnonzero(has_class[~np.isin(fold, pair)].any(axis=0)))
         if len(absent):
@@ -98,7 +98,8 @@ def sample_battles(battles: pd.DataFrame, config: IngestionConfig, seed: int) ->
 
 def _tabulate_labels(battles: pd.DataFrame) -> pd.DataFrame:
     """The columns of ``Labels`` but the fold."""
-    table = battles[[ID, "source", "prompt_group", "label"]].assign(weight=1.0)
+    models = [name for name in MODEL_COLUMNS if name in battles]
+    table = battles[[ID, "source", "prompt_group", "label", *models]].assign(weight=1.0)
     table[SOFT_LABELS] = np.eye(len(LABEL_COLUMNS))[battles["label"]]
     for name in {"weight", *SOFT_LABELS} & set(battles):
         table[name] = battles[name].fillna(table[name])

@@ -1,4 +1,4 @@
-"""Modelling: CatBoost on features and the bag-of-words model, calibrated and evaluated out of fold."""
+"""Modelling: a linear model of features and CatBoost on what it leaves over, calibrated and evaluated out of fold."""
 
 from .pipeline import create_pipeline
 

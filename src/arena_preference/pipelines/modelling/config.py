@@ -7,12 +7,12 @@ from pydantic import Field
 from arena_preference.config import Config
 
 
-class BagOfWordsConfig(Config):
-    """Parameters ``modelling.bow_model``: two logistic regressions on TF-IDF differences."""
+class LinearModelConfig(Config):
+    """Parameters ``modelling.linear_model``: penalties on its squared coefficients."""
 
-    C_side: float = Field(gt=0)
-    C_tie: float = Field(gt=0)
-    max_iter: int = Field(ge=1)
+    alpha_side: float = Field(gt=0)
+    alpha_tie: float = Field(gt=0)
+    alpha_models: float = Field(gt=0)
 
 
 class CatBoostConfig(Config):
@@ -31,13 +31,13 @@ class CatBoostConfig(Config):
 class ModellingConfig(Config):
     """Parameters ``modelling``."""
 
-    bow_model: BagOfWordsConfig
+    linear_model: LinearModelConfig
     catboost: CatBoostConfig
+    shrinkage: float = Field(ge=0)
     tie_prior: float = Field(ge=0, lt=1)
     consensus_dropout: float = Field(ge=0, lt=1)
     seeds_per_fold: int = Field(ge=1, le=100)
     train_sizes: tuple[Annotated[float, Field(gt=0, le=1)], ...]
-    learning_curve_iterations: int = Field(ge=1)
     ablation: bool
     n_bins: int = Field(ge=2, le=100)
     n_resamples: int = Field(ge=10)

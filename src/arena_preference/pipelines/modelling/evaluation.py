@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from arena_preference.battles import ID, N_CLASSES, align_rows
+from arena_preference.battles import ID, N_CLASSES, FloatArray, align_rows
 from arena_preference.metrics import (
     compute_losses,
     estimate_calibration_error,
@@ -16,11 +16,11 @@ from arena_preference.metrics import (
 )
 from arena_preference.targets import read_targets, read_votes
 
-from .bag_of_words import BOW_COLUMNS
-from .boosting import fit_catboost, predict_logits
+from .boosting import read_linear_logits
 from .calibration import calibrate_out_of_fold, choose_tie_prior, fit_calibration, set_tie_prior
 from .config import ModellingConfig
 from .fitting import compute_oof_losses
+from .linear_model import fit_linear_model, fit_on_votes, predict_linear_logits
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ def measure_learning_curve(
 ) -> pd.DataFrame:
     """Out-of-fold log loss by the number of battles that a model is fitted on.
 
-    Each point is one model per fold with ``learning_curve_iterations`` trees, without the bag-of-words model and
-    without calibration. So points can be compared with one another, and not with the log loss of the final model.
+    Each point is the linear model alone, without calibration. So points can be compared with one another, and not with
+    the log loss of the final model.
 
     Returns:
         One row per fraction in ``train_sizes``: ``battles`` (the mean number per model), ``log_loss``, and its 95 %
@@ -102,23 +102,20 @@ def measure_learning_curve(
     """
     aligned = align_rows(labels, model_input[ID], "labels")
     votes, groups, fold = read_votes(aligned), aligned["prompt_group"], aligned["fold"].to_numpy()
-    features = model_input.drop(columns=ID)
-    catboost = config.catboost.model_copy(update={"iterations": config.learning_curve_iterations})
-    config = config.model_copy(update={"catboost": catboost})
     # Prompt groups keep their ranks at every size, so that smaller sets are subsets of larger ones.
     ranks = pd.Series(np.random.default_rng(seed).random(groups.nunique()), index=groups.unique())
     rank = groups.map(ranks).to_numpy()
     points = []
     for fraction in config.train_sizes:
-        logits, sizes = np.empty((len(features), N_CLASSES)), []
+        logits, sizes = np.empty((len(aligned), N_CLASSES)), []
         for number in np.unique(fold):
             held_out = fold == number
             chosen = ~held_out & (rank <= np.quantile(rank[~held_out], fraction))
             # At least one battle of each class, so that a small set can be fitted.
             for missing in np.flatnonzero(votes[~held_out].any(axis=0) & ~votes[chosen].any(axis=0)):
                 chosen[np.flatnonzero(~held_out & (votes[:, missing] > 0))[0]] = True
-            model = fit_catboost(features[chosen], votes[chosen], config, seed)
-            logits[held_out] = predict_logits(model, features[held_out])
+            model = fit_on_votes(model_input[chosen], aligned[chosen], config)
+            logits[held_out] = read_linear_logits(predict_linear_logits(model_input[held_out], model))
             sizes.append(chosen.sum())
         probabilities = set_tie_prior(softmax(logits, axis=1), choose_tie_prior(votes, config))
         losses = {"log_loss": compute_losses(probabilities, read_targets(aligned))}
@@ -130,9 +127,9 @@ def measure_learning_curve(
 
 def measure_ablation(
     model_input: pd.DataFrame,
-    oof_bow_logits: pd.DataFrame,
     feature_groups: dict[str, list[str]],
     labels: pd.DataFrame,
+    ingestion_summary: dict[str, Any],
     config: ModellingConfig,
     seed: int,
 ) -> pd.DataFrame:
@@ -144,14 +141,16 @@ def measure_ablation(
         its paired 95 % interval ``low`` to ``high``.
     """
     rows: list[tuple[Any, ...]] = []
+
+    def score(features: pd.DataFrame) -> FloatArray:
+        linear_logits = fit_linear_model(features, labels, ingestion_summary, config)[1]
+        return compute_oof_losses(features, linear_logits, labels, config, seed)
+
     if config.ablation:
         groups = align_rows(labels, model_input[ID], "labels")["prompt_group"]
-        with_all = compute_oof_losses(model_input, oof_bow_logits, labels, config, seed)
+        with_all = score(model_input)
         for group, names in feature_groups.items():
-            kept, bow_logits = model_input.drop(columns=names, errors="ignore"), oof_bow_logits
-            if BOW_COLUMNS[0] in names:
-                bow_logits = bow_logits.assign(**dict.fromkeys(bow_logits.columns.drop([ID, "fold"]), np.float32(0)))
-            losses = compute_oof_losses(kept, bow_logits, labels, config, seed)
+            losses = score(model_input.drop(columns=names))
             intervals = estimate_intervals({group: losses - with_all}, groups, config.n_resamples, seed)
             _log_intervals(intervals, "log loss without ")
             rows.append((group, len(names), losses.mean(), *intervals[group].values()))

@@ -22,10 +22,11 @@ from arena_preference.battles import (
 from arena_preference.metrics import compute_losses
 from arena_preference.targets import SOFT_LABELS, read_targets, read_votes
 
-from .bag_of_words import BOW_COLUMNS, select_fold_logits
 from .boosting import fit_catboost, predict_both_orders
 from .calibration import calibrate_out_of_fold, fit_calibration
 from .config import ModellingConfig
+from .dropout import drop_consensus
+from .linear_model import select_fold_logits
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +48,12 @@ def join_features(**tables: pd.DataFrame) -> pd.DataFrame:
 
 def list_feature_groups(**tables: pd.DataFrame) -> dict[str, list[str]]:
     """Return the names of the features by group, without empty groups."""
-    groups = {group: table.columns.drop(ID).to_list() for group, table in tables.items() if has_values(table)}
-    return {**groups, "bag of words": list(BOW_COLUMNS)}
+    return {group: table.columns.drop(ID).to_list() for group, table in tables.items() if has_values(table)}
 
 
 def fit_preference_model(
     model_input: pd.DataFrame,
-    oof_bow_logits: pd.DataFrame,
+    oof_linear_logits: pd.DataFrame,
     cross_encoder_logits: pd.DataFrame,
     labels: pd.DataFrame,
     config: ModellingConfig,
@@ -63,20 +63,17 @@ def fit_preference_model(
     """Fit the ensemble of CatBoost models and its calibration; further battles are as in ``fit_fold_models``.
 
     Returns:
-        The preference model, whose logits are the mean of all models' logits divided by the temperature; the
-        calibration (see ``fit_calibration``); and the out-of-fold logits (see ``fit_fold_models``).
+        The preference model, the average of all models; the calibration (see ``fit_calibration``); and the out-of-fold
+        logits (see ``fit_fold_models``).
     """
-    model, oof_logits = fit_fold_models(model_input, oof_bow_logits, labels, config, seed, unlabelled)
+    model, oof_logits = fit_fold_models(model_input, oof_linear_logits, labels, config, seed, unlabelled)
     calibration = fit_calibration(oof_logits, cross_encoder_logits, labels, config)
-    scale, bias = model.get_scale_and_bias()
-    temperature = calibration["temperature"]
-    model.set_scale_and_bias(scale / temperature, list(np.asarray(bias) / temperature))
     return model, calibration, oof_logits
 
 
 def fit_fold_models(
     model_input: pd.DataFrame,
-    oof_bow_logits: pd.DataFrame,
+    oof_linear_logits: pd.DataFrame,
     labels: pd.DataFrame,
     config: ModellingConfig,
     seed: int,
@@ -84,9 +81,10 @@ def fit_fold_models(
 ) -> tuple[CatBoost, pd.DataFrame]:
     """Fit CatBoost models outside each fold, with consecutive seeds, and score the fold.
 
-    Each fold's models also learn from the battles in ``unlabelled``, if there are any: it has their features and, for
-    each fold k, the log-odds ``bow_side__diff_<k>`` and ``bow_tie__pair_<k>`` and the weighted probabilities
-    ``label_<class>_<k>`` by models that have seen no label of fold k.
+    All of them start from the logits of the linear model, which are part of the out-of-fold logits. Each fold's models
+    also learn from the battles in ``unlabelled``, if there are any: it has their features and, for each fold k, the
+    logits ``linear_side__diff_<k>`` and ``linear_tie__pair_<k>`` and the weighted probabilities ``label_<class>_<k>``
+    by models that have seen no label of fold k.
 
     Returns:
         The average of all models as one CatBoost model; and the out-of-fold logits: id, fold and the logits of both
@@ -95,12 +93,15 @@ def fit_fold_models(
     aligned = align_rows(labels, model_input[ID], "labels")
     targets, votes, fold = read_targets(aligned), read_votes(aligned), aligned["fold"].to_numpy()
     models, trees, logits = [], [], np.empty((2, len(fold), N_CLASSES))
+    dropped = drop_consensus(model_input, config.consensus_dropout)
     for number in np.unique(fold):
-        bow_logits = select_fold_logits(oof_bow_logits, number)
-        features = join_tables(model_input, bow_logits, "oof_bow_logits").drop(columns=ID)
+        linear_logits = select_fold_logits(oof_linear_logits, number)
+        features, learned = (
+            join_tables(table, linear_logits, "oof_linear_logits").drop(columns=ID) for table in (model_input, dropped)
+        )
         held_out = fold == number
         seeds = range(seed, seed + config.seeds_per_fold)
-        examples, their_votes = features[~held_out], votes[~held_out]
+        examples, their_votes = learned[~held_out], votes[~held_out]
         if unlabelled is not None:
             others = join_tables(unlabelled, select_fold_logits(unlabelled, number), "unlabelled")
             examples = pd.concat([examples, others[examples.columns]], ignore_index=True)
@@ -121,7 +122,7 @@ def fit_fold_models(
 
 
 def select_fold_model(preference_model: CatBoost, fold: int) -> CatBoost:
-    """Return the average of the models in a preference model that have seen no label of the fold, uncalibrated."""
+    """Return the average of the models in a preference model that have seen no label of the fold."""
     trees = json.loads(preference_model.get_metadata()[_FOLD_TREES])
     model = preference_model.copy()
     model.shrink(sum(trees[: fold + 1]), sum(trees[:fold]))
@@ -131,11 +132,11 @@ def select_fold_model(preference_model: CatBoost, fold: int) -> CatBoost:
 
 
 def compute_oof_losses(
-    model_input: pd.DataFrame, oof_bow_logits: pd.DataFrame, labels: pd.DataFrame, config: ModellingConfig, seed: int
+    model_input: pd.DataFrame, oof_linear_logits: pd.DataFrame, labels: pd.DataFrame, config: ModellingConfig, seed: int
 ) -> FloatArray:
     """Return the calibrated out-of-fold log loss of each battle, shape (n,), by one CatBoost model per fold."""
     single = config.model_copy(update={"seeds_per_fold": 1})
-    _, oof_logits = fit_fold_models(model_input, oof_bow_logits, labels, single, seed)
+    _, oof_logits = fit_fold_models(model_input, oof_linear_logits, labels, single, seed)
     no_cross_encoder = oof_logits[[ID]]
     calibration = fit_calibration(oof_logits, no_cross_encoder, labels, config)
     probabilities = calibrate_out_of_fold(oof_logits, no_cross_encoder, calibration)

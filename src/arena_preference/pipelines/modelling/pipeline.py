@@ -6,9 +6,9 @@ from kedro.pipeline import Node, Pipeline
 
 from arena_preference.battles import SPLITS
 
-from .bag_of_words import fit_bow_model
 from .evaluation import evaluate_predictions, measure_ablation, measure_learning_curve
 from .fitting import fit_preference_model, join_features, list_feature_groups
+from .linear_model import fit_linear_model
 from .prediction import predict_out_of_fold, predict_preferences
 
 
@@ -48,17 +48,17 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
                 tags="train",
             ),
             Node(
-                fit_bow_model,
-                inputs=["train_tfidf_differences", "labels", "params:modelling"],
-                outputs=["bow_model", "oof_bow_logits"],
-                name="fit_bow_model",
+                fit_linear_model,
+                inputs=["train_model_input", "labels", "ingestion_summary", "params:modelling"],
+                outputs=["linear_model", "oof_linear_logits"],
+                name="fit_linear_model",
                 tags="train",
             ),
             Node(
                 fit_preference_model,
                 inputs=[
                     "train_model_input",
-                    "oof_bow_logits",
+                    "oof_linear_logits",
                     "train_cross_encoder_logits",
                     "labels",
                     "params:modelling",
@@ -72,7 +72,7 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
                 predict_out_of_fold,
                 inputs=[
                     "oof_logits",
-                    "oof_bow_logits",
+                    "oof_linear_logits",
                     "train_cross_encoder_logits",
                     "calibration",
                     "labels",
@@ -101,15 +101,15 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
                 inputs=["train_model_input", "labels", "params:modelling", "params:seed"],
                 outputs="learning_curve",
                 name="measure_learning_curve",
-                tags=["train", "gpu"],
+                tags="train",
             ),
             Node(
                 measure_ablation,
                 inputs=[
                     "train_model_input",
-                    "oof_bow_logits",
                     "feature_groups",
                     "labels",
+                    "ingestion_summary",
                     "params:modelling",
                     "params:seed",
                 ],
@@ -121,9 +121,8 @@ def create_pipeline(splits: Sequence[str] = SPLITS) -> Pipeline:
                 predict_preferences,
                 inputs=[
                     "test_model_input",
-                    "test_tfidf_differences",
                     "test_cross_encoder_logits",
-                    "bow_model",
+                    "linear_model",
                     "preference_model",
                     "calibration",
                 ],

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from catboost import CatBoost
-from scipy.special import expit, softmax
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from arena_preference.battles import (
@@ -20,15 +20,15 @@ from arena_preference.battles import (
 from arena_preference.metrics import select_probabilities
 from arena_preference.targets import list_examples, read_votes
 
-from .bag_of_words import BOW_COLUMNS, Arrays, predict_bow_logits
-from .boosting import predict_logits
+from .boosting import predict_logits, read_linear_logits
 from .calibration import calibrate_out_of_fold, read_logits, select_fold_values, set_tie_prior
 from .fitting import join_tables
+from .linear_model import LINEAR_COLUMNS, Arrays, predict_linear_logits
 
 
 def predict_out_of_fold(
     oof_logits: pd.DataFrame,
-    oof_bow_logits: pd.DataFrame,
+    oof_linear_logits: pd.DataFrame,
     cross_encoder_logits: pd.DataFrame,
     calibration: dict[str, Any],
     labels: pd.DataFrame,
@@ -56,9 +56,8 @@ def predict_out_of_fold(
     temperature = select_fold_values(calibration, "temperature", fold)
     for order in (ORIGINAL_ORDER, SWAPPED_ORDER):
         probabilities[order] = softmax(select_probabilities(oof_logits, order) / temperature, axis=1)
-    bow_logits = align_rows(oof_bow_logits, ids, "oof_bow_logits")[list(BOW_COLUMNS)]
-    side, tie = expit(bow_logits.to_numpy(dtype=float)).T
-    probabilities["bow_"] = np.column_stack([(1 - tie) * side, (1 - tie) * (1 - side), tie])
+    linear_logits = align_rows(oof_linear_logits, ids, "oof_linear_logits")[list(LINEAR_COLUMNS)]
+    probabilities["linear_"] = softmax(read_linear_logits(linear_logits), axis=1)
     cross_encoder = read_logits(cross_encoder_logits, ids)
     if cross_encoder is not None:
         probabilities["cross_encoder_"] = softmax(cross_encoder, axis=1)
@@ -73,9 +72,8 @@ def predict_out_of_fold(
 
 def predict_preferences(
     model_input: pd.DataFrame,
-    tfidf_differences: pd.DataFrame,
     cross_encoder_logits: pd.DataFrame,
-    bow_model: Arrays,
+    linear_model: Arrays,
     preference_model: CatBoost,
     calibration: dict[str, Any],
 ) -> pd.DataFrame:
@@ -95,8 +93,10 @@ def predict_preferences(
             f"preference_model was fitted {fitted} cross encoders and this run is {now} them. Set finetuning.enabled "
             "as it was when the model was fitted, or run the pipeline modelling again."
         )
-    bow_logits = predict_bow_logits(tfidf_differences, bow_model)
-    logits = predict_logits(preference_model, join_tables(model_input, bow_logits, "tfidf_differences"))
+    logits = predict_logits(
+        preference_model, join_tables(model_input, predict_linear_logits(model_input, linear_model), "linear_logits")
+    )
+    logits /= calibration["temperature"]
     if cross_encoder is not None:
         logits += weight * cross_encoder
     probabilities = set_tie_prior(softmax(logits, axis=1), calibration["tie_prior"])

@@ -7,15 +7,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from catboost import CatBoost, Pool
+from catboost import CatBoost
 
 from arena_preference.battles import (
     ID,
     LABEL_COLUMNS,
     MODEL_COLUMNS,
     ORIGINAL_ORDER,
-    PREFERS_A,
-    PREFERS_B,
     SWAPPED_ORDER,
     TEXT_COLUMNS,
     FloatArray,
@@ -23,7 +21,9 @@ from arena_preference.battles import (
     count_characters,
 )
 from arena_preference.metrics import compute_losses, estimate_ratios, select_probabilities
-from arena_preference.symmetry import FORM_SEPARATOR, swap_features
+from arena_preference.pipelines.modelling.explanation import explain_logits
+from arena_preference.pipelines.modelling.linear_model import Arrays
+from arena_preference.symmetry import FORM_SEPARATOR
 from arena_preference.targets import read_targets
 
 from .config import ReportingConfig
@@ -37,7 +37,7 @@ MODELS: Final = "models"
 SOURCE: Final = "source"
 #: Languages or categories with the most battles that have a slice each; all others share one.
 _TOP_NAMES: Final = 12
-_BASE_MODELS: Final = (ORIGINAL_ORDER, SWAPPED_ORDER, "bow_", "cross_encoder_")
+_BASE_MODELS: Final = (ORIGINAL_ORDER, SWAPPED_ORDER, "linear_", "cross_encoder_")
 # Texts in other scripts are mostly non-ASCII; accents alone stay far below.
 OTHER_SCRIPT_FRACTION: Final = 0.25
 # About a quarter of the words of English prose are among the function words that are counted.
@@ -90,14 +90,13 @@ def find_highest_loss_battles(
     oof_predictions: pd.DataFrame,
     battles: pd.DataFrame,
     model_input: pd.DataFrame,
-    oof_bow_logits: pd.DataFrame,
+    linear_model: Arrays,
     preference_model: CatBoost,
     config: ReportingConfig,
 ) -> list[dict[str, Any]]:
     """Return the battles with the highest log loss, and the features that favoured each side.
 
-    The explanation is of the stored model, an average over the folds: SHAP values (Lundberg et al., 2020) of A's score
-    minus B's, averaged over both orders.
+    The explanation is of the stored models, averages over the folds (see ``explain_logits``).
 
     Returns:
         By descending log loss: ``id``, ``label``, ``probabilities``, ``log_loss``, ``models`` (names or None), each
@@ -108,11 +107,8 @@ def find_highest_loss_battles(
     losses, ids = compute_losses(probabilities, read_targets(oof_predictions)), oof_predictions[ID]
     rows = np.argsort(-losses, kind="stable")[: config.highest_loss_battles]
     texts = align_rows(battles, ids, "train_battles").iloc[rows]
-    features = align_rows(model_input, ids, "train_model_input").join(
-        align_rows(oof_bow_logits, ids, "oof_bow_logits").drop(columns=ID)
-    )
-    features = features.loc[rows, preference_model.feature_names_]
-    contributions = explain_margin(preference_model, features)
+    features = align_rows(model_input, ids, "train_model_input").loc[rows].drop(columns=ID)
+    contributions, _ = explain_logits(preference_model, linear_model, features)
     return [
         {
             "id": battle[ID],
@@ -128,26 +124,6 @@ def find_highest_loss_battles(
             rows, texts.to_dict("records"), features.iterrows(), contributions, strict=True
         )
     ]
-
-
-def explain_margin(preference_model: CatBoost, features: pd.DataFrame) -> FloatArray:
-    """Split A's score minus B's, averaged over both orders, into the contributions of the features.
-
-    Returns:
-        Shape (n, features), in the order of the columns. A row sums to the difference of the model's logits.
-    """
-    # CatBoost up to 1.2 ignores the scale in SHAP values, or rejects a model that has one (its issue 2389).
-    unscaled = preference_model.copy()
-    scale, bias = unscaled.get_scale_and_bias()
-    unscaled.set_scale_and_bias(1.0, [0.0] * len(np.atleast_1d(bias)))
-    original, swapped = (
-        values[:, PREFERS_A, :-1] - values[:, PREFERS_B, :-1]
-        for values in (
-            unscaled.get_feature_importance(Pool(table), type="ShapValues")
-            for table in (features, swap_features(features))
-        )
-    )
-    return scale * np.asarray(original - swapped) / 2
 
 
 def cut_turns(turns: Sequence[str | None], characters: int) -> list[dict[str, Any]]:

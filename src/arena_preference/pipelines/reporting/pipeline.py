@@ -51,7 +51,7 @@ def create_pipeline() -> Pipeline:
                 "oof_predictions",
                 "train_battles",
                 "train_model_input",
-                "oof_bow_logits",
+                "linear_model",
                 "preference_model",
                 "params:reporting",
             ],
@@ -60,7 +60,7 @@ def create_pipeline() -> Pipeline:
         ),
         Node(
             rank_features,
-            inputs=["preference_model", "feature_groups"],
+            inputs=["train_model_input", "preference_model", "linear_model", "feature_groups"],
             outputs="feature_importance",
             name="rank_features",
         ),

@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 join_soft_labels,
-                inputs=["test_model_input", "test_tfidf_differences", "bow_model", "soft_labels", "params:student"],
+                inputs=["test_model_input", "linear_model", "soft_labels", "params:student"],
                 outputs="soft_labelled_input",
                 name="join_soft_labels",
             ),
@@ -25,7 +25,7 @@ def create_pipeline() -> Pipeline:
                 fit_student,
                 inputs=[
                     "train_model_input",
-                    "oof_bow_logits",
+                    "oof_linear_logits",
                     "labels",
                     "soft_labelled_input",
                     "params:modelling",

@@ -22,7 +22,7 @@ _INTEGERS: Final = frozenset({"iterations", "depth"})
 
 def tune_catboost(
     model_input: pd.DataFrame,
-    oof_bow_logits: pd.DataFrame,
+    oof_linear_logits: pd.DataFrame,
     labels: pd.DataFrame,
     tuning_trials: Any,
     modelling: ModellingConfig,
@@ -43,7 +43,7 @@ def tune_catboost(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    name = _identify_study([model_input, oof_bow_logits, labels], modelling, config)
+    name = _identify_study([model_input, oof_linear_logits, labels], modelling, config)
     study = optuna.create_study(storage=tuning_trials, study_name=name, load_if_exists=True)
     complete = len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)))
     # With its first seed, the sampler of a resumed study would repeat its first trials.
@@ -58,7 +58,7 @@ def tune_catboost(
     def compute_loss(trial: "Trial") -> float:
         catboost = modelling.catboost.model_copy(update=_suggest_parameters(trial, config))
         candidate = modelling.model_copy(update={"catboost": catboost})
-        return float(compute_oof_losses(model_input, oof_bow_logits, labels, candidate, config.seed).mean())
+        return float(compute_oof_losses(model_input, oof_linear_logits, labels, candidate, config.seed).mean())
 
     def log_trial(study: "Study", trial: Any) -> None:
         logger.info("trial %d: log loss %.4f, best %.4f", trial.number, trial.value, study.best_value)
@@ -84,7 +84,8 @@ def _identify_study(tables: Sequence[pd.DataFrame], modelling: ModellingConfig, 
         digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
         digest.update(repr(list(table.columns)).encode())
     used: Any = {
-        "bow_model": True,
+        "linear_model": True,
+        "shrinkage": True,
         "consensus_dropout": True,
         "tie_prior": True,
         "catboost": CatBoostConfig.model_fields.keys() - config.space,

@@ -13,7 +13,7 @@ def create_pipeline() -> Pipeline:
                 tune_catboost,
                 inputs=[
                     "train_model_input",
-                    "oof_bow_logits",
+                    "oof_linear_logits",
                     "labels",
                     "tuning_trials",
                     "params:modelling",
