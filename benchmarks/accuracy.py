@@ -13,6 +13,7 @@ What is fitted without labels (LSA, relevance, projection) is that of the run, o
 
 import argparse
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--params", type=json.loads, default={}, help="of the run, as JSON, such as '{\"seed\": 1}'")
     arguments = parser.parse_args()
     run, parameters = load_run(arguments.data_root, arguments.params)
+    logging.disable(logging.INFO)
     groups = run["feature_groups"]
     left_out = [name for group in arguments.leave_out for name in groups[group]]
     draws = [score(run, parameters, seed, left_out) for seed in range(arguments.draws)]

@@ -23,7 +23,7 @@ MODEL_COLUMNS: Final = ("model_a", "model_b")
 LABEL_COLUMNS: Final = ("winner_model_a", "winner_model_b", "winner_tie")
 #: Prefix of the columns with the probabilities of a label: 1 and 0 for one vote, anything else for a soft label.
 SOFT_LABEL: Final = "label_"
-#: What a battle may have beside texts and label. Models never learn from it.
+#: What a battle may have beside texts and label. No prediction reads it; training reads the names of the models alone.
 DESCRIPTION_COLUMNS: Final = (*MODEL_COLUMNS, "language", "category", "judge", "session", "timestamp", "tie_kind")
 
 PREFERS_A: Final = 0

@@ -72,7 +72,8 @@ def choose_run(names: Iterable[str], manifests: Manifests, run_id: str | None = 
         f"{f'Run {run_id} lacks' if run_id else 'No completed run has all'} {len(missing)} of the {len(needed)} stored "
         f"datasets that this run starts from. Completed runs with them:\n{''.join(lines)}"
         "Choose another run with --params=from_run=RUN (`kedro runs list` shows them), or write all datasets in one "
-        "run: `kedro run`, or `kedro run --pipelines=A,B` for those of A and B."
+        "run: `kedro run`, or `kedro run --pipelines=A,B` for those of A and B. After a run with --tags=train, a stage "
+        "needs --tags=train, too: it would otherwise start from the datasets of both splits."
     )
 
 

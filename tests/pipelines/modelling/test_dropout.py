@@ -10,7 +10,11 @@ from arena_preference.pipelines.modelling import boosting
 from arena_preference.pipelines.modelling.calibration import average_orders
 from arena_preference.pipelines.modelling.dropout import drop_consensus
 from arena_preference.pipelines.modelling.fitting import fit_fold_models, join_tables
-from arena_preference.pipelines.modelling.linear_model import fit_linear_model, predict_linear_logits
+from arena_preference.pipelines.modelling.linear_model import (
+    LINEAR_COLUMNS,
+    fit_linear_model,
+    predict_linear_logits,
+)
 from arena_preference.targets import read_votes
 
 from .conftest import CONFIG, SUMMARY, set_votes, update, without_linear_logits
@@ -111,3 +115,21 @@ def test_linear_model_and_catboost_learn_from_the_same_dropped_battles_and_score
     assert losses["with", 0.3] < 0.2
     assert losses["without", 0.3] < 0.95
     assert losses["without", 0.3] < losses["without", 0.0] - 0.2
+
+
+def test_a_fold_is_scored_with_the_consensus_of_all_its_battles_and_learned_from_without_that_of_some(
+    repeated: pd.DataFrame, repeated_labels: pd.DataFrame
+) -> None:
+    config = update(consensus_dropout=0.5)
+    # Dropped battles exchange their consensus.
+    rows = np.flatnonzero(repeated["id"].isin(find_dropped(repeated, 0.5)) & (repeated_labels["fold"] == 1))
+    exchanged = repeated.copy()
+    exchanged.loc[rows, CONSENSUS] = repeated.loc[rows[::-1], CONSENSUS].to_numpy()
+    before, after = (fit_linear_model(table, repeated_labels, SUMMARY, config)[1] for table in (repeated, exchanged))
+    assert len(rows) > 100
+    for name in LINEAR_COLUMNS:
+        for fold in (0, 2):
+            np.testing.assert_allclose(after[f"{name}_{fold}"], before[f"{name}_{fold}"], rtol=1e-4, atol=1e-4)
+    changes = abs(after["linear_side__diff_1"] - before["linear_side__diff_1"])
+    assert changes[rows].mean() > 1
+    assert changes.drop(rows).max() < 1e-4

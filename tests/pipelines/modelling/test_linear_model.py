@@ -206,12 +206,14 @@ def test_without_a_side_the_remedy_is_named(
         fit_on_votes(model_input, one_side, CONFIG)
 
 
-def test_another_number_of_features_is_rejected(model_input: pd.DataFrame, linear_model: Arrays) -> None:
+def test_other_features_or_another_order_are_rejected(model_input: pd.DataFrame, linear_model: Arrays) -> None:
     fewer = model_input.drop(columns="chance__pair")
     with pytest.raises(ValueError, match=r"5 features.* 4.*--params=from_run"):
         predict_linear_logits(fewer, linear_model)
     with pytest.raises(ValueError, match=r"5 features.* 4.*--params=from_run"):
         explain_linear_logits(fewer.drop(columns=ID), linear_model)
+    with pytest.raises(ValueError, match=r"another order.*--params=from_run"):
+        predict_linear_logits(model_input[[ID, *model_input.columns[:0:-1]]], linear_model)
 
 
 def test_constant_features_do_nothing(
@@ -253,7 +255,7 @@ def test_coordinates_of_a_space_share_a_scale_of_their_own(labels: pd.DataFrame,
     np.testing.assert_allclose(scale, [*np.repeat(spaces, 2), rms[4]])
 
 
-def test_coordinates_have_little_weight_where_they_say_nothing_and_much_where_they_tell(
+def test_coordinates_have_little_weight_where_they_say_nothing(
     with_coordinates: pd.DataFrame, labels: pd.DataFrame
 ) -> None:
     names = [name for name in with_coordinates if name.startswith("lsa_")]
@@ -265,9 +267,21 @@ def test_coordinates_have_little_weight_where_they_say_nothing_and_much_where_th
         "features": compute_losses(fit_linear_model(as_features, labels, SUMMARY, CONFIG)[1], labels).mean(),
     }
     assert losses["noise"] < (losses["alone"] + losses["features"]) / 2
+
+
+def test_coordinates_have_the_weight_of_other_features_where_they_tell(
+    with_coordinates: pd.DataFrame, labels: pd.DataFrame
+) -> None:
+    names = [name for name in with_coordinates if name.startswith("lsa_")]
     side = labels["label"].map({0: 1, 1: -1, 2: 0}).to_numpy()
-    telling = with_coordinates.assign(**{names[0]: (2 * side + with_coordinates[names[0]]).astype(np.float32)})
-    assert compute_losses(fit_linear_model(telling, labels, SUMMARY, CONFIG)[1], labels).mean() < losses["alone"] - 0.05
+    telling = with_coordinates.assign(**{name: with_coordinates[name] + np.float32(0.4) * side for name in names})
+    renamed = telling.rename(columns={name: name.replace("lsa", "any") for name in names})
+    alone, as_features, as_coordinates = (
+        compute_losses(fit_linear_model(table, labels, SUMMARY, SHRUNK)[1], labels).mean()
+        for table in (with_coordinates.drop(columns=names), renamed, telling)
+    )
+    assert as_features < alone - 0.1
+    assert as_coordinates == pytest.approx(as_features, abs=0.01)
 
 
 def make_battles(
@@ -336,6 +350,7 @@ def test_a_model_with_a_name_is_not_needed_to_predict() -> None:
         "side_scale": (8,),
         "tie_mean": (1,),
         "tie_scale": (1,),
+        "feature_hashes": (9,),
     }
     assert np.isfinite(predict_linear_logits(features, model)[list(LINEAR_COLUMNS)]).all(axis=None)
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.util import hash_array
 from scipy import sparse
 from scipy.optimize import minimize
 
@@ -60,10 +61,12 @@ def fit_linear_model(
 
     Returns:
         For each fold the model without it: ``side``, shape (folds, p), ``tie``, (folds, q), and ``tie_intercept``,
-        (folds, 1), for battles like those of the main source; and what standardises the features: ``side_scale``,
-        (p,), ``tie_mean`` and ``tie_scale``, (q,). And the out-of-fold logits: id, fold, for each fold k
-        ``linear_side__diff_<k>`` and ``linear_tie__pair_<k>``, by models that have seen no label of fold k, and
-        ``linear_side__diff`` and ``linear_tie__pair``, those of the battle's own fold.
+        (folds, 1), for battles like those of the main source; what standardises the features: ``side_scale``, (p,),
+        ``tie_mean`` and ``tie_scale``, (q,); and ``feature_hashes``, (p + q,), of their names.
+
+        And the out-of-fold logits: id, fold, for each fold k ``linear_side__diff_<k>`` and ``linear_tie__pair_<k>``, by
+        models that have seen no label of fold k, and ``linear_side__diff`` and ``linear_tie__pair``, those of the
+        battle's own fold.
 
     Raises:
         ValueError: If no battle outside a pair of folds is won by A, or none by B.
@@ -118,7 +121,7 @@ def predict_linear_logits(model_input: pd.DataFrame, linear_model: Arrays, fold:
     They are by the model that has seen no label of the fold or, without one, by the average of those of all folds.
 
     Raises:
-        ValueError: If the model was fitted on another number of features.
+        ValueError: If the model was fitted on other features.
     """
     _check_features(model_input.drop(columns=ID), linear_model)
     model = {
@@ -157,17 +160,21 @@ def select_fold_logits(oof_linear_logits: pd.DataFrame, fold: int) -> pd.DataFra
 
 
 def _check_features(features: pd.DataFrame, linear_model: Arrays) -> None:
-    fitted, found = (len(linear_model["side_scale"]) + len(linear_model["tie_scale"])), features.shape[1]
-    if fitted != found:
+    if not np.array_equal(linear_model["feature_hashes"], _hash_names(features)):
         raise ValueError(
-            f"linear_model was fitted on {fitted} features and there are {found}, so it was fitted with other "
-            "parameters of features or embedding. Use the same, run the pipeline modelling again, or take all inputs "
-            "from one run with --params=from_run=RUN."
+            f"linear_model was fitted on {len(linear_model['feature_hashes'])} features and there are "
+            f"{features.shape[1]}, or they are others or in another order, so it was fitted with other parameters of "
+            "features or embedding. Use the same, run the pipeline modelling again, or take all inputs from one run "
+            "with --params=from_run=RUN."
         )
 
 
+def _hash_names(features: pd.DataFrame) -> npt.NDArray[np.int64]:
+    return hash_array(features.columns.to_numpy(object), categorize=False).view(np.int64)
+
+
 def _measure_scales(features: pd.DataFrame) -> Arrays:
-    """Root mean square of the antisymmetric features, and mean and standard deviation of the symmetric ones."""
+    """Root mean square of the antisymmetric features, mean and standard deviation of the symmetric ones, and names."""
     is_antisymmetric = list_swap_signs(features.columns) < 0
     values = features.to_numpy(dtype=float)
     scale = np.sqrt(np.square(values[:, is_antisymmetric]).mean(axis=0))
@@ -180,7 +187,12 @@ def _measure_scales(features: pd.DataFrame) -> Arrays:
     spread = symmetric.std(axis=0)
     # A feature that is the same everywhere says nothing.
     scale[scale == 0], spread[spread == 0] = np.inf, np.inf
-    return {"side_scale": scale, "tie_mean": symmetric.mean(axis=0), "tie_scale": spread}
+    return {
+        "feature_hashes": _hash_names(features),
+        "side_scale": scale,
+        "tie_mean": symmetric.mean(axis=0),
+        "tie_scale": spread,
+    }
 
 
 def _find_coordinates(features: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -196,7 +208,9 @@ def _standardise(features: pd.DataFrame, scales: Arrays) -> tuple[FloatArray, Fl
     values = features.to_numpy(dtype=float)
     side = values[:, is_antisymmetric] / scales["side_scale"]
     tie = (values[:, ~is_antisymmetric] - scales["tie_mean"]) / scales["tie_scale"]
-    return side.clip(-_MAX_DEVIATION, _MAX_DEVIATION), tie.clip(-_MAX_DEVIATION, _MAX_DEVIATION)
+    # A sum rounds by the order of the values in memory.
+    side, tie = (np.ascontiguousarray(table.clip(-_MAX_DEVIATION, _MAX_DEVIATION)) for table in (side, tie))
+    return side, tie
 
 
 def _encode_models(labels: pd.DataFrame) -> Any:
