@@ -1,18 +1,17 @@
-"""Measure the log loss of a trained run's features on several draws of the folds, and what each feature group adds.
+"""Measure the log loss of a trained run's features with several seeds of the folds, and what each feature group adds.
 
     kedro run --tags=train --params=raw_dir=DIR,data_root=RUN
     python benchmarks/accuracy.py --data-root RUN
-    python benchmarks/accuracy.py --data-root RUN --draws 1 --ablation
+    python benchmarks/accuracy.py --data-root RUN --seeds 1 --ablation
     python benchmarks/accuracy.py --data-root RUN --sizes 300 1000
 
 Prints the out-of-fold log loss, accuracy and expected calibration error of the main source's battles: the mean over the
-draws, with a 95 % interval over prompt groups; with --ablation also the paired difference without each group, with
+seeds, with a 95 % interval over prompt groups; with --ablation also the paired difference without each group, with
 --sizes also the log loss on random subsets of so many battles, each against the length baseline of the same battles.
 What is fitted without labels (LSA, relevance, projection) is that of the run, on all battles.
 """
 
 import argparse
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
 from arena_preference.battles import ID, FloatArray
+from arena_preference.command_line import parse_params
 from arena_preference.metrics import (
     compute_losses,
     estimate_calibration_error,
@@ -53,7 +53,7 @@ def load_run(data_root: str, params: dict[str, Any]) -> tuple[dict[str, Any], di
 
 
 def score(run: dict[str, Any], parameters: dict[str, Any], seed: int, left_out: list[str]) -> pd.DataFrame:
-    """Return the out-of-fold predictions of one draw of the folds, without some features."""
+    """Return the out-of-fold predictions with one seed of the folds, without some features."""
     ingestion = IngestionConfig.model_validate(parameters["ingestion"])
     modelling = ModellingConfig.model_validate(parameters["modelling"])
     labels, summary = assign_folds(run["train_battles"], run["train_rejected_rows"], ingestion, seed)
@@ -74,16 +74,15 @@ def select(run: dict[str, Any], size: int, seed: int) -> dict[str, Any]:
     return {**run, **tables}
 
 
-def average(draws: list[pd.DataFrame], prefix: str = "") -> dict[str, Any]:
-    """Return the loss of each battle, averaged over the draws; the loss of each draw; accuracy; calibration error."""
-    pairs = [(select_probabilities(draw, prefix), read_targets(draw)) for draw in draws]
+def average(tables: list[pd.DataFrame], prefix: str = "") -> dict[str, Any]:
+    """Return the loss of each battle, averaged over the tables; the loss of each table; accuracy; calibration error."""
+    pairs = [(select_probabilities(table, prefix), read_targets(table)) for table in tables]
     losses = [compute_losses(*pair) for pair in pairs]
     hits = [(probabilities.argmax(axis=1) == targets.argmax(axis=1)).mean() for probabilities, targets in pairs]
-    errors = [estimate_calibration_error(*pair, 15, draws[0][ID], 10, 0)["value"] for pair in pairs]
+    errors = [estimate_calibration_error(*pair, 15, tables[0][ID], 10, 0)["value"] for pair in pairs]
     return {
-        # Subsets are of different battles.
-        "losses": np.mean(losses, axis=0) if len({tuple(draw[ID]) for draw in draws}) == 1 else None,
-        "draws": np.array([of_draw.mean() for of_draw in losses]),
+        "losses": np.mean(losses, axis=0),
+        "each": np.array([of_one.mean() for of_one in losses]),
         "accuracy": np.mean(hits),
         "ece": np.mean(errors),
     }
@@ -93,40 +92,40 @@ def main() -> None:
     """Score and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-root", required=True, help="data_root of a training run")
-    parser.add_argument("--draws", type=int, default=3, help="number of draws of the folds, with the seeds 0, 1, ...")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds of the folds, which are 0, 1, ...")
     parser.add_argument("--leave-out", nargs="*", default=[], help="feature groups to do without in everything")
     parser.add_argument("--ablation", action="store_true", help="also without each feature group")
     parser.add_argument(
         "--sizes", nargs="*", type=int, default=[], help="also subsets of so many battles, five of each"
     )
-    parser.add_argument("--params", type=json.loads, default={}, help="of the run, as JSON, such as '{\"seed\": 1}'")
+    parser.add_argument("--params", type=parse_params, default={}, help="of the run, as kedro run takes them")
     arguments = parser.parse_args()
     run, parameters = load_run(arguments.data_root, arguments.params)
     logging.disable(logging.INFO)
     groups = run["feature_groups"]
     left_out = [name for group in arguments.leave_out for name in groups[group]]
-    draws = [score(run, parameters, seed, left_out) for seed in range(arguments.draws)]
-    final = average(draws)
-    print("| model | log loss | each draw | accuracy | calibration error |\n|---|---|---|---|---|")
+    tables = [score(run, parameters, seed, left_out) for seed in range(arguments.seeds)]
+    final = average(tables)
+    print("| model | log loss | each seed | accuracy | calibration error |\n|---|---|---|---|---|")
     for name, prefix in (("final", ""), ("linear model", "linear_"), ("length", "length_"), ("prior", "prior_")):
-        result = average(draws, prefix)
-        each = " ".join(f"{loss:.4f}" for loss in result["draws"])
-        interval = format_interval(result["losses"], draws[0]["prompt_group"])
+        result = average(tables, prefix)
+        each = " ".join(f"{loss:.4f}" for loss in result["each"])
+        interval = format_interval(result["losses"], tables[0]["prompt_group"])
         print(f"| {name} | {interval} | {each} | {result['accuracy']:.4f} | {result['ece']:.4f} |", flush=True)
     if arguments.ablation:
         print("\n| without | features | log loss without it minus with it |\n|---|---|---|")
         for group in [group for group in groups if group not in arguments.leave_out]:
             without = average(
-                [score(run, parameters, seed, left_out + groups[group]) for seed in range(arguments.draws)]
+                [score(run, parameters, seed, left_out + groups[group]) for seed in range(arguments.seeds)]
             )
-            interval = format_interval(without["losses"] - final["losses"], draws[0]["prompt_group"])
+            interval = format_interval(without["losses"] - final["losses"], tables[0]["prompt_group"])
             print(f"| {group} | {len(groups[group])} | {interval} |", flush=True)
     if arguments.sizes:
         print("\n| battles | log loss of five subsets | mean | length, mean | below length |\n|---|---|---|---|---|")
     for size in arguments.sizes:
         subsets = [score(select(run, size, seed), parameters, seed, left_out) for seed in range(5)]
         losses, lengths = (
-            np.array([average([one], prefix)["draws"][0] for one in subsets]) for prefix in ("", "length_")
+            np.array([average([one], prefix)["each"][0] for one in subsets]) for prefix in ("", "length_")
         )
         each = " ".join(f"{loss:.4f}" for loss in losses)
         below = f"{(losses < lengths).sum()} of 5"

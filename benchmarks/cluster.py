@@ -71,7 +71,7 @@ def main() -> None:
             printed = run_kedro(
                 f"--env={'cluster' if workers else 'base'}",
                 *(dask if workers else []),
-                "--to-outputs=train_model_input,train_tfidf_differences",
+                "--to-outputs=train_model_input",
                 f"--params=raw_dir={raw_dir},data_root={data_root},{options}",
             )
             manifest = read_manifest(data_root)

@@ -1,4 +1,4 @@
-"""Calibration: the temperature of CatBoost's logits and the weight of the cross encoders'."""
+"""Calibration: the temperature of the logits of linear model and CatBoost, and the weight of the cross encoders'."""
 
 from typing import Any
 

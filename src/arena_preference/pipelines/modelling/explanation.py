@@ -13,7 +13,7 @@ from .linear_model import Arrays, explain_linear_logits
 def explain_logits(
     preference_model: CatBoost, linear_model: Arrays, features: pd.DataFrame
 ) -> tuple[FloatArray, FloatArray]:
-    """Split the logits of battles into the contributions of the features, which are all of the models.
+    """Split the logits of battles into the contributions of the features of the linear model.
 
     A contribution is the feature's term in the linear model, and its SHAP value (Lundberg et al., 2018) in CatBoost,
     averaged over both orders.

@@ -146,7 +146,7 @@ def explain_linear_logits(features: pd.DataFrame, linear_model: Arrays) -> tuple
 
 
 def fit_on_votes(model_input: pd.DataFrame, labels: pd.DataFrame, config: ModellingConfig) -> Arrays:
-    """Fit one linear model on battles of one source, as if they were all outside of the only fold."""
+    """Fit one linear model on all battles, as if they were of one source, for ``predict_linear_logits``."""
     scales = _measure_scales(model_input.drop(columns=ID))
     battles = _Battles(*_standardise(model_input, scales), _encode_models(labels), read_votes(labels))
     (model,) = _fit([battles], np.ones(battles.side.shape[1]), config.linear_model)
@@ -225,7 +225,7 @@ def _encode_models(labels: pd.DataFrame) -> Any:
 def _fit(battles: list[_Battles], weights: FloatArray, config: LinearModelConfig) -> list[Arrays]:
     """Fit the battles of each source, the main one first, and return the coefficients of each.
 
-    ``weights`` of the antisymmetric features, shape (p,), make large coefficients cheaper.
+    The antisymmetric features are multiplied by ``weights``, shape (p,): a smaller weight means a larger penalty.
 
     What wins is much the same everywhere: the coefficients of the margin are a shared part plus one of the source. How
     often people vote for a tie, and when, differs from source to source, so that each has coefficients of its own.

@@ -265,7 +265,7 @@ def plot_feature_groups(feature_importance: pd.DataFrame) -> Figure:
     axes.bar_label(bars, [f" {value:.1f} %" for value in groups["sum"]], fontsize=9)
     label_rows(axes, [f"{name} ({count})" for name, count in groups["size"].items()])
     axes.set_xlim(0, groups["sum"].max() * 1.15)
-    axes.set_xlabel("importance (change of the scores, %); (features)")
+    axes.set_xlabel("importance (% of all contributions to the scores); (features)")
     return figure
 
 
@@ -282,7 +282,7 @@ def plot_feature_importance(feature_importance: pd.DataFrame, top_features: int)
     ):
         axes.barh(positions[chosen], top["importance"].to_numpy()[chosen], color=colour, label=label)
     label_rows(axes, [format_feature(name) for name in top["feature"]])
-    axes.set_xlabel("importance (change of the scores, %)")
+    axes.set_xlabel("importance (% of all contributions to the scores)")
     add_legend(figure)
     return figure
 
