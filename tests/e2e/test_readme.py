@@ -51,6 +51,7 @@ ELSEWHERE = {
     "python benchmarks/cluster.py --battles 200000": "as above",
     "python benchmarks/soft_labels.py": "as above",
     "python benchmarks/whole_run.py": "measures for minutes",
+    "python benchmarks/accuracy.py --data-root RUN": "as above, on a run of one's own",
     "python benchmarks/finetuning.py --raw-dir DIR --data-root DIR": "trains for an hour",
     "python benchmarks/nodes.py --battles 57477 --test-battles 25000 --params embedding.encoder.enabled=false": (
         "measures for ten minutes"
